@@ -1,0 +1,106 @@
+/* A NAT profile: what one NAT does, in the terms of RFC 4787. One file of topologies/nat each. */
+#ifndef LAB_NAT_PROFILE_H
+#define LAB_NAT_PROFILE_H
+
+#include "lab/error.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct yaml_node;
+
+#define NAT_NAME_MAX   48
+#define NAT_FAULTS_MAX 8
+
+enum nat_mapping {
+    NAT_MAPPING_NONE, /* no translation: a router */
+    NAT_MAPPING_EIM,  /* endpoint-independent */
+    NAT_MAPPING_ADM,  /* address-dependent */
+    NAT_MAPPING_APDM, /* address-and-port-dependent */
+};
+
+enum nat_filtering {
+    NAT_FILTERING_EIF,
+    NAT_FILTERING_ADF,
+    NAT_FILTERING_APDF,
+};
+
+enum nat_allocation_type {
+    NAT_ALLOC_PRESERVING,
+    NAT_ALLOC_SEQUENTIAL,
+    NAT_ALLOC_RANDOM,
+    NAT_ALLOC_HASH,
+    NAT_ALLOC_BLOCK,
+};
+
+enum nat_gateway {
+    NAT_GATEWAY_ACCEPT,
+    NAT_GATEWAY_DROP,
+    NAT_GATEWAY_REJECT,
+};
+
+struct nat_profile {
+    char name[NAT_NAME_MAX];
+    enum nat_mapping mapping;
+    enum nat_filtering filtering;
+    bool firewall; /* with mapping none: stateful filtering or none at all. Set by
+                    * filtering: endpoint-independent means no firewall */
+    struct {
+        enum nat_allocation_type type;
+        int step;       /* sequential: may be negative, never 0 */
+        uint16_t start; /* sequential: first port; 0: the range's */
+        uint16_t block; /* block: its size */
+        bool aligned;
+        uint16_t range_lo, range_hi;
+    } allocation;
+    enum nat_gateway gateway;
+    bool hairpin;
+    struct {
+        uint32_t udp_s, udp_stream_s;
+    } timeout;
+    struct {
+        uint32_t mappings; /* 0: none */
+        uint32_t new_per_second;
+    } limits;
+    struct {
+        uint32_t addresses;
+        bool arbitrary; /* pairing */
+    } pool;
+    struct {
+        uint32_t hosts;
+        uint32_t flows_per_second;
+    } background;
+    bool udp_blocked;
+    struct {
+        bool nat_pmp, pcp, upnp;
+        char faults[NAT_FAULTS_MAX][NAT_NAME_MAX];
+        size_t fault_count;
+    } port_mapping;
+    char inside[NAT_NAME_MAX]; /* the profile of a home NAT between this one and its host; empty:
+                                * none */
+};
+
+/* The defaults of a file that says nothing: port-preserving. */
+void nat_profile_init(struct nat_profile *p);
+
+/* Reads a profile file (path), or by name out of the folders that nat_profile_dirs gives.
+ * On failure err says file:line:column, what was read, what would be right (LAB_USAGE). */
+int nat_profile_load(const char *path, struct nat_profile *out, struct lab_error *err);
+int nat_profile_find(const char *name, struct nat_profile *out, struct lab_error *err);
+/* The file of a profile's name: topologies/nat/NAME.yaml under the data folder (lab/data.h). */
+int nat_profile_path(const char *name, char *out, size_t cap);
+
+/* Sets one field by its dotted name and its text as a file would have it ("gateway", "accept";
+ * "allocation.step", "-1"): for axes of a matrix. */
+int nat_profile_set(struct nat_profile *p, const char *field, const char *value,
+                    struct lab_error *err);
+/* Refuses what cannot be emulated (with the reason); also called by the loaders. */
+int nat_profile_validate(const struct nat_profile *p, struct lab_error *err);
+
+const char *nat_mapping_name(enum nat_mapping m);
+const char *nat_filtering_name(enum nat_filtering f);
+const char *nat_allocation_name(enum nat_allocation_type t);
+const char *nat_gateway_name(enum nat_gateway g);
+
+#endif

@@ -1,0 +1,53 @@
+/* One trial: in a given world, a relay, STUN servers and two peers; a call; its record.
+ * Event-driven, so that one process runs many at once. */
+#ifndef LAB_RUN_TRIAL_H
+#define LAB_RUN_TRIAL_H
+
+#include "lab/world/world.h"
+#include "pinhole.h"
+
+#include <jansson.h>
+
+struct trial_spec {
+    uint64_t seed;   /* keys and seeds of both peers derive from it */
+    unsigned stages; /* 1u << PH_STAGE_x */
+    ph_ns give_up;
+    ph_ns media;        /* how long media must have flowed, at least */
+    bool deterministic; /* sim */
+};
+
+enum trial_status {
+    TRIAL_OK,
+    TRIAL_INCONCLUSIVE, /* counts for rates, not for times */
+    TRIAL_LAB_ERROR,    /* counts for neither */
+};
+
+/* What a trial gives; see interface.md of the results: README, "A line of trials.jsonl". */
+struct trial_result {
+    enum trial_status status;
+    char error[256];     /* lab-error: why */
+    bool connected;      /* media arrived both ways */
+    bool direct;         /* both peers' path at the end is a direct one, proved not the relay's */
+    enum ph_stage stage; /* that gave the path at the end */
+    ph_ns setup_relay, setup_direct, setup_media;  /* from the dial; PH_NEVER: absent */
+    struct ph_stage_report stages[PH_STAGE_COUNT]; /* both peers together; times from the dial */
+    struct ph_media_report media;                  /* the worse direction */
+    ph_ns lateness;                                /* this process's */
+    uint8_t ttl[2];                                /* openers' TTL that each peer learnt */
+};
+
+struct trial;
+
+/* The layout's peers are the two nodes that run one (the first is the caller). done is called once,
+ * from the world's loop; the trial frees itself after it. */
+int trial_start(struct world *w, const struct trial_spec *spec,
+                void (*done)(void *user, const struct trial_result *result), void *user,
+                struct trial **out);
+/* Ends it without a result. */
+void trial_cancel(struct trial *t);
+
+/* Floors of the setup times, from the layout's delays alone: the offer's and answer's way through
+ * the relay, and for the direct path the round trip of one check (traversal of a punch). */
+void trial_floors(const struct layout *l, ph_ns *direct, ph_ns *relay);
+
+#endif

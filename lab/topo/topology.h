@@ -1,0 +1,104 @@
+/* A topology: networks, NATs, hosts and links by name, as topologies/NAME.yaml has them. This is
+ * the declaration alone; lab/topo/layout.h gives it addresses, lab/world makes it live. */
+#ifndef LAB_TOPO_TOPOLOGY_H
+#define LAB_TOPO_TOPOLOGY_H
+
+#include "lab/error.h"
+#include "lab/nat/profile.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define TOPO_NAME_MAX      32
+#define TOPO_NETWORKS_MAX  4
+#define TOPO_NATS_MAX      8
+#define TOPO_HOSTS_MAX     16
+#define TOPO_LINKS_MAX     8
+#define TOPO_HOPS_MAX      16
+#define TOPO_ADDRESSES_MAX 8
+
+/* A named network that routers chain through: a packet between any two sites passes `hops` routers.
+ * A LAN is not declared: it is what lies inside a NAT (or `lans:`, a switch with no NAT). */
+struct topo_network {
+    char name[TOPO_NAME_MAX];
+    unsigned hops; /* at least 3 */
+};
+
+struct topo_nat {
+    char name[TOPO_NAME_MAX];
+    char profile[NAT_NAME_MAX];
+    char outside[TOPO_NAME_MAX]; /* a network, or another NAT (this one is then behind it) */
+};
+
+enum topo_runs {
+    TOPO_RUNS_NOTHING,
+    TOPO_RUNS_PEER,
+    TOPO_RUNS_RELAY,
+    TOPO_RUNS_STUN,
+};
+
+struct topo_host {
+    char name[TOPO_NAME_MAX];
+    char inside[TOPO_NAME_MAX]; /* a NAT: on its LAN; empty: `on` is set */
+    char on[TOPO_NAME_MAX];     /* a network: a public address of its own */
+    enum topo_runs runs;
+    unsigned addresses; /* 1..TOPO_ADDRESSES_MAX */
+};
+
+/* What a link does to the packets in one direction. All zero: nothing at all. */
+struct link_direction {
+    uint64_t delay_ns;
+    uint64_t jitter_ns; /* uniform in +- jitter, order is kept */
+    double loss;        /* 0..1 */
+    uint64_t rate_bps;  /* 0: none; a queue of 100 ms drains at it, then drops */
+};
+
+struct link_params {
+    struct link_direction up; /* away from the host: from between[0] to between[1] */
+    struct link_direction down;
+};
+
+struct topo_link {
+    char name[TOPO_NAME_MAX];       /* "access" */
+    char between[2][TOPO_NAME_MAX]; /* a node's name, "nats", "hosts" or a network's name */
+    struct link_params params;
+};
+
+struct topology {
+    char name[TOPO_NAME_MAX];
+    struct topo_network networks[TOPO_NETWORKS_MAX];
+    size_t network_count;
+    struct topo_nat nats[TOPO_NATS_MAX];
+    size_t nat_count;
+    struct topo_host hosts[TOPO_HOSTS_MAX];
+    size_t host_count;
+    struct topo_link links[TOPO_LINKS_MAX];
+    size_t link_count;
+};
+
+/* By path, or by name out of the shipped ones. Diagnostics as in lab/yaml.h. */
+int topology_load(const char *path, struct topology *out, struct lab_error *err);
+int topology_find(const char *name, struct topology *out, struct lab_error *err);
+
+/* A link's preset by name (lan, 20ms, 80ms-1%, lte, satellite) or any "NNms" or "NNms-N%". */
+int link_preset(const char *name, struct link_params *out, struct lab_error *err);
+
+/* One world, resolved: what the matrix's cell says about a topology. */
+struct world_spec {
+    struct topology topology;
+    struct nat_profile profiles[TOPO_NATS_MAX]; /* one for each of the topology's NATs, in order;
+                                                 * its `inside` home NAT is found by the builder */
+    uint64_t seed;                              /* of loss, jitter and NAT hashes */
+};
+
+/* Loads the profiles that the topology names. */
+int world_spec_init(struct world_spec *spec, const struct topology *topology,
+                    struct lab_error *err);
+int world_spec_set_profile(struct world_spec *spec, const char *nat, const char *profile,
+                           struct lab_error *err);
+int world_spec_set_gateway(struct world_spec *spec, enum nat_gateway gateway);
+/* Replaces every link's parameters by a preset's. */
+int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err);
+
+#endif

@@ -1,0 +1,49 @@
+/* The real host: one epoll loop, many ph_hosts on it, each with its own sockets and timer.
+ *
+ * A host can be given a network namespace: its sockets are then made inside it (a socket stays in
+ * the namespace in which it was made), so that one process holds every peer of every lab world. */
+#ifndef PH_HOST_LOOP_H
+#define PH_HOST_LOOP_H
+
+#include "host/host.h"
+
+struct ph_loop;
+
+struct ph_loop_host_config {
+    int netns_fd;       /* namespace for this host's sockets, or -1: the process's own. Borrowed: it
+                         * must stay open as long as the host */
+    const char *device; /* reserved: NULL */
+    void (*trace)(void *user, const char *line); /* or NULL */
+    void *trace_user;
+    size_t rcvbuf_bytes; /* SO_RCVBUF of each socket; 0 is the system's default */
+};
+
+int ph_loop_new(struct ph_loop **out);
+void ph_loop_free(struct ph_loop *loop);
+
+/* CLOCK_MONOTONIC. */
+ph_ns ph_loop_now(const struct ph_loop *loop);
+
+int ph_loop_host_new(struct ph_loop *loop, const struct ph_loop_host_config *config,
+                     struct ph_host **out);
+/* Closes the host's sockets too. May be called from inside one of its endpoint's callbacks. */
+void ph_loop_host_free(struct ph_host *host);
+
+/* Other descriptors of the program (a control socket, a signalfd). on_ready gets EPOLL* bits. */
+int ph_loop_watch(struct ph_loop *loop, int fd, uint32_t epoll_events,
+                  void (*on_ready)(void *user, uint32_t events), void *user);
+void ph_loop_unwatch(struct ph_loop *loop, int fd);
+
+/* Calls fn once at `when` (PH_NEVER: never again). One slot for each (fn, user). */
+int ph_loop_at(struct ph_loop *loop, ph_ns when, void (*fn)(void *user), void *user);
+
+/* Runs until ph_loop_stop or an error of epoll (PH_ERR_SYS). */
+int ph_loop_run(struct ph_loop *loop);
+/* Waits for at most `timeout` and handles what is due; 0 polls. */
+int ph_loop_step(struct ph_loop *loop, ph_ns timeout);
+void ph_loop_stop(struct ph_loop *loop);
+
+/* The worst lateness of a timer (fired minus wanted) since the last call, then zero again. */
+ph_ns ph_loop_take_lateness(struct ph_loop *loop);
+
+#endif

@@ -1,0 +1,188 @@
+/* libpinhole: a direct, end-to-end encrypted QUIC path between two peers behind NATs.
+ *
+ * The library does no I/O of its own: every object here stands on a ph_host (host/host.h), which
+ * carries its datagrams and keeps its timer. host/loop.h is the one for Linux. Nothing here is
+ * thread-safe; all objects on one host live on one thread. Times are ph_ns of the host's clock;
+ * lengths are bytes; returned ints are PH_OK or a negative PH_ERR_*. */
+#ifndef PINHOLE_H
+#define PINHOLE_H
+
+#include "base/addr.h"
+#include "base/err.h"
+#include "base/time.h"
+#include "host/host.h"
+#include "wire/signal.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define PH_SEED_LEN   32
+#define PH_RELAYS_MAX 8
+#define PH_STUNS_MAX  8
+
+/* The stages of the waterfall, best first. */
+enum ph_stage {
+    PH_STAGE_PORTMAP,
+    PH_STAGE_PUNCH,
+    PH_STAGE_PREDICT,
+    PH_STAGE_BIRTHDAY,
+    PH_STAGE_RELAY,
+    PH_STAGE_COUNT,
+    PH_STAGE_NONE = PH_STAGE_COUNT,
+};
+
+const char *ph_stage_name(enum ph_stage stage);
+
+enum ph_stage_state {
+    PH_STAGE_IDLE, /* not started */
+    PH_STAGE_RUNNING,
+    PH_STAGE_WON,     /* the call's path is this stage's */
+    PH_STAGE_LOST,    /* tried all it may, found nothing */
+    PH_STAGE_BEATEN,  /* another stage found a better path first */
+    PH_STAGE_SKIPPED, /* not tried, reason says why */
+};
+
+const char *ph_stage_state_name(enum ph_stage_state state);
+
+/* What one stage did in one call, at this peer. */
+struct ph_stage_report {
+    enum ph_stage_state state;
+    char reason[64];  /* NUL-terminated; empty: none */
+    ph_ns start;      /* PH_NEVER: not started */
+    ph_ns end;        /* PH_NEVER: not ended */
+    uint64_t packets; /* sent by this stage */
+    uint64_t bytes;
+    uint32_t sockets; /* the most it had open at once, beyond the call's own */
+    uint32_t openers; /* packets of low TTL that only open a hole */
+    uint32_t probes;  /* full-TTL checks */
+};
+
+/* Media is a paced stream of numbered, time-stamped frames of 20 ms. */
+struct ph_media_report {
+    uint64_t sent;
+    uint64_t received; /* distinct frames */
+    uint64_t duplicates;
+    ph_ns max_gap; /* the longest time between two frames that came one after the other */
+    ph_ns jitter;  /* RFC 3550 section 6.4.1 */
+};
+
+enum ph_call_state {
+    PH_CALL_DIALING,    /* caller: the offer is out */
+    PH_CALL_RINGING,    /* callee: the offer is there, not answered yet */
+    PH_CALL_CONNECTING, /* both sides' terms are known, the end-to-end handshake runs */
+    PH_CALL_CONNECTED,  /* end-to-end keys are verified, media may flow */
+    PH_CALL_ENDED,
+};
+
+struct ph_call_report {
+    uint8_t call_id[PH_CALL_ID_LEN];
+    uint8_t peer[PH_FINGERPRINT_LEN];
+    enum ph_call_state state;
+    int error; /* why it ended: PH_OK, or PH_ERR_* */
+    bool caller;
+    /* Instants on the host's clock; PH_NEVER: not yet. */
+    ph_ns started;        /* dialled, or the offer arrived */
+    ph_ns relay_at;       /* first authenticated application byte by way of the relay */
+    ph_ns direct_at;      /* first authenticated application byte on a direct path */
+    ph_ns media_at;       /* first media frame on any path */
+    bool settled;         /* no stage is running any more */
+    bool direct;          /* the path in use now is a direct one, and proved by an echo */
+    enum ph_stage stage;  /* that gave the path in use, PH_STAGE_NONE before */
+    struct ph_addr local; /* of the direct path in use; family NONE otherwise */
+    struct ph_addr remote;
+    struct ph_addr relay; /* the relay's address */
+    struct ph_stage_report stages[PH_STAGE_COUNT];
+    struct ph_media_report media;
+};
+
+struct ph_agent;
+struct ph_call;
+
+struct ph_agent_callbacks {
+    /* Registered with the relay (PH_OK), or given up (why). `reflexive` is what the relay saw. */
+    void (*on_registered)(void *user, int err, const struct ph_addr *reflexive);
+    /* Somebody calls: return how to answer. NULL: the config's answer_mode. */
+    enum ph_answer_mode (*on_offer)(void *user, const uint8_t peer[PH_FINGERPRINT_LEN]);
+    /* Something in the call's report has changed that is worth a look (state, path, a stage). */
+    void (*on_call)(void *user, struct ph_call *call);
+};
+
+struct ph_agent_config {
+    struct ph_host *host;                 /* its own: one agent on one host */
+    uint8_t seed[PH_SEED_LEN];            /* of the Ed25519 identity */
+    struct ph_addr bind;                  /* family NONE: 0.0.0.0:0 */
+    struct ph_addr relays[PH_RELAYS_MAX]; /* at least one */
+    size_t relay_count;
+    struct ph_addr stuns[PH_STUNS_MAX]; /* may be none: then the relay's reflection serves */
+    size_t stun_count;
+    unsigned stages; /* 1u << PH_STAGE_x each; relay always runs. 0: all */
+    ph_ns give_up;   /* for the direct path; 0: 15 s */
+    enum ph_answer_mode answer_mode;
+    bool no_ttl_learning; /* keep the default of 3 for openers */
+    bool deterministic;   /* see quic/quic.h; for the simulator */
+    struct ph_agent_callbacks callbacks;
+    void *user;
+};
+
+/* Starts to register at once. PH_ERR_INVAL, PH_ERR_NOMEM, PH_ERR_SYS, PH_ERR_CRYPTO. */
+int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out);
+/* Ends its calls without a word (hang up first to say one) and closes its sockets. */
+void ph_agent_free(struct ph_agent *agent);
+const uint8_t *ph_agent_fingerprint(const struct ph_agent *agent);
+bool ph_agent_registered(const struct ph_agent *agent);
+/* The TTL learnt for openers (own NATs + 1), or the default of 3. */
+uint8_t ph_agent_opener_ttl(const struct ph_agent *agent);
+
+/* Dials. PH_ERR_AGAIN: not registered. The call belongs to the agent and lives until
+ * ph_call_release or ph_agent_free. */
+int ph_agent_call(struct ph_agent *agent, const uint8_t peer[PH_FINGERPRINT_LEN],
+                  struct ph_call **out);
+/* The call that this agent has now (dialled or answered), or NULL. */
+struct ph_call *ph_agent_current_call(struct ph_agent *agent);
+
+void ph_call_report(const struct ph_call *call, struct ph_call_report *out);
+/* Media flows from CONNECTED on; this stops this side's sending. */
+void ph_call_media_stop(struct ph_call *call);
+void ph_call_hangup(struct ph_call *call);
+void ph_call_release(struct ph_call *call);
+
+/* The relay: registry, cross-wiring, forwarding, and STUN on the same port. */
+struct ph_relay;
+
+struct ph_relay_config {
+    struct ph_host *host;
+    uint8_t seed[PH_SEED_LEN];
+    struct ph_addr listen[2]; /* the second is the STUN server's other address (RFC
+                               * 5780), family NONE where there is none */
+    char region[PH_SIGNAL_REGION_MAX];
+    struct ph_addr others[PH_SIGNAL_RELAYS_MAX]; /* relays that the Ack names */
+    size_t other_count;
+    /* Caps; 0: the default that is given here. */
+    uint32_t clients_max;             /* 4096 */
+    uint32_t sessions_per_client_max; /* 16 */
+    uint32_t packets_per_second_max;  /* of one leg, 2000, in bursts of as many */
+    bool deterministic;
+};
+
+struct ph_relay_stats {
+    uint64_t clients, sessions; /* now */
+    uint64_t forwarded_packets, forwarded_bytes;
+    uint64_t dropped_unknown_tag, dropped_wrong_source, dropped_rate;
+    uint64_t stun_requests;
+};
+
+int ph_relay_new(const struct ph_relay_config *config, struct ph_relay **out);
+void ph_relay_free(struct ph_relay *relay);
+void ph_relay_get_stats(const struct ph_relay *relay, struct ph_relay_stats *out);
+struct ph_addr ph_relay_address(const struct ph_relay *relay);
+
+/* A plain STUN server (RFC 8489, with CHANGE-REQUEST of RFC 5780 where it has two addresses or
+ * more): the i-th address answers, and names the next one as its other address. */
+struct ph_stun_server;
+
+int ph_stun_server_new(struct ph_host *host, const struct ph_addr *addrs, size_t n,
+                       struct ph_stun_server **out);
+void ph_stun_server_free(struct ph_stun_server *server);
+
+#endif
