@@ -85,6 +85,36 @@ static int syntax_error(struct loader *l, struct fy_diag *diag)
                     e->msg);
 }
 
+/* The length of the UTF-8 character (RFC 3629) at s, or 0 when it is none. */
+static size_t utf8_length(const uint8_t *s, size_t left)
+{
+    size_t len = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3 : 4;
+    if (len == 0 || s[0] > 0xf4 || len > left)
+        return 0;
+    for (size_t i = 1; i < len; i++)
+        if ((s[i] & 0xc0) != 0x80)
+            return 0;
+    bool overlong = (s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xf0 && s[1] < 0x90);
+    bool surrogate = s[0] == 0xed && s[1] > 0x9f;
+    bool too_high = s[0] == 0xf4 && s[1] > 0x8f;
+    return overlong || surrogate || too_high ? 0 : len;
+}
+
+/* libfyaml lets bytes pass that are no UTF-8; the results' JSON could not hold them. */
+static int check_utf8(struct loader *l, const char *text, size_t len)
+{
+    unsigned line = 1, column = 1;
+    for (size_t i = 0; i < len;) {
+        size_t n = utf8_length((const uint8_t *)text + i, len - i);
+        if (n == 0)
+            return fail_at(l, line, column, "a byte that is not UTF-8");
+        column = text[i] == '\n' ? 1 : column + 1;
+        line += text[i] == '\n' ? 1 : 0;
+        i += n;
+    }
+    return 0;
+}
+
 static void position(struct fy_event *ev, unsigned *line, unsigned *column)
 {
     const struct fy_mark *m = fy_event_start_mark(ev);
@@ -272,6 +302,8 @@ int yaml_parse(const char *name, const char *text, size_t len, struct yaml_doc *
         lab_fail(err, LAB_USAGE, "%s: %zu bytes are more than the 1 MiB that is read", name, len);
         goto cleanup;
     }
+    if (check_utf8(&l, text, len) != 0)
+        goto cleanup;
     struct fy_diag_cfg diag_cfg;
     fy_diag_cfg_default(&diag_cfg);
     diag = fy_diag_create(&diag_cfg);
