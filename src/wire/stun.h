@@ -32,6 +32,32 @@ enum ph_stun_type {
     PH_STUN_BINDING_ERROR = 0x0111,
 };
 
+/* Attributes (RFC 8489 section 18.3, RFC 8445 section 16.1, RFC 5780 section 9.1). Those below
+ * 0x8000 must be understood by who reads them. */
+enum ph_stun_attr {
+    PH_STUN_MAPPED_ADDRESS = 0x0001,
+    PH_STUN_CHANGE_REQUEST = 0x0003,
+    PH_STUN_SOURCE_ADDRESS = 0x0004,  /* RFC 3489 */
+    PH_STUN_CHANGED_ADDRESS = 0x0005, /* RFC 3489 */
+    PH_STUN_USERNAME = 0x0006,
+    PH_STUN_MESSAGE_INTEGRITY = 0x0008,
+    PH_STUN_ERROR_CODE = 0x0009,
+    PH_STUN_UNKNOWN_ATTRIBUTES = 0x000a,
+    PH_STUN_REALM = 0x0014,
+    PH_STUN_NONCE = 0x0015,
+    PH_STUN_MESSAGE_INTEGRITY_SHA256 = 0x001c,
+    PH_STUN_XOR_MAPPED_ADDRESS = 0x0020,
+    PH_STUN_PRIORITY = 0x0024,
+    PH_STUN_USE_CANDIDATE = 0x0025,
+    PH_STUN_PADDING = 0x0026,
+    PH_STUN_SOFTWARE = 0x8022,
+    PH_STUN_FINGERPRINT = 0x8028,
+    PH_STUN_ICE_CONTROLLED = 0x8029,
+    PH_STUN_ICE_CONTROLLING = 0x802a,
+    PH_STUN_RESPONSE_ORIGIN = 0x802b,
+    PH_STUN_OTHER_ADDRESS = 0x802c,
+};
+
 /* CHANGE-REQUEST flags (RFC 5780 section 7.2). */
 #define PH_STUN_CHANGE_IP   0x4u
 #define PH_STUN_CHANGE_PORT 0x2u
@@ -69,7 +95,9 @@ struct ph_stun {
 /* True when the first bytes are those of a STUN message (RFC 8489 section 6.3, RFC 7983). Cheap. */
 bool ph_stun_looks_like(const uint8_t *data, size_t len);
 
-/* PH_ERR_SHORT, PH_ERR_FORMAT. Attributes after MESSAGE-INTEGRITY other than the SHA256 one and
+/* PH_ERR_SHORT: the header's length is beyond len. PH_ERR_FORMAT: anything else that is no STUN
+ * message, bytes behind its end included. Of an attribute that is repeated the first counts. Those
+ * after MESSAGE-INTEGRITY other than the SHA256 one and
  * FINGERPRINT are ignored (RFC 8489 section 14.5). */
 int ph_stun_parse(const uint8_t *data, size_t len, struct ph_stun *out);
 
@@ -81,6 +109,8 @@ bool ph_stun_verify(const uint8_t *data, size_t len, const struct ph_stun *msg, 
 /* Building: begin, attributes, end. The writer's buffer holds the message from its start; errors
  * are sticky in the writer; ph_stun_end gives the length. */
 void ph_stun_begin(struct ph_writer *w, uint16_t type, const uint8_t tid[PH_STUN_TID_LEN]);
+/* An attribute of plain bytes: SOFTWARE, REALM, NONCE, or one that this codec does not know. */
+void ph_stun_put_attr(struct ph_writer *w, uint16_t type, const void *value, size_t len);
 void ph_stun_put_mapped(struct ph_writer *w, const struct ph_addr *a); /* XOR-MAPPED-ADDRESS */
 void ph_stun_put_other(struct ph_writer *w, const struct ph_addr *a);  /* OTHER-ADDRESS */
 void ph_stun_put_origin(struct ph_writer *w, const struct ph_addr *a); /* RESPONSE-ORIGIN */
