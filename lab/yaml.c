@@ -353,12 +353,10 @@ static int read_whole(int fd, char *text, size_t cap, size_t *len)
     return 0;
 }
 
-int yaml_load(const char *path, struct yaml_doc **out, struct lab_error *err)
+int yaml_read_file(const char *path, char **text, size_t *len, struct lab_error *err)
 {
     int rc = -1;
-    size_t len = 0;
-    char *text = NULL;
-    *out = NULL;
+    *text = NULL;
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
     if (fd < 0)
         return lab_fail_errno(err, LAB_USAGE, "%s", path);
@@ -367,15 +365,32 @@ int yaml_load(const char *path, struct yaml_doc **out, struct lab_error *err)
         lab_fail(err, LAB_USAGE, "%s: not a regular file", path);
         goto cleanup;
     }
-    text = malloc(FILE_MAX + 1);
-    if (text == NULL || read_whole(fd, text, FILE_MAX + 1, &len) != 0) {
+    /* One byte beyond the cap shows that there is more. */
+    *text = malloc(FILE_MAX + 2);
+    if (*text == NULL || read_whole(fd, *text, FILE_MAX + 1, len) != 0) {
         lab_fail_errno(err, LAB_USAGE, "%s", path);
         goto cleanup;
     }
-    rc = yaml_parse(path, text, len, out, err);
+    (*text)[*len] = '\0';
+    rc = 0;
 cleanup:
-    free(text);
+    if (rc != 0) {
+        free(*text);
+        *text = NULL;
+    }
     close(fd);
+    return rc;
+}
+
+int yaml_load(const char *path, struct yaml_doc **out, struct lab_error *err)
+{
+    char *text = NULL;
+    size_t len = 0;
+    *out = NULL;
+    if (yaml_read_file(path, &text, &len, err) != 0)
+        return -1;
+    int rc = yaml_parse(path, text, len, out, err);
+    free(text);
     return rc;
 }
 

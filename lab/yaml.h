@@ -39,6 +39,8 @@ struct yaml_doc;
 int yaml_load(const char *path, struct yaml_doc **out, struct lab_error *err);
 int yaml_parse(const char *name, const char *text, size_t len, struct yaml_doc **out,
                struct lab_error *err);
+/* A whole file for yaml_parse, malloc'ed, with a NUL behind it; the same caps. */
+int yaml_read_file(const char *path, char **text, size_t *len, struct lab_error *err);
 void yaml_free(struct yaml_doc *doc);
 struct yaml_node *yaml_root(struct yaml_doc *doc);
 

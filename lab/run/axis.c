@@ -1,0 +1,309 @@
+#include "lab/run/axis.h"
+
+#include "lab/data.h"
+
+#include <dirent.h>
+#include <fnmatch.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PROFILES_MAX 256
+
+/* Axes of the file format that this version cannot run. */
+static const char *const later_axes[] = {"port_mapping", "background", "strategy",
+                                         "probe",        "fault",      "family"};
+
+size_t axes_find(const struct axes *axes, const char *name)
+{
+    for (size_t i = 0; i < axes->count; i++)
+        if (strcmp(axes->items[i].name, name) == 0)
+            return i;
+    return SIZE_MAX;
+}
+
+/* The names of the shipped profiles, for "did you mean". */
+static size_t profile_names(char names[][NAT_NAME_MAX], size_t cap)
+{
+    char dir[PATH_MAX];
+    DIR *d = opendir(lab_data_path("topologies/nat", dir, sizeof(dir)));
+    if (d == NULL)
+        return 0;
+    size_t n = 0;
+    const struct dirent *e;
+    while (n < cap && (e = readdir(d)) != NULL) {
+        size_t len = strlen(e->d_name);
+        if (len <= 5 || len - 5 >= NAT_NAME_MAX || strcmp(e->d_name + len - 5, ".yaml") != 0)
+            continue;
+        memcpy(names[n], e->d_name, len - 5);
+        names[n++][len - 5] = '\0';
+    }
+    closedir(d);
+    return n;
+}
+
+static int check_profile(struct yaml_node *value, const char *name, struct lab_error *err)
+{
+    struct nat_profile profile;
+    struct lab_error why = {0};
+    char path[PATH_MAX];
+    if (nat_profile_path(name, path, sizeof(path)) == 0) {
+        FILE *f = fopen(path, "re");
+        if (f != NULL) {
+            (void)fclose(f);
+            if (nat_profile_find(name, &profile, &why) == 0)
+                return 0;
+            return yaml_fail(value, err, "the NAT profile \"%s\" is not usable: %s", name,
+                             why.text);
+        }
+    }
+    static char names[PROFILES_MAX][NAT_NAME_MAX];
+    const char *known[PROFILES_MAX];
+    size_t n = profile_names(names, PROFILES_MAX);
+    for (size_t i = 0; i < n; i++)
+        known[i] = names[i];
+    const char *near = yaml_nearest(name, known, n);
+    if (near != NULL)
+        return yaml_fail(value, err, "there is no NAT profile \"%s\"; did you mean \"%s\"?", name,
+                         near);
+    return yaml_fail(value, err, "there is no NAT profile \"%s\"; `natlab nat list` shows them",
+                     name);
+}
+
+static int check_value(const struct axis *axis, struct yaml_node *value, const char *text,
+                       struct lab_error *err)
+{
+    static const char *const gateways[] = {"accept", "drop", "reject"};
+    struct link_params params;
+    struct nat_profile profile;
+    struct lab_error why = {0};
+    int index;
+    switch (axis->kind) {
+    case AXIS_NAT:
+        return check_profile(value, text, err);
+    case AXIS_GATEWAY:
+        return yaml_enum(value, "gateway", gateways, 3, &index, err);
+    case AXIS_LINK:
+        if (link_preset(text, &params, &why) == 0)
+            return 0;
+        return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
+    case AXIS_FIELD:
+        nat_profile_init(&profile);
+        if (nat_profile_set(&profile, axis->field, text, &why) == 0)
+            return 0;
+        return yaml_fail(value, err, "%s \"%s\": %s", axis->name, text, why.text);
+    }
+    return yaml_fail(value, err, "%s: no such kind of axis", axis->name);
+}
+
+static int read_value_text(const struct axis *axis, struct yaml_node *value, char *out,
+                           struct lab_error *err)
+{
+    if (yaml_string(value, axis->name, out, AXIS_VALUE_MAX, err) != 0)
+        return -1;
+    /* These stand between the parts of a cell's key. */
+    if (strpbrk(out, ",=*?[]\"\\ ") != NULL)
+        return yaml_fail(value, err, "%s \"%s\": a value has no blanks and none of , = * ? [ ] \"",
+                         axis->name, out);
+    return check_value(axis, value, out, err);
+}
+
+int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
+                   size_t *index, struct lab_error *err)
+{
+    (void)topology;
+    char text[AXIS_VALUE_MAX];
+    if (read_value_text(axis, value, text, err) != 0)
+        return -1;
+    for (size_t i = 0; i < axis->count; i++) {
+        if (strcmp(axis->values[i], text) == 0) {
+            *index = i;
+            return 0;
+        }
+    }
+    if (axis->count >= AXIS_VALUES_MAX)
+        return yaml_fail(value, err, "%s has more than %d values", axis->name, AXIS_VALUES_MAX);
+    memcpy(axis->values[axis->count], text, sizeof(text));
+    *index = axis->count++;
+    return 0;
+}
+
+/* "b.nat: same": the values of the axis with another NAT's name before the same dot. */
+static int copy_same(const struct axes *axes, struct axis *axis, struct yaml_node *value,
+                     struct lab_error *err)
+{
+    const char *tail = strchr(axis->name, '.');
+    for (size_t i = 0; tail != NULL && i < axes->count; i++) {
+        const struct axis *other = &axes->items[i];
+        const char *other_tail = strchr(other->name, '.');
+        if (other_tail == NULL || strcmp(other_tail, tail) != 0)
+            continue;
+        memcpy(axis->values, other->values, sizeof(axis->values));
+        axis->listed = axis->count = other->listed;
+        return 0;
+    }
+    return yaml_fail(value, err, "%s is \"same\", but no axis of that kind stands before it",
+                     axis->name);
+}
+
+static int read_values(const struct axes *axes, struct axis *axis, const struct topology *topology,
+                       struct yaml_node *value, struct lab_error *err)
+{
+    if (value->type == YAML_MAPPING)
+        return yaml_fail(value, err, "%s is a mapping; it must be a list of values", axis->name);
+    if (value->type == YAML_SCALAR && strcmp(value->scalar, "same") == 0)
+        return copy_same(axes, axis, value, err);
+    if (value->type == YAML_SEQUENCE && value->count == 0)
+        return yaml_fail(value, err, "%s has no values", axis->name);
+    size_t n = value->type == YAML_SEQUENCE ? value->count : 1;
+    for (size_t i = 0; i < n; i++) {
+        struct yaml_node *item = value->type == YAML_SEQUENCE ? value->items[i] : value;
+        size_t before = axis->count, index;
+        if (axis_add_value(axis, topology, item, &index, err) != 0)
+            return -1;
+        if (axis->count == before)
+            return yaml_fail(item, err, "%s: \"%s\" stands in the list a second time", axis->name,
+                             axis->values[index]);
+    }
+    axis->listed = axis->count;
+    return 0;
+}
+
+static int read_nat_axis(const struct yaml_node *at, const struct topology *topology,
+                         struct axis *axis, const char *dot, struct lab_error *err)
+{
+    size_t len = (size_t)(dot - axis->name);
+    size_t nat = 0;
+    while (nat < topology->nat_count && !(strncmp(topology->nats[nat].name, axis->name, len) == 0 &&
+                                          topology->nats[nat].name[len] == '\0'))
+        nat++;
+    if (nat == topology->nat_count)
+        return yaml_fail(at, err, "axis \"%s\": the topology \"%s\" has no NAT \"%.*s\"",
+                         axis->name, topology->name, (int)len, axis->name);
+    axis->nat = nat;
+    axis->kind = AXIS_NAT;
+    if (strcmp(dot, ".nat") == 0)
+        return 0;
+    if (strlen(dot + 5) >= sizeof(axis->field))
+        return yaml_fail(at, err, "axis \"%s\": a profile has no such field", axis->name);
+    axis->kind = AXIS_FIELD;
+    memcpy(axis->field, dot + 5, strlen(dot + 5) + 1);
+    return 0;
+}
+
+static int read_name(const struct yaml_node *at, const struct topology *topology, const char *name,
+                     struct axis *axis, struct lab_error *err)
+{
+    static const char *const known[] = {"a.nat", "b.nat", "gateway", "link"};
+    if (strlen(name) >= sizeof(axis->name))
+        return yaml_fail(at, err, "an axis's name has at most %d characters", AXIS_NAME_MAX - 1);
+    memcpy(axis->name, name, strlen(name) + 1);
+    const char *dot = strchr(name, '.');
+    if (dot != NULL && (strcmp(dot, ".nat") == 0 || strncmp(dot, ".nat.", 5) == 0))
+        return read_nat_axis(at, topology, axis, axis->name + (dot - name), err);
+    axis->kind = strcmp(name, "link") == 0 ? AXIS_LINK : AXIS_GATEWAY;
+    if (axis->kind == AXIS_LINK || strcmp(name, "gateway") == 0)
+        return 0;
+    for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
+        if (strcmp(name, later_axes[i]) == 0)
+            return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
+    const char *near = yaml_nearest(name, known, 4);
+    return yaml_fail(at, err,
+                     "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
+                     "b.nat.FIELD, gateway, link",
+                     name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                     near != NULL ? "\"?" : "");
+}
+
+int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,
+              struct lab_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    if (matrix->type != YAML_MAPPING || matrix->count == 0)
+        return yaml_fail(matrix, err, "matrix must be a mapping of axes to lists of values");
+    for (size_t i = 0; i < matrix->count; i++) {
+        const struct yaml_pair *p = &matrix->pairs[i];
+        struct yaml_node at = {.file = matrix->file, .line = p->line, .column = p->column};
+        if (out->count >= AXES_MAX)
+            return yaml_fail(&at, err, "more than %d axes", AXES_MAX);
+        struct axis *axis = &out->items[out->count];
+        if (read_name(&at, topology, p->key, axis, err) != 0 ||
+            read_values(out, axis, topology, p->value, err) != 0)
+            return -1;
+        out->count++;
+    }
+    return 0;
+}
+
+static bool pattern_matches(const struct axis *axis, const char *pattern, size_t value)
+{
+    return fnmatch(pattern, axis->values[value], 0) == 0;
+}
+
+/* A pattern that nothing matches is a slip of the pen: the condition would never hold. */
+static int check_pattern(const struct axis *axis, struct yaml_node *n, struct lab_error *err)
+{
+    const char *known[AXIS_VALUES_MAX];
+    if (n->type != YAML_SCALAR || n->scalar[0] == '\0')
+        return yaml_fail(n, err, "%s must have a value or a list of values here", axis->name);
+    for (size_t i = 0; i < axis->count; i++) {
+        if (pattern_matches(axis, n->scalar, i))
+            return 0;
+        known[i] = axis->values[i];
+    }
+    const char *near = yaml_nearest(n->scalar, known, axis->count);
+    if (near != NULL)
+        return yaml_fail(n, err, "%s has no value \"%s\" in this matrix; did you mean \"%s\"?",
+                         axis->name, n->scalar, near);
+    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, n->scalar);
+}
+
+int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,
+               struct lab_error *err)
+{
+    out->count = 0;
+    if (map->type != YAML_MAPPING || map->count == 0)
+        return yaml_fail(map, err, "a condition must be a mapping such as {link: 20ms}");
+    for (size_t i = 0; i < map->count; i++) {
+        struct yaml_pair *p = &map->pairs[i];
+        p->used = true;
+        size_t axis = axes_find(axes, p->key);
+        if (axis == SIZE_MAX) {
+            const char *known[AXES_MAX];
+            for (size_t k = 0; k < axes->count; k++)
+                known[k] = axes->items[k].name;
+            const char *near = yaml_nearest(p->key, known, axes->count);
+            struct yaml_node at = {.file = map->file, .line = p->line, .column = p->column};
+            return yaml_fail(&at, err, "\"%s\" is no axis of this matrix%s%s%s", p->key,
+                             near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
+                             near != NULL ? "\"?" : "");
+        }
+        struct yaml_node *v = p->value;
+        if (v->type == YAML_SEQUENCE && v->count == 0)
+            return yaml_fail(v, err, "%s must have a value or a list of values here", p->key);
+        for (size_t k = 0; v->type == YAML_SEQUENCE && k < v->count; k++)
+            if (check_pattern(&axes->items[axis], v->items[k], err) != 0)
+                return -1;
+        if (v->type != YAML_SEQUENCE && check_pattern(&axes->items[axis], v, err) != 0)
+            return -1;
+        out->terms[out->count].axis = axis;
+        out->terms[out->count++].values = v;
+    }
+    return 0;
+}
+
+bool match_values(const struct match *m, const struct axes *axes, const uint16_t *values)
+{
+    for (size_t i = 0; i < m->count; i++) {
+        const struct axis *axis = &axes->items[m->terms[i].axis];
+        size_t value = values[m->terms[i].axis];
+        const struct yaml_node *v = m->terms[i].values;
+        bool hit = v->type == YAML_SCALAR && pattern_matches(axis, v->scalar, value);
+        for (size_t k = 0; !hit && v->type == YAML_SEQUENCE && k < v->count; k++)
+            hit = pattern_matches(axis, v->items[k]->scalar, value);
+        if (!hit)
+            return false;
+    }
+    return true;
+}

@@ -1,0 +1,60 @@
+/* An axis of a matrix, and the conditions (`when`, `exclude`) that choose cells by their values. */
+#ifndef LAB_RUN_AXIS_H
+#define LAB_RUN_AXIS_H
+
+#include "lab/topo/topology.h"
+#include "lab/yaml.h"
+
+#define AXES_MAX        12
+#define AXIS_NAME_MAX   64
+#define AXIS_VALUES_MAX 48
+#define AXIS_VALUE_MAX  48
+
+enum axis_kind {
+    AXIS_NAT,     /* "a.nat": the profile of the topology's NAT a */
+    AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
+    AXIS_GATEWAY, /* every NAT's gateway policy */
+    AXIS_LINK,    /* every link's parameters, by a preset's name */
+};
+
+struct axis {
+    char name[AXIS_NAME_MAX];
+    enum axis_kind kind;
+    size_t nat; /* index into the topology's NATs */
+    char field[NAT_NAME_MAX];
+    char values[AXIS_VALUES_MAX][AXIS_VALUE_MAX];
+    size_t listed; /* the values that the matrix multiplies */
+    size_t count;  /* and those that only `include` names, behind them */
+};
+
+struct axes {
+    struct axis items[AXES_MAX];
+    size_t count;
+};
+
+/* Reads the mapping `matrix:`; every value is held against what it names (a profile that exists, a
+ * preset), with its place in the file when it is wrong. */
+int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,
+              struct lab_error *err);
+/* SIZE_MAX when there is none. */
+size_t axes_find(const struct axes *axes, const char *name);
+/* Finds a value, or adds it behind the listed ones (for `include`). */
+int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
+                   size_t *index, struct lab_error *err);
+
+/* A condition: each named axis has one of the values (patterns as of fnmatch). */
+struct match {
+    struct {
+        size_t axis;
+        struct yaml_node *values; /* a scalar, or a list of scalars; of the scenario's document */
+    } terms[AXES_MAX];
+    size_t count;
+};
+
+/* Reads and checks a condition: its axes exist and each of its patterns matches a value. */
+int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,
+               struct lab_error *err);
+/* values: the index of the value on each axis. */
+bool match_values(const struct match *m, const struct axes *axes, const uint16_t *values);
+
+#endif

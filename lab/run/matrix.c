@@ -1,0 +1,151 @@
+#include "lab/run/matrix.h"
+
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int make_key(const struct scenario *s, struct cell *cell)
+{
+    size_t at = 0;
+    for (size_t i = 0; i < s->axes.count; i++) {
+        int n = snprintf(cell->key + at, sizeof(cell->key) - at, "%s%s=%s", i == 0 ? "" : ",",
+                         s->axes.items[i].name, s->axes.items[i].values[cell->values[i]]);
+        if (n < 0 || (size_t)n >= sizeof(cell->key) - at)
+            return -1;
+        at += (size_t)n;
+    }
+    return 0;
+}
+
+static int add(const struct scenario *s, struct matrix *m, const uint16_t *values,
+               struct lab_error *err)
+{
+    for (size_t i = 0; i < s->exclude_count; i++)
+        if (scenario_match(s, &s->excludes[i], values))
+            return 0;
+    if (m->count >= CELLS_MAX)
+        return lab_fail(err, LAB_USAGE, "%s: more than %d cells", s->path, CELLS_MAX);
+    if ((m->count & (m->count - 1)) == 0) {
+        size_t cap = m->count == 0 ? 1 : m->count * 2;
+        struct cell *wider = realloc(m->cells, cap * sizeof(*wider));
+        if (wider == NULL)
+            return lab_fail(err, LAB_CANNOT, "%s: out of memory", s->path);
+        m->cells = wider;
+    }
+    struct cell *cell = &m->cells[m->count];
+    memset(cell, 0, sizeof(*cell));
+    memcpy(cell->values, values, sizeof(cell->values));
+    if (make_key(s, cell) != 0)
+        return lab_fail(err, LAB_USAGE, "%s: a cell's values are longer than %d characters in all",
+                        s->path, CELL_KEY_MAX - 1);
+    m->count++;
+    return 0;
+}
+
+static bool has(const struct matrix *m, const uint16_t *values)
+{
+    for (size_t i = 0; i < m->count; i++)
+        if (memcmp(m->cells[i].values, values, sizeof(m->cells[i].values)) == 0)
+            return true;
+    return false;
+}
+
+int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error *err)
+{
+    memset(out, 0, sizeof(*out));
+    uint16_t values[AXES_MAX] = {0};
+    size_t a = axes_find(&s->axes, "a.nat"), b = axes_find(&s->axes, "b.nat");
+    for (;;) {
+        if (!s->unordered || values[a] <= values[b])
+            if (add(s, out, values, err) != 0)
+                goto fail;
+        size_t i = s->axes.count;
+        while (i > 0 && ++values[i - 1] >= s->axes.items[i - 1].listed)
+            values[--i] = 0;
+        if (i == 0)
+            break;
+    }
+    for (size_t i = 0; i < s->include_count; i++)
+        if (!has(out, s->includes[i]) && add(s, out, s->includes[i], err) != 0)
+            goto fail;
+    if (out->count == 0) {
+        lab_fail(err, LAB_USAGE, "%s: the matrix has no cell left", s->path);
+        goto fail;
+    }
+    return 0;
+fail:
+    matrix_free(out);
+    return -1;
+}
+
+void matrix_free(struct matrix *m)
+{
+    free(m->cells);
+    memset(m, 0, sizeof(*m));
+}
+
+static int set_axis(const struct scenario *s, const struct axis *axis, const char *value,
+                    struct world_spec *out, struct lab_error *err)
+{
+    enum nat_gateway gateway = NAT_GATEWAY_DROP;
+    switch (axis->kind) {
+    case AXIS_NAT:
+        return world_spec_set_profile(out, s->topology.nats[axis->nat].name, value, err);
+    case AXIS_FIELD:
+        return nat_profile_set(&out->profiles[axis->nat], axis->field, value, err);
+    case AXIS_LINK:
+        return world_spec_set_link(out, value, err);
+    case AXIS_GATEWAY:
+        if (strcmp(value, "accept") == 0)
+            gateway = NAT_GATEWAY_ACCEPT;
+        else if (strcmp(value, "reject") == 0)
+            gateway = NAT_GATEWAY_REJECT;
+        return world_spec_set_gateway(out, gateway);
+    }
+    return lab_fail(err, LAB_USAGE, "%s: no such axis", axis->name);
+}
+
+int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
+                 struct world_spec *out, struct lab_error *err)
+{
+    if (world_spec_init(out, &s->topology, err) != 0)
+        return -1;
+    out->seed = seed;
+    /* Profiles first: what the other axes set stands in them. */
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < s->axes.count; i++) {
+            const struct axis *axis = &s->axes.items[i];
+            if ((axis->kind == AXIS_NAT) != (pass == 0))
+                continue;
+            if (set_axis(s, axis, axis->values[cell->values[i]], out, err) != 0)
+                return -1;
+        }
+    }
+    for (size_t i = 0; i < out->topology.nat_count; i++)
+        if (nat_profile_validate(&out->profiles[i], err) != 0)
+            return -1;
+    return 0;
+}
+
+bool matrix_cell_matches(const struct scenario *s, const struct cell *cell, const char *glob)
+{
+    if (fnmatch(glob, cell->key, 0) == 0)
+        return true;
+    char copy[CELL_KEY_MAX];
+    if (strlen(glob) >= sizeof(copy) || strchr(glob, '=') == NULL)
+        return false;
+    memcpy(copy, glob, strlen(glob) + 1);
+    char *save = NULL;
+    for (char *term = strtok_r(copy, ",", &save); term != NULL; term = strtok_r(NULL, ",", &save)) {
+        char *eq = strchr(term, '=');
+        if (eq == NULL)
+            return false;
+        *eq = '\0';
+        size_t axis = axes_find(&s->axes, term);
+        if (axis == SIZE_MAX ||
+            fnmatch(eq + 1, s->axes.items[axis].values[cell->values[axis]], 0) != 0)
+            return false;
+    }
+    return true;
+}

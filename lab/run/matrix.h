@@ -1,0 +1,31 @@
+/* The cells of a scenario's matrix. */
+#ifndef LAB_RUN_MATRIX_H
+#define LAB_RUN_MATRIX_H
+
+#include "lab/run/scenario.h"
+
+#define CELL_KEY_MAX 512
+#define CELLS_MAX    20000
+
+struct cell {
+    uint16_t values[AXES_MAX]; /* of each axis, an index */
+    char key[CELL_KEY_MAX];    /* "a.nat=random,b.nat=open,gateway=drop,link=20ms" */
+};
+
+struct matrix {
+    struct cell *cells;
+    size_t count;
+};
+
+/* In the order of the file: the last axis turns fastest, included cells come last. */
+int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error *err);
+void matrix_free(struct matrix *m);
+
+/* The world that a cell asks for. */
+int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
+                 struct world_spec *out, struct lab_error *err);
+
+/* A glob over the cell's whole key, or "axis=glob,axis=glob" over some of its axes. */
+bool matrix_cell_matches(const struct scenario *s, const struct cell *cell, const char *glob);
+
+#endif
