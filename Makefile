@@ -25,14 +25,16 @@ ASAN := -fsanitize=address,undefined -fno-omit-frame-pointer -fno-sanitize-recov
 ROOMS ?= $(patsubst %/,%,$(sort $(dir $(wildcard src/*/*.c lab/*.c lab/*/*.c lab/*/*/*.c))))
 
 export PKG_CONFIG_PATH := $(TOP)/.deps/usr/lib/pkgconfig:$(PKG_CONFIG_PATH)
+# GNU Make before 4.4 does not hand its variables to $(shell).
+PKG_CONFIG := PKG_CONFIG_PATH='$(PKG_CONFIG_PATH)' pkg-config
 PKGS := openssl libngtcp2 libngtcp2_crypto_ossl libnl-3.0 libnl-route-3.0 libnftables libfyaml \
         jansson libpcap cmocka
 # Debian 12 has all but the first three; those come from .deps/ (scripts/deps). Each is asked for
 # once, when the first command needs it.
-PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell pkg-config --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
+PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $$(shell \
-    pkg-config --static --libs libngtcp2_crypto_ossl libngtcp2 openssl 2>/dev/null; \
-    pkg-config --libs libnl-3.0 libnl-route-3.0 libnftables libfyaml jansson libpcap))$(PKG_LIBS)
+    $(PKG_CONFIG) --static --libs libngtcp2_crypto_ossl libngtcp2 openssl 2>/dev/null; \
+    $(PKG_CONFIG) --libs libnl-3.0 libnl-route-3.0 libnftables libfyaml jansson libpcap))$(PKG_LIBS)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT ?= -O2 -g
