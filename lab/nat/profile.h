@@ -52,6 +52,8 @@ struct nat_profile {
         uint16_t start; /* sequential: first port; 0: the range's */
         uint16_t block; /* block: its size */
         bool aligned;
+        bool exact; /* endpoint-independent also when two hosts want one port, or the block is
+                     * crowded (nat_profile_exact says where that is so anyway) */
         uint16_t range_lo, range_hi;
     } allocation;
     enum nat_gateway gateway;
@@ -84,7 +86,7 @@ struct nat_profile {
 /* The defaults of a file that says nothing: port-preserving. */
 void nat_profile_init(struct nat_profile *p);
 
-/* Reads a profile file (path), or by name out of the folders that nat_profile_dirs gives.
+/* Reads a profile's file by its path, or by name out of the shipped ones.
  * On failure err says file:line:column, what was read, what would be right (LAB_USAGE). */
 int nat_profile_load(const char *path, struct nat_profile *out, struct lab_error *err);
 int nat_profile_find(const char *name, struct nat_profile *out, struct lab_error *err);
@@ -95,8 +97,27 @@ int nat_profile_path(const char *name, char *out, size_t cap);
  * "allocation.step", "-1"): for axes of a matrix. */
 int nat_profile_set(struct nat_profile *p, const char *field, const char *value,
                     struct lab_error *err);
+/* What a NAT with `inside` looks like through both: the stricter of each behaviour, the ports of
+ * the outer one unless it keeps those of the inner. */
+struct nat_profile nat_profile_compose(const struct nat_profile *outer,
+                                       const struct nat_profile *inner);
+
+/* An endpoint-independent mapping that never gives one inside endpoint two ports. Only `preserving`
+ * and `block` can do without, as netfilter itself does: while nobody else wants the port. */
+bool nat_profile_exact(const struct nat_profile *p);
+/* A mapping whose port, once chosen, no other can replace: an intruding packet to the router itself
+ * would black-hole it, so its gateway rejects new UDP where the profile says `accept` (which looks
+ * the same from outside: nobody listens there). */
+bool nat_profile_pinned(const struct nat_profile *p);
+
 /* Refuses what cannot be emulated (with the reason); also called by the loaders. */
 int nat_profile_validate(const struct nat_profile *p, struct lab_error *err);
+
+/* Reads a profile out of a parsed document on top of what *p says already, and validates it. */
+int nat_profile_read(struct yaml_node *root, struct nat_profile *p, struct lab_error *err);
+
+/* The names of the shipped profiles, sorted, malloc'ed each and together (free both). */
+int nat_profile_list(char ***names, size_t *count, struct lab_error *err);
 
 const char *nat_mapping_name(enum nat_mapping m);
 const char *nat_filtering_name(enum nat_filtering f);
