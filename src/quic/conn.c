@@ -1,0 +1,449 @@
+/* A connection at work: packets in, packets out, timers, the end. */
+#include "quic/conn.h"
+
+#include "base/err.h"
+
+#include <openssl/err.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define PIECES       8
+#define FLUSH_MAX    256 /* packets of one flush */
+#define DATAGRAM_MAX 32  /* packets that may go out before the datagram's own */
+#define FAREWELL_MAX 64  /* packets that are answered after the end, the 1st, 2nd, 4th, 8th ... */
+#define TLS_NO_ALPN  120 /* no_application_protocol, RFC 7301 section 3.2 */
+
+const struct ph_draw *ph_quic_enter(struct ph_quic *q)
+{
+    /* SSL_get_error looks at this queue: what another connection left would end this one. */
+    ERR_clear_error();
+    return ph_draw_select(q->deterministic ? &q->draw : NULL);
+}
+
+void ph_quic_leave(const struct ph_draw *before)
+{
+    ph_draw_select(before);
+}
+
+ph_ns ph_quic_conn_tick(struct ph_quic_conn *c, ph_ns now)
+{
+    c->now = ph_max_ns(c->now, now);
+    return c->now;
+}
+
+static bool dead(const struct ph_quic_conn *c)
+{
+    return c->coming == PH_QUIC_CLOSED;
+}
+
+static void emit(struct ph_quic_conn *c, const uint8_t *data, size_t len)
+{
+    c->callbacks.on_packet(c->user, data, len);
+}
+
+/* What the code of a TLS alert means to our owner, whichever side raised it. */
+static int reason_of_alert(uint8_t alert)
+{
+    if (ph_tls_alert_is_auth(alert))
+        return PH_ERR_AUTH;
+    return alert == TLS_NO_ALPN ? PH_ERR_PROTO : PH_ERR_CRYPTO;
+}
+
+static int reason_of_peer(const ngtcp2_ccerr *err)
+{
+    if (err->type == NGTCP2_CCERR_TYPE_APPLICATION)
+        return PH_ERR_CLOSED;
+    if ((err->error_code & ~(uint64_t)0xff) == NGTCP2_CRYPTO_ERROR)
+        return reason_of_alert((uint8_t)(err->error_code & 0xff));
+    /* APPLICATION_ERROR is what an application's close is sent as before 1-RTT keys. */
+    return err->error_code == NGTCP2_NO_ERROR || err->error_code == NGTCP2_APPLICATION_ERROR
+               ? PH_ERR_CLOSED
+               : PH_ERR_PROTO;
+}
+
+/* Returns why it ended, and what to tell the peer; nothing to tell: err->type is IDLE_CLOSE. */
+static int reason_of(struct ph_quic_conn *c, int liberr, ngtcp2_ccerr *err)
+{
+    uint8_t alert;
+
+    ngtcp2_ccerr_default(err);
+    err->type = NGTCP2_CCERR_TYPE_IDLE_CLOSE;
+    switch (liberr) {
+    case NGTCP2_ERR_DRAINING:
+        return reason_of_peer(ngtcp2_conn_get_ccerr(c->ng));
+    case NGTCP2_ERR_IDLE_CLOSE:
+    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
+        return PH_ERR_TIMEOUT;
+    case NGTCP2_ERR_DROP_CONN:
+    case NGTCP2_ERR_RETRY:
+    case NGTCP2_ERR_CLOSING:
+    case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
+        return PH_ERR_PROTO;
+    case NGTCP2_ERR_CRYPTO:
+        alert = ngtcp2_conn_get_tls_alert(c->ng);
+        ngtcp2_ccerr_set_tls_alert(err, alert, NULL, 0);
+        return c->peer.refused ? PH_ERR_AUTH : reason_of_alert(alert);
+    case NGTCP2_ERR_NOMEM:
+        ngtcp2_ccerr_set_liberr(err, liberr, NULL, 0);
+        return PH_ERR_NOMEM;
+    default:
+        ngtcp2_ccerr_set_liberr(err, liberr, NULL, 0);
+        return PH_ERR_PROTO;
+    }
+}
+
+static void say_farewell(struct ph_quic_conn *c, const ngtcp2_ccerr *err)
+{
+    uint8_t packet[PH_QUIC_PACKET_MAX];
+    ngtcp2_ssize n;
+
+    n = ngtcp2_conn_write_connection_close(c->ng, NULL, NULL, packet, sizeof(packet), err, c->now);
+    if (n <= 0)
+        return;
+    c->farewell = malloc((size_t)n);
+    if (c->farewell != NULL) {
+        memcpy(c->farewell, packet, (size_t)n);
+        c->farewell_len = (size_t)n;
+    }
+    emit(c, packet, (size_t)n);
+}
+
+/* RFC 9000 section 10.2.1: ever more rarely, so that two closing sides do not keep each other busy.
+ */
+static void repeat_farewell(struct ph_quic_conn *c)
+{
+    unsigned n;
+
+    if (c->farewell == NULL || c->farewell_asked >= FAREWELL_MAX)
+        return;
+    n = ++c->farewell_asked;
+    if ((n & (n - 1)) == 0)
+        emit(c, c->farewell, c->farewell_len);
+}
+
+void ph_quic_conn_fail(struct ph_quic_conn *c, int liberr)
+{
+    ngtcp2_ccerr err;
+
+    if (dead(c))
+        return;
+    c->error = reason_of(c, liberr, &err);
+    c->coming = PH_QUIC_CLOSED;
+    /* What came before the end is still told, then the end itself. */
+    if (ph_inbox_add(&c->inbox, PH_INBOX_STATE, PH_QUIC_CLOSED, NULL, 0) != PH_OK)
+        c->state = PH_QUIC_CLOSED;
+    if (err.type != NGTCP2_CCERR_TYPE_IDLE_CLOSE)
+        say_farewell(c, &err);
+}
+
+static void tell(struct ph_quic_conn *c, const struct ph_inbox_item *item)
+{
+    switch (item->kind) {
+    case PH_INBOX_STATE:
+        c->state = (enum ph_quic_state)item->state;
+        if (c->callbacks.on_state != NULL)
+            c->callbacks.on_state(c->user, c->state);
+        break;
+    case PH_INBOX_STREAM:
+        if (c->callbacks.on_stream != NULL)
+            c->callbacks.on_stream(c->user, item->data, item->len);
+        break;
+    case PH_INBOX_DATAGRAM:
+        if (c->callbacks.on_datagram != NULL)
+            c->callbacks.on_datagram(c->user, item->data, item->len);
+        break;
+    }
+}
+
+void ph_quic_conn_settle(struct ph_quic_conn *c)
+{
+    struct ph_inbox_item *item;
+
+    if (c->telling)
+        return;
+    c->telling = true;
+    while ((item = ph_inbox_take(&c->inbox)) != NULL) {
+        tell(c, item);
+        free(item);
+    }
+    c->telling = false;
+    /* It cannot fail: the node is in the heap from birth. */
+    (void)ph_heap_add(&c->q->deadlines, &c->deadline, ph_quic_conn_deadline(c));
+}
+
+int ph_quic_conn_input(struct ph_quic_conn *c, const uint8_t *data, size_t len)
+{
+    const ngtcp2_pkt_info info = {0};
+
+    return ngtcp2_conn_read_pkt(c->ng, ph_quic_path(), &info, data, len, c->now);
+}
+
+/* There is one version only, so that a Version Negotiation packet, which is not authenticated, can
+ * only do harm. */
+static bool is_version_negotiation(const uint8_t *data, size_t len)
+{
+    return len >= 5 && (data[0] & 0x80) != 0 && (data[1] | data[2] | data[3] | data[4]) == 0;
+}
+
+void ph_quic_read(struct ph_quic_conn *c, ph_ns now, const uint8_t *data, size_t len)
+{
+    const struct ph_draw *before;
+    int rv;
+
+    ph_quic_conn_tick(c, now);
+    if (dead(c)) {
+        repeat_farewell(c);
+        return;
+    }
+    if (c->failure != 0 || len == 0 || is_version_negotiation(data, len))
+        return;
+    before = ph_quic_enter(c->q);
+    rv = ph_quic_conn_input(c, data, len);
+    if (rv != 0)
+        ph_quic_conn_fail(c, rv);
+    c->flush_due = true;
+    ph_quic_conn_settle(c);
+    ph_quic_leave(before);
+}
+
+static void open_stream(struct ph_quic_conn *c)
+{
+    if (!c->server && c->stream < 0 && c->coming != PH_QUIC_HANDSHAKE &&
+        ngtcp2_conn_open_bidi_stream(c->ng, &c->stream, NULL) != 0)
+        c->stream = -1;
+}
+
+/* The client shows the stream with an empty frame, for the server may have more to say. */
+static bool stream_wants(const struct ph_quic_conn *c)
+{
+    return c->stream >= 0 && !c->stream_gone &&
+           (ph_send_buf_unsent(&c->out) > 0 || (!c->server && !c->stream_shown));
+}
+
+/* Writes one packet. Returns its length, 0 when there is nothing to send now, or ngtcp2's error. */
+static ngtcp2_ssize write_packet(struct ph_quic_conn *c, uint8_t packet[PH_QUIC_PACKET_MAX],
+                                 bool with_stream)
+{
+    struct ph_send_piece pieces[PIECES];
+    ngtcp2_vec vec[PIECES];
+    ngtcp2_ssize n, taken = -1;
+    size_t count = with_stream ? ph_send_buf_peek(&c->out, pieces, PIECES) : 0;
+
+    for (size_t i = 0; i < count; i++)
+        vec[i] = (ngtcp2_vec){pieces[i].data, pieces[i].len};
+    n = ngtcp2_conn_writev_stream(c->ng, NULL, NULL, packet, PH_QUIC_PACKET_MAX, &taken,
+                                  NGTCP2_WRITE_STREAM_FLAG_NONE, with_stream ? c->stream : -1, vec,
+                                  count, c->now);
+    if (with_stream && taken >= 0) {
+        c->stream_shown = true;
+        ph_send_buf_sent(&c->out, (size_t)taken);
+    }
+    return n;
+}
+
+static void flush(struct ph_quic_conn *c)
+{
+    uint8_t packet[PH_QUIC_PACKET_MAX];
+    bool blocked = false;
+
+    c->flush_due = false;
+    if (c->failure != 0) {
+        ph_quic_conn_fail(c, c->failure);
+        return;
+    }
+    open_stream(c);
+    for (int i = 0; i < FLUSH_MAX && !dead(c); i++) {
+        ngtcp2_ssize n = write_packet(c, packet, !blocked && stream_wants(c));
+        if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
+            blocked = true;
+        } else if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
+            c->stream_gone = true;
+        } else if (n < 0) {
+            ph_quic_conn_fail(c, (int)n);
+        } else if (n == 0) {
+            return;
+        } else {
+            emit(c, packet, (size_t)n);
+        }
+    }
+    c->flush_due = !dead(c);
+}
+
+void ph_quic_flush(struct ph_quic_conn *c, ph_ns now)
+{
+    const struct ph_draw *before;
+
+    if (dead(c))
+        return;
+    ph_quic_conn_tick(c, now);
+    before = ph_quic_enter(c->q);
+    flush(c);
+    ph_quic_conn_settle(c);
+    ph_quic_leave(before);
+}
+
+void ph_quic_conn_expire(struct ph_quic_conn *c, ph_ns now)
+{
+    const struct ph_draw *before = ph_quic_enter(c->q);
+    int rv = 0;
+
+    ph_quic_conn_tick(c, now);
+    if (!dead(c) && c->failure == 0 && ngtcp2_conn_get_expiry(c->ng) <= c->now)
+        rv = ngtcp2_conn_handle_expiry(c->ng, c->now);
+    if (rv != 0)
+        ph_quic_conn_fail(c, rv);
+    if (!dead(c))
+        flush(c);
+    ph_quic_conn_settle(c);
+    ph_quic_leave(before);
+}
+
+int ph_quic_stream_send(struct ph_quic_conn *c, const void *data, size_t len)
+{
+    int rc;
+
+    if (dead(c) || c->stream_gone)
+        return PH_ERR_CLOSED;
+    rc = ph_send_buf_add(&c->out, data, len);
+    if (rc != PH_OK || c->coming == PH_QUIC_HANDSHAKE)
+        return rc;
+    c->flush_due = true;
+    ph_quic_conn_settle(c);
+    return PH_OK;
+}
+
+/* Other frames may have to go first: then ngtcp2 writes a packet without the datagram. */
+static int write_datagram(struct ph_quic_conn *c, const void *data, size_t len)
+{
+    uint8_t packet[PH_QUIC_PACKET_MAX];
+    uint8_t bytes[PH_QUIC_DATAGRAM_MAX];
+    ngtcp2_vec vec = {bytes, len};
+
+    if (len > 0)
+        memcpy(bytes, data, len);
+    for (int i = 0; i < DATAGRAM_MAX; i++) {
+        int accepted = 0;
+        ngtcp2_ssize n = ngtcp2_conn_writev_datagram(c->ng, NULL, NULL, packet, sizeof(packet),
+                                                     &accepted, NGTCP2_WRITE_DATAGRAM_FLAG_NONE,
+                                                     c->datagram_id, &vec, 1, c->now);
+        if (n == NGTCP2_ERR_INVALID_STATE || n == NGTCP2_ERR_INVALID_ARGUMENT)
+            return PH_ERR_REFUSED; /* the peer takes none, or none of this size */
+        if (n < 0) {
+            ph_quic_conn_fail(c, (int)n);
+            return c->error;
+        }
+        if (n == 0)
+            return PH_ERR_AGAIN;
+        if (accepted)
+            c->datagram_id++;
+        emit(c, packet, (size_t)n);
+        if (accepted)
+            return PH_OK;
+        if (dead(c))
+            return PH_ERR_CLOSED;
+    }
+    return PH_ERR_AGAIN;
+}
+
+int ph_quic_datagram_send(struct ph_quic_conn *c, ph_ns now, const void *data, size_t len)
+{
+    const struct ph_draw *before;
+    int rc;
+
+    if (len > PH_QUIC_DATAGRAM_MAX)
+        return PH_ERR_SPACE;
+    if (dead(c))
+        return PH_ERR_CLOSED;
+    if (c->state == PH_QUIC_HANDSHAKE)
+        return PH_ERR_AGAIN;
+    ph_quic_conn_tick(c, now);
+    before = ph_quic_enter(c->q);
+    rc = write_datagram(c, data, len);
+    ph_quic_conn_settle(c);
+    ph_quic_leave(before);
+    return rc;
+}
+
+ph_ns ph_quic_conn_deadline(const struct ph_quic_conn *c)
+{
+    if (dead(c))
+        return PH_NEVER;
+    return c->flush_due ? c->now : ngtcp2_conn_get_expiry(c->ng);
+}
+
+enum ph_quic_state ph_quic_conn_state(const struct ph_quic_conn *c)
+{
+    return c->state;
+}
+
+int ph_quic_conn_error(const struct ph_quic_conn *c)
+{
+    return c->error;
+}
+
+const uint8_t *ph_quic_conn_peer(const struct ph_quic_conn *c)
+{
+    return c->peer.verified && c->coming != PH_QUIC_HANDSHAKE ? c->peer.fingerprint : NULL;
+}
+
+ph_ns ph_quic_conn_rtt(const struct ph_quic_conn *c)
+{
+    ngtcp2_conn_info info;
+
+    ngtcp2_conn_get_conn_info(c->ng, &info);
+    return info.latest_rtt != 0 ? info.smoothed_rtt : 0;
+}
+
+int ph_quic_export(struct ph_quic_conn *c, const char *label, uint8_t *out, size_t len)
+{
+    if (dead(c))
+        return PH_ERR_CLOSED;
+    if (c->coming == PH_QUIC_HANDSHAKE)
+        return PH_ERR_AGAIN;
+    return SSL_export_keying_material(c->ssl, out, len, label, strlen(label), NULL, 0, 0) == 1
+               ? PH_OK
+               : PH_ERR_CRYPTO;
+}
+
+void ph_quic_conn_close(struct ph_quic_conn *c, ph_ns now)
+{
+    const struct ph_draw *before = ph_quic_enter(c->q);
+    ngtcp2_ccerr err;
+
+    ph_quic_conn_tick(c, now);
+    if (!dead(c) && c->failure != 0)
+        ph_quic_conn_fail(c, c->failure);
+    if (!dead(c)) {
+        c->coming = PH_QUIC_CLOSED;
+        ngtcp2_ccerr_default(&err);
+        ngtcp2_ccerr_set_application_error(&err, 0, NULL, 0);
+        say_farewell(c, &err);
+    }
+    ph_quic_conn_free(c);
+    ph_quic_leave(before);
+}
+
+void ph_quic_conn_free(struct ph_quic_conn *c)
+{
+    struct ph_quic *q;
+
+    if (c == NULL)
+        return;
+    q = c->q;
+    ngtcp2_conn_del(c->ng);
+    ph_tls_free(c->ssl);
+    ngtcp2_crypto_ossl_ctx_del(c->helper); /* it holds bytes that the session points to */
+    ph_cid_map_remove_all(&q->cids, &c->cids);
+    ph_heap_remove(&q->deadlines, &c->deadline);
+    ph_inbox_fini(&c->inbox);
+    ph_send_buf_fini(&c->out);
+    free(c->farewell);
+    if (c->next != NULL)
+        c->next->prev = c->prev;
+    if (c->prev != NULL)
+        c->prev->next = c->next;
+    else
+        q->conns = c->next;
+    q->conn_count--;
+    free(c);
+}
