@@ -1,0 +1,205 @@
+#include "lab/world/sim/forward.h"
+
+#include "lab/world/sim/private.h"
+
+#include <string.h>
+
+#define NO_IFACE  SIZE_MAX
+#define QUEUE_MAX (100 * PH_MS)
+/* Of Ethernet, IPv4 and UDP, for the rate. */
+#define OVERHEAD_BYTES 42
+
+static bool in_prefix(const struct ph_addr *a, const struct ph_addr *net, unsigned bits)
+{
+    if (a->family != net->family)
+        return false;
+    for (unsigned i = 0; i < bits / 8; i++) {
+        if (a->ip[i] != net->ip[i])
+            return false;
+    }
+    unsigned rest = bits % 8;
+    if (rest == 0)
+        return true;
+    uint8_t mask = (uint8_t)(0xff << (8 - rest));
+    return (a->ip[bits / 8] & mask) == (net->ip[bits / 8] & mask);
+}
+
+static bool is_own(const struct layout_node *n, const struct ph_addr *a)
+{
+    for (size_t i = 0; i < n->if_count; i++) {
+        if (n->ifs[i].addr.family != PH_AF_NONE && ph_addr_ip_eq(&n->ifs[i].addr, a))
+            return true;
+    }
+    for (size_t i = 0; i < n->addr_count; i++) {
+        if (ph_addr_ip_eq(&n->addrs[i], a))
+            return true;
+    }
+    return false;
+}
+
+/* The node at the other end of an interface's link. */
+static void other_end(const struct layout *l, size_t node, size_t iface, size_t *link, int *dir,
+                      size_t *to_node, size_t *to_iface)
+{
+    *link = l->nodes[node].ifs[iface].link;
+    const struct layout_link *k = &l->links[*link];
+    *dir = k->node[0] == node && k->iface[0] == iface ? 0 : 1;
+    *to_node = k->node[1 - *dir];
+    *to_iface = k->iface[1 - *dir];
+}
+
+/* True when a neighbour that can be reached by this interface has the address: the node at the
+ * other end, or one on the same LAN behind it. */
+static bool neighbour_has(const struct layout *l, size_t node, size_t iface,
+                          const struct ph_addr *a)
+{
+    size_t link, to_node, to_iface;
+    int dir;
+    other_end(l, node, iface, &link, &dir, &to_node, &to_iface);
+    return is_own(&l->nodes[to_node], a);
+}
+
+/* The interface that leads to an address: the longest prefix among what is on a link and the
+ * routes, and among several ports of one LAN the one behind which the address is. */
+static size_t route(const struct layout *l, size_t node, const struct ph_addr *dst)
+{
+    const struct layout_node *n = &l->nodes[node];
+    size_t best = NO_IFACE;
+    int best_bits = -1;
+    bool best_here = false;
+    for (size_t i = 0; i < n->if_count; i++) {
+        const struct layout_if *f = &n->ifs[i];
+        if (f->addr.family == PH_AF_NONE || !in_prefix(dst, &f->addr, f->prefix))
+            continue;
+        bool here = neighbour_has(l, node, i, dst);
+        if ((int)f->prefix > best_bits || ((int)f->prefix == best_bits && here && !best_here)) {
+            best = i;
+            best_bits = (int)f->prefix;
+            best_here = here;
+        }
+    }
+    for (size_t i = 0; i < n->route_count; i++) {
+        const struct layout_route *r = &n->routes[i];
+        if ((int)r->prefix > best_bits && in_prefix(dst, &r->to, r->prefix)) {
+            best = r->iface;
+            best_bits = (int)r->prefix;
+        }
+    }
+    return best;
+}
+
+static void send_on(struct sim *s, struct sim_packet *p, size_t iface)
+{
+    if (s->tap) {
+        struct sim_tap_packet t = {p->node, p->src, p->dst, p->ttl, p->data, p->len};
+        if (s->tap(s->tap_user, &t) == SIM_DROP) {
+            sim_packet_free(s, p);
+            return;
+        }
+    }
+    size_t link;
+    int dir;
+    other_end(&s->layout, p->node, iface, &link, &dir, &p->node, &p->iface);
+    const struct layout_link *k = &s->layout.links[link];
+    const struct link_direction *d = dir == 0 ? &k->params.up : &k->params.down;
+    ph_ns at = s->now + d->delay_ns;
+    if (d->loss > 0 && ph_rng_unit(&s->links[link].dir[dir].rng) < d->loss) {
+        sim_packet_free(s, p);
+        return;
+    }
+    if (d->jitter_ns > 0) {
+        uint64_t j = ph_rng_below(&s->links[link].dir[dir].rng, 2 * d->jitter_ns + 1);
+        at = at + j > d->jitter_ns ? at + j - d->jitter_ns : 0;
+    }
+    if (d->rate_bps > 0) {
+        ph_ns *free_at = &s->links[link].dir[dir].free_at;
+        ph_ns start = ph_max_ns(*free_at, s->now);
+        if (start - s->now > QUEUE_MAX) {
+            sim_packet_free(s, p);
+            return;
+        }
+        *free_at = start + (p->len + OVERHEAD_BYTES) * 8 * PH_SEC / d->rate_bps;
+        at += *free_at - s->now;
+    }
+    at = ph_max_ns(at, s->links[link].dir[dir].last);
+    s->links[link].dir[dir].last = at;
+    sim_packet_at(s, p, at);
+}
+
+void sim_originate(struct sim *s, size_t node, struct sim_packet *p)
+{
+    p->node = node;
+    const struct layout_node *n = &s->layout.nodes[node];
+    size_t iface = route(&s->layout, node, &p->dst);
+    if (iface == NO_IFACE) {
+        sim_packet_free(s, p);
+        return;
+    }
+    if (ph_addr_is_any(&p->src)) {
+        uint16_t port = p->src.port;
+        p->src = n->ifs[iface].addr;
+        p->src.port = port;
+    }
+    if (is_own(n, &p->dst)) {
+        p->iface = iface;
+        sim_packet_at(s, p, s->now);
+        return;
+    }
+    send_on(s, p, iface);
+}
+
+static bool is_wan(const struct layout_node *n, size_t iface)
+{
+    return iface == n->wan_if;
+}
+
+static bool is_outside_address(const struct layout_node *n, const struct ph_addr *a)
+{
+    for (size_t i = 0; i < n->wan_count; i++) {
+        if (ph_addr_ip_eq(&n->wan[i], a))
+            return true;
+    }
+    return false;
+}
+
+/* From one port of a LAN to another: a switch, no router. */
+static bool is_bridged(const struct layout_node *n, size_t in, size_t out)
+{
+    return in != out && n->kind == LAYOUT_NAT && !is_wan(n, in) && !is_wan(n, out);
+}
+
+void sim_forward(struct sim *s, struct sim_packet *p)
+{
+    const struct layout_node *n = &s->layout.nodes[p->node];
+    struct sim_nat *nat = s->nats[p->node];
+    bool from_wan = n->kind == LAYOUT_NAT && is_wan(n, p->iface);
+    bool translated = n->kind == LAYOUT_NAT && n->profile.mapping != NAT_MAPPING_NONE;
+
+    if (from_wan && (!translated || is_outside_address(n, &p->dst)) &&
+        !sim_nat_inbound(nat, s->now, &p->src, &p->dst)) {
+        sim_packet_free(s, p);
+        return;
+    }
+    if (is_own(n, &p->dst)) {
+        sim_deliver(s, p);
+        return;
+    }
+    size_t out = n->kind == LAYOUT_HOST ? NO_IFACE : route(&s->layout, p->node, &p->dst);
+    if (out == NO_IFACE) {
+        sim_packet_free(s, p);
+        return;
+    }
+    if (!is_bridged(n, p->iface, out)) {
+        if (p->ttl <= 1) {
+            sim_packet_free(s, p);
+            return;
+        }
+        p->ttl--;
+    }
+    if (n->kind == LAYOUT_NAT && !from_wan && is_wan(n, out) &&
+        !sim_nat_outbound(nat, s->now, &p->src, &p->dst)) {
+        sim_packet_free(s, p);
+        return;
+    }
+    send_on(s, p, out);
+}

@@ -1,0 +1,536 @@
+#include "call/agent.h"
+
+#include "base/trace.h"
+#include "call/call.h"
+#include "path/demux.h"
+#include "wire/relay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define GIVE_UP_DEFAULT (15 * PH_SEC)
+/* How long a registration waits for STUN and for the opener's TTL, which both go on beside it. */
+#define SETTLE_MAX (1500 * PH_MS)
+
+void ph_agent_trace(struct ph_agent *a, const char *who, const char *from, const char *to)
+{
+    if (!a->host->ops->trace)
+        return;
+    char line[256];
+    struct ph_json j = ph_json_begin(line, sizeof(line));
+    ph_json_ns_ms(&j, "t_ms", ph_host_now(a->host));
+    ph_json_str(&j, "who", who);
+    ph_json_str(&j, "from", from);
+    ph_json_str(&j, "to", to);
+    if (ph_json_end(&j))
+        a->host->ops->trace(a->host, line);
+}
+
+void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, const uint8_t *data,
+                   size_t len)
+{
+    struct ph_datagram d = {.peer = *to, .data = data, .len = len, .ttl = ttl};
+    a->host->ops->udp_send(a->host, a->sock, &d, 1);
+}
+
+bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr)
+{
+    for (size_t i = 0; i < a->config.relay_count; i++) {
+        if (ph_addr_eq(&a->config.relays[i], addr))
+            return true;
+    }
+    return false;
+}
+
+static void gather_candidates(struct ph_agent *a)
+{
+    struct ph_addr local[8];
+    if (ph_addr_is_any(&a->local)) {
+        size_t n = a->host->ops->local_addrs(a->host, local, 8);
+        for (size_t i = 0; i < n; i++) {
+            local[i].port = a->local.port;
+            if (local[i].family == a->local.family)
+                ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &local[i]);
+        }
+    } else {
+        ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &a->local);
+    }
+    /* What the relay saw and what STUN saw are the same behind an endpoint-independent mapping;
+     * where they differ either may be of use to a peer that filters nothing. */
+    if (ph_addr_is_set(&a->registrar.observed))
+        ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE, &a->registrar.observed);
+    for (size_t i = 0; i < a->gather.count; i++) {
+        if (ph_addr_is_set(&a->gather.servers[i].reflexive))
+            ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE,
+                             &a->gather.servers[i].reflexive);
+    }
+}
+
+static struct ph_call *call_by_tag(struct ph_agent *a, uint64_t tag)
+{
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && a->calls[i]->tag == tag && a->calls[i]->state != PH_CALL_ENDED)
+            return a->calls[i];
+    }
+    return NULL;
+}
+
+static struct ph_call *call_by_id(struct ph_agent *a, const uint8_t id[PH_CALL_ID_LEN])
+{
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && memcmp(a->calls[i]->id, id, PH_CALL_ID_LEN) == 0)
+            return a->calls[i];
+    }
+    return NULL;
+}
+
+static struct ph_call *call_by_conn(struct ph_agent *a, const struct ph_quic_conn *conn)
+{
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && a->calls[i]->quic == conn)
+            return a->calls[i];
+    }
+    return NULL;
+}
+
+static struct ph_call **free_slot(struct ph_agent *a)
+{
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (!a->calls[i])
+            return &a->calls[i];
+    }
+    return NULL;
+}
+
+static void keep_early(struct ph_agent *a, ph_ns now, uint64_t tag, const uint8_t *data, size_t len)
+{
+    if (len > PH_QUIC_PACKET_MAX)
+        return;
+    struct ph_early_frame *oldest = &a->early[0];
+    for (size_t i = 1; i < PH_EARLY_MAX; i++) {
+        if (a->early[i].len == 0 || (oldest->len && a->early[i].at < oldest->at))
+            oldest = &a->early[i];
+    }
+    oldest->tag = tag;
+    oldest->at = now;
+    oldest->len = len;
+    memcpy(oldest->data, data, len);
+}
+
+static void replay_early(struct ph_agent *a, ph_ns now, struct ph_call *c)
+{
+    for (size_t i = 0; i < PH_EARLY_MAX; i++) {
+        struct ph_early_frame *f = &a->early[i];
+        if (f->len && f->tag == c->tag && now - f->at <= PH_EARLY_TTL)
+            ph_call_on_quic(c, now, f->data, f->len, NULL);
+        if (f->tag == c->tag)
+            f->len = 0;
+    }
+}
+
+static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
+{
+    uint64_t tag;
+    const uint8_t *payload;
+    size_t len;
+    if (!ph_addr_eq(&in->peer, ph_registrar_relay(&a->registrar)) ||
+        ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
+        return;
+    struct ph_call *c = call_by_tag(a, tag);
+    if (!c) {
+        keep_early(a, now, tag, payload, len);
+        return;
+    }
+    if (c->quic && ph_quic_route(a->quic, payload, len, NULL) != c->quic)
+        return;
+    ph_call_on_quic(c, now, payload, len, NULL);
+}
+
+static void on_quic(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
+{
+    struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, NULL);
+    if (!conn)
+        return;
+    bool from_relay = ph_agent_is_relay(a, &in->peer);
+    if (conn == a->registrar.conn) {
+        if (from_relay && !a->registrar.closed)
+            ph_quic_read(conn, now, in->data, in->len);
+        return;
+    }
+    /* A relay carries calls in frames only: a bare packet from it would pass for a direct one. */
+    struct ph_call *c = call_by_conn(a, conn);
+    if (c && !from_relay)
+        ph_call_on_quic(c, now, in->data, in->len, &in->peer);
+}
+
+static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
+{
+    struct ph_stun msg;
+    if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
+        return;
+    if (msg.type != PH_STUN_BINDING_REQUEST) {
+        if (ph_gather_on_response(&a->gather, &msg, &in->peer, now))
+            return;
+    } else if (!msg.username) {
+        return; /* nobody asks an endpoint for its reflection */
+    }
+    if (ph_agent_is_relay(a, &in->peer))
+        return;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && ph_call_on_check(a->calls[i], now, &msg, in->data, in->len, &in->peer))
+            return;
+    }
+}
+
+void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m)
+{
+    ph_ns now = ph_host_now(a->host);
+    struct ph_call *c = call_by_id(a, m->call_id);
+    if (c) {
+        ph_call_on_signal(c, now, m);
+        return;
+    }
+    if (m->type != PH_SIGNAL_DIRECT_CALL_OFFER)
+        return;
+    struct ph_call **slot = free_slot(a);
+    enum ph_answer_mode mode = a->config.answer_mode;
+    if (!slot) {
+        struct ph_signal busy = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_BUSY};
+        memcpy(busy.call_id, m->call_id, PH_CALL_ID_LEN);
+        ph_registrar_send(&a->registrar, &busy);
+        return;
+    }
+    if (a->config.callbacks.on_offer)
+        mode = a->config.callbacks.on_offer(a->config.user, m->fingerprint);
+    gather_candidates(a);
+    if (ph_call_from_offer(a, now, m, mode, slot) != PH_OK) {
+        *slot = NULL;
+        return;
+    }
+    replay_early(a, now, *slot);
+}
+
+void ph_agent_on_unregistered(struct ph_agent *a, int error)
+{
+    a->registered_at = PH_NEVER;
+    a->announced = false;
+    a->announce_error = error;
+}
+
+/* Whether all that a registration waits for is there. */
+static bool settled(struct ph_agent *a, ph_ns now)
+{
+    if (now >= a->registered_at + SETTLE_MAX)
+        return true;
+    return ph_gather_done(&a->gather) && a->opener.state != PH_OPENER_LEARNING;
+}
+
+static void start_opener(struct ph_agent *a, ph_ns now)
+{
+    if (a->config.no_ttl_learning || a->opener.state != PH_OPENER_IDLE)
+        return;
+    for (size_t i = 0; i < a->gather.count; i++) {
+        const struct ph_gather_server *s = &a->gather.servers[i];
+        if (ph_addr_is_set(&s->reflexive) && ph_addr_is_set(&s->other)) {
+            ph_opener_start(&a->opener, now, &a->local, &s->server, &s->other,
+                            ph_gather_rtt(&a->gather));
+            return;
+        }
+    }
+}
+
+static void pump_gather(struct ph_agent *a, ph_ns now)
+{
+    struct ph_addr to;
+    uint8_t buf[64];
+    size_t len;
+    while ((len = ph_gather_next(&a->gather, now, &to, buf, sizeof(buf))) > 0)
+        ph_agent_send(a, &to, 0, buf, len);
+}
+
+static void tell(struct ph_agent *a, ph_ns now)
+{
+    const struct ph_agent_callbacks *cb = &a->config.callbacks;
+    if (a->registrar.state == PH_REGISTRAR_REGISTERED && a->registered_at == PH_NEVER)
+        a->registered_at = now;
+    if (a->announce_error != PH_OK) {
+        int error = a->announce_error;
+        a->announce_error = PH_OK;
+        if (cb->on_registered)
+            cb->on_registered(a->config.user, error, &(struct ph_addr){0});
+    }
+    if (a->registered_at != PH_NEVER && !a->announced && settled(a, now)) {
+        a->announced = true;
+        gather_candidates(a);
+        if (cb->on_registered)
+            cb->on_registered(a->config.user, PH_OK, &a->registrar.observed);
+    }
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        struct ph_call *c = a->calls[i];
+        if (c && c->changed && !c->released) {
+            c->changed = false;
+            if (cb->on_call)
+                cb->on_call(a->config.user, c);
+        }
+    }
+}
+
+static void schedule(struct ph_agent *a)
+{
+    ph_ns t = ph_min_ns(ph_registrar_deadline(&a->registrar), ph_quic_deadline(a->quic));
+    t = ph_min_ns(t, ph_gather_deadline(&a->gather));
+    t = ph_min_ns(t, ph_opener_deadline(&a->opener));
+    if (a->registered_at != PH_NEVER && !a->announced)
+        t = ph_min_ns(t, a->registered_at + SETTLE_MAX);
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i])
+            t = ph_min_ns(t, ph_call_deadline(a->calls[i]));
+    }
+    a->host->ops->wake_at(a->host, t);
+}
+
+/* Does all that is due, tells the user, and asks for the next wake-up. */
+static void pump(struct ph_agent *a, ph_ns now)
+{
+    a->pumping = true;
+    ph_quic_on_timer(a->quic, now);
+    ph_registrar_pump(&a->registrar, now);
+    pump_gather(a, now);
+    start_opener(a, now);
+    ph_opener_on_timer(&a->opener, now);
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i])
+            ph_call_pump(a->calls[i], now);
+    }
+    tell(a, now);
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && a->calls[i]->released) {
+            ph_call_free(a->calls[i]);
+            a->calls[i] = NULL;
+        }
+    }
+    a->pumping = false;
+    schedule(a);
+}
+
+static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
+                         const struct ph_datagram *in, size_t n)
+{
+    struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    for (size_t i = 0; i < n; i++) {
+        if (sock != a->sock) {
+            ph_opener_on_datagram(&a->opener, now, sock, &in[i]);
+            continue;
+        }
+        switch (ph_demux(in[i].data, in[i].len)) {
+        case PH_PACKET_STUN:
+            on_stun(a, now, &in[i]);
+            break;
+        case PH_PACKET_RELAY_FRAME:
+            on_relay_frame(a, now, &in[i]);
+            break;
+        case PH_PACKET_QUIC:
+            on_quic(a, now, &in[i]);
+            break;
+        case PH_PACKET_UNKNOWN:
+            break;
+        }
+    }
+    pump(a, now);
+}
+
+static void on_timer(struct ph_endpoint *ep, ph_ns now)
+{
+    pump((struct ph_agent *)(void *)ep, now);
+}
+
+static void quic_random(void *user, void *out, size_t len)
+{
+    ph_host_random(user, out, len);
+}
+
+int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
+{
+    if (!config->host || config->relay_count == 0 || config->relay_count > PH_RELAYS_MAX ||
+        config->stun_count > PH_STUNS_MAX)
+        return PH_ERR_INVAL;
+    struct ph_agent *a = calloc(1, sizeof(*a));
+    if (!a)
+        return PH_ERR_NOMEM;
+    a->endpoint = (struct ph_endpoint){on_datagrams, on_timer};
+    a->host = config->host;
+    a->config = *config;
+    a->registered_at = PH_NEVER;
+    if (a->config.stages == 0)
+        a->config.stages = (1u << PH_STAGE_COUNT) - 1;
+    if (a->config.give_up == 0)
+        a->config.give_up = GIVE_UP_DEFAULT;
+    ph_registrar_init(&a->registrar, a);
+    ph_opener_init(&a->opener, a->host);
+
+    int err = ph_identity_new(config->seed, &a->identity);
+    if (err != PH_OK)
+        goto fail;
+    struct ph_quic_config quic = {
+        .identity = a->identity,
+        .random = quic_random,
+        .random_user = a->host,
+        .deterministic = config->deterministic,
+    };
+    err = ph_quic_new(&quic, &a->quic);
+    if (err != PH_OK)
+        goto fail;
+    struct ph_addr bind = config->bind;
+    if (bind.family == PH_AF_NONE)
+        bind = ph_addr_v4(0, 0, 0, 0, 0);
+    err = a->host->ops->udp_open(a->host, &bind, &a->sock);
+    if (err != PH_OK)
+        goto fail;
+    a->local = a->host->ops->udp_local(a->host, a->sock);
+    a->host->endpoint = &a->endpoint;
+
+    /* Without servers of its own it asks the relays, which answer STUN on the same port. */
+    ph_ns now = ph_host_now(a->host);
+    uint8_t ids[8 * PH_GATHER_MAX];
+    ph_host_random(a->host, ids, sizeof(ids));
+    if (config->stun_count > 0)
+        ph_gather_init(&a->gather, config->stuns, config->stun_count, ids, now);
+    else
+        ph_gather_init(&a->gather, config->relays, config->relay_count, ids, now);
+    ph_registrar_start(&a->registrar, now);
+    pump_gather(a, now);
+    schedule(a);
+    *out = a;
+    return PH_OK;
+fail:
+    ph_agent_free(a);
+    return err;
+}
+
+void ph_agent_free(struct ph_agent *a)
+{
+    if (!a)
+        return;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++)
+        ph_call_free(a->calls[i]);
+    ph_registrar_fini(&a->registrar);
+    ph_opener_fini(&a->opener);
+    ph_quic_free(a->quic);
+    ph_identity_free(a->identity);
+    if (a->sock)
+        a->host->ops->udp_close(a->host, a->sock);
+    a->host->ops->wake_at(a->host, PH_NEVER);
+    a->host->endpoint = NULL;
+    free(a);
+}
+
+const uint8_t *ph_agent_fingerprint(const struct ph_agent *a)
+{
+    return ph_identity_fingerprint(a->identity);
+}
+
+bool ph_agent_registered(const struct ph_agent *a)
+{
+    return a->announced;
+}
+
+uint8_t ph_agent_opener_ttl(const struct ph_agent *a)
+{
+    return a->opener.ttl;
+}
+
+int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], struct ph_call **out)
+{
+    if (!a->announced || a->registrar.state != PH_REGISTRAR_REGISTERED)
+        return PH_ERR_AGAIN;
+    struct ph_call **slot = free_slot(a);
+    if (!slot)
+        return PH_ERR_SPACE;
+    gather_candidates(a);
+    int err = ph_call_dial(a, ph_host_now(a->host), peer, slot);
+    if (err != PH_OK) {
+        *slot = NULL;
+        return err;
+    }
+    if (!a->pumping)
+        schedule(a);
+    if (out)
+        *out = *slot;
+    return PH_OK;
+}
+
+struct ph_call *ph_agent_current_call(struct ph_agent *a)
+{
+    struct ph_call *ended = NULL;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && a->calls[i]->state != PH_CALL_ENDED)
+            return a->calls[i];
+        if (a->calls[i])
+            ended = a->calls[i];
+    }
+    return ended;
+}
+
+void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
+{
+    *out = (struct ph_call_report){
+        .state = c->state,
+        .error = c->error,
+        .caller = c->caller,
+        .started = c->started,
+        .relay_at = c->relay_at,
+        .direct_at = c->direct_at,
+        .media_at = c->media_at,
+        .settled = c->state == PH_CALL_ENDED || ph_waterfall_settled(&c->waterfall),
+        .direct = c->carrier.use != NULL,
+        .stage = c->waterfall.carrying,
+        .relay = *ph_registrar_relay(&c->agent->registrar),
+        .media = c->media.report,
+    };
+    memcpy(out->call_id, c->id, sizeof(out->call_id));
+    memcpy(out->peer, c->peer, sizeof(out->peer));
+    memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
+    if (c->carrier.use) {
+        out->local = c->agent->local;
+        out->remote = c->carrier.use->remote;
+    }
+}
+
+void ph_call_media_stop(struct ph_call *c)
+{
+    ph_media_stop(&c->media);
+}
+
+void ph_call_hangup(struct ph_call *c)
+{
+    struct ph_agent *a = c->agent;
+    ph_ns now = ph_host_now(a->host);
+    if (c->state == PH_CALL_ENDED)
+        return;
+    struct ph_signal m = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_NORMAL};
+    memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
+    if (ph_registrar_send(&a->registrar, &m) == PH_OK)
+        ph_quic_flush(a->registrar.conn, now);
+    if (c->quic)
+        ph_quic_conn_close(c->quic, now);
+    c->quic = NULL;
+    c->quic_closed = false;
+    ph_call_end(c, now, PH_OK);
+    if (!a->pumping)
+        schedule(a);
+}
+
+void ph_call_release(struct ph_call *c)
+{
+    struct ph_agent *a = c->agent;
+    if (a->pumping) {
+        c->released = true;
+        return;
+    }
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] == c)
+            a->calls[i] = NULL;
+    }
+    ph_call_free(c);
+    schedule(a);
+}

@@ -1,0 +1,57 @@
+/* The agent: one endpoint with its one socket, its registration, and its calls. pinhole.h is its
+ * public face; this is what the rest of call/ sees of it. */
+#ifndef PH_CALL_AGENT_H
+#define PH_CALL_AGENT_H
+
+#include "call/registrar.h"
+#include "path/candidate.h"
+#include "path/gather.h"
+#include "path/opener.h"
+#include "pinhole.h"
+
+#define PH_CALLS_MAX 8
+#define PH_EARLY_MAX 4
+#define PH_EARLY_TTL PH_SEC
+
+/* A relay frame that came before the offer which names its tag (the offer was lost once, or
+ * overtaken): kept for a moment, for a lost first flight costs a retransmission time-out. */
+struct ph_early_frame {
+    uint64_t tag;
+    ph_ns at;
+    size_t len; /* 0: free */
+    uint8_t data[PH_QUIC_PACKET_MAX];
+};
+
+struct ph_agent {
+    struct ph_endpoint endpoint;
+    struct ph_host *host;
+    struct ph_agent_config config;
+    struct ph_identity *identity;
+    struct ph_quic *quic;
+    ph_sock sock;
+    struct ph_addr local;
+    struct ph_registrar registrar;
+    struct ph_gather gather;
+    struct ph_opener opener;
+    struct ph_candidate_set candidates;
+    struct ph_call *calls[PH_CALLS_MAX];
+    struct ph_early_frame early[PH_EARLY_MAX];
+    ph_ns registered_at; /* PH_NEVER: not */
+    bool announced;      /* on_registered was called for this registration */
+    int announce_error;  /* to be told at the end of this event */
+    bool pumping;
+};
+
+/* Sends one datagram from the one socket; ttl 0 is the system's. */
+void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, const uint8_t *data,
+                   size_t len);
+/* A signalling message from the relay. */
+void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m);
+/* The registration has ended, or every relay was tried in vain. */
+void ph_agent_on_unregistered(struct ph_agent *a, int error);
+/* An address of a relay's: whatever comes from there or goes there is not direct. */
+bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr);
+/* A line of the trace: who goes from where to where. */
+void ph_agent_trace(struct ph_agent *a, const char *who, const char *from, const char *to);
+
+#endif

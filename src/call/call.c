@@ -1,0 +1,385 @@
+#include "call/call.h"
+
+#include "base/err.h"
+#include "call/agent.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define ALPN           "pinhole-call/1"
+#define ANSWER_TIMEOUT (30 * PH_SEC) /* a person may have to pick it up */
+#define IDLE_TIMEOUT   (10 * PH_SEC)
+
+static void set_state(struct ph_call *c, enum ph_call_state state)
+{
+    static const char *const names[] = {"dialing", "ringing", "connecting", "connected", "ended"};
+    if (c->state == state)
+        return;
+    ph_call_trace(c, "call", names[c->state], names[state]);
+    c->state = state;
+    c->changed = true;
+}
+
+void ph_call_trace(struct ph_call *c, const char *who, const char *from, const char *to)
+{
+    ph_agent_trace(c->agent, who, from, to);
+}
+
+bool ph_call_established(const struct ph_call *c)
+{
+    return c->quic && !c->quic_closed && ph_quic_conn_state(c->quic) >= PH_QUIC_ESTABLISHED &&
+           ph_quic_conn_state(c->quic) < PH_QUIC_CLOSED;
+}
+
+static void on_packet(void *user, const uint8_t *data, size_t len)
+{
+    struct ph_call *c = user;
+    ph_carrier_send(&c->carrier, data, len);
+}
+
+static void on_state(void *user, enum ph_quic_state state)
+{
+    struct ph_call *c = user;
+    if (state == PH_QUIC_CLOSED)
+        c->quic_closed = true;
+}
+
+static void on_stream(void *user, const uint8_t *data, size_t len)
+{
+    (void)user;
+    (void)data;
+    (void)len;
+}
+
+static void on_datagram(void *user, const uint8_t *data, size_t len)
+{
+    struct ph_call *c = user;
+    ph_ns now = ph_host_now(c->agent->host);
+    struct ph_inband m;
+    if (ph_inband_decode(data, len, &m) != PH_OK)
+        return;
+    bool direct = c->carrier.reading_direct && m.lane == PH_LANE_DIRECT;
+    bool relayed = !c->carrier.reading_direct && m.lane == PH_LANE_RELAY;
+    if (direct && c->direct_at == PH_NEVER)
+        c->direct_at = now;
+    if (relayed && c->relay_at == PH_NEVER)
+        c->relay_at = now;
+    switch (m.kind) {
+    case PH_INBAND_MEDIA:
+        if (c->media_at == PH_NEVER) {
+            c->media_at = now;
+            c->changed = true;
+        }
+        ph_media_on_frame(&c->media, now, &m);
+        break;
+    case PH_INBAND_PROBE:
+        ph_carrier_on_probe(&c->carrier, now, &m);
+        break;
+    case PH_INBAND_ECHO:
+        ph_carrier_on_echo(&c->carrier, now, &m);
+        break;
+    case PH_INBAND_PUNCHING:
+        if (!c->caller)
+            ph_punch_on_word(&c->punch, now);
+        break;
+    }
+}
+
+int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total,
+                        struct ph_path *path)
+{
+    uint8_t buf[PH_QUIC_DATAGRAM_MAX];
+    if (!ph_call_established(c))
+        return PH_ERR_AGAIN;
+    m->lane = path ? PH_LANE_DIRECT : PH_LANE_RELAY;
+    int len = ph_inband_encode(m, total, buf, sizeof(buf));
+    if (len < 0)
+        return len;
+    c->carrier.forced = true;
+    c->carrier.target = path;
+    c->carrier.written_bytes = 0;
+    int err = ph_quic_datagram_send(c->quic, now, buf, (size_t)len);
+    c->carrier.forced = false;
+    return err != PH_OK ? err : (int)c->carrier.written_bytes;
+}
+
+static struct ph_quic_conn_config quic_config(struct ph_call *c)
+{
+    return (struct ph_quic_conn_config){
+        .alpn = ALPN,
+        .peer_fingerprint = c->peer,
+        .callbacks = {on_packet, on_state, on_stream, on_datagram},
+        .user = c,
+        .idle_timeout = IDLE_TIMEOUT,
+        .keep_alive = IDLE_TIMEOUT / 3,
+        .handshake_timeout = ANSWER_TIMEOUT,
+    };
+}
+
+static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller)
+{
+    struct ph_call *c = calloc(1, sizeof(*c));
+    if (!c)
+        return NULL;
+    uint8_t random[32];
+    ph_host_random(a->host, random, sizeof(random));
+    c->agent = a;
+    c->caller = caller;
+    c->state = caller ? PH_CALL_DIALING : PH_CALL_RINGING;
+    c->started = now;
+    c->relay_at = c->direct_at = c->media_at = c->deadline = PH_NEVER;
+    ph_checker_init(&c->checker, caller, random);
+    ph_carrier_init(&c->carrier, c);
+    ph_waterfall_init(&c->waterfall, now, a->config.stages);
+    ph_punch_init(&c->punch, c);
+    ph_media_init(&c->media);
+    return c;
+}
+
+void ph_call_free(struct ph_call *c)
+{
+    if (!c)
+        return;
+    if (c->quic)
+        ph_quic_conn_free(c->quic);
+    free(c);
+}
+
+/* The parts of an offer and of an answer that are alike. */
+static void fill_terms(struct ph_call *c, struct ph_signal *m)
+{
+    struct ph_agent *a = c->agent;
+    memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
+    m->credentials = c->checker.own;
+    ph_ns rtt = ph_registrar_rtt(&a->registrar);
+    m->relay_rtt_ms = (uint32_t)(rtt / PH_MS);
+    if (m->mode == PH_ANSWER_FULL) {
+        memcpy(m->candidates, a->candidates.items,
+               a->candidates.count * sizeof(a->candidates.items[0]));
+        m->candidate_count = a->candidates.count;
+    }
+}
+
+static void take_terms(struct ph_call *c, const struct ph_signal *m)
+{
+    ph_checker_set_peer(&c->checker, &m->credentials);
+    c->peer_relay_rtt = ph_min_ns(m->relay_rtt_ms, 5000) * PH_MS;
+}
+
+int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRINT_LEN],
+                 struct ph_call **out)
+{
+    struct ph_call *c = call_new(a, now, true);
+    if (!c)
+        return PH_ERR_NOMEM;
+    memcpy(c->peer, peer, PH_FINGERPRINT_LEN);
+    ph_host_random(a->host, c->id, sizeof(c->id));
+    do
+        ph_host_random(a->host, &c->tag, sizeof(c->tag));
+    while (c->tag == 0);
+    struct ph_signal offer = {.type = PH_SIGNAL_DIRECT_CALL_OFFER, .relay_token = c->tag};
+    memcpy(offer.fingerprint, peer, PH_FINGERPRINT_LEN);
+    fill_terms(c, &offer);
+    int err = ph_registrar_send(&a->registrar, &offer);
+    if (err != PH_OK)
+        goto fail;
+    ph_quic_flush(a->registrar.conn, now); /* the offer first: it makes the session at the relay */
+    struct ph_quic_conn_config config = quic_config(c);
+    err = ph_quic_connect(a->quic, now, &config, &c->quic);
+    if (err != PH_OK)
+        goto fail;
+    ph_quic_flush(c->quic, now);
+    c->deadline = now + ANSWER_TIMEOUT;
+    *out = c;
+    return PH_OK;
+fail:
+    ph_call_free(c);
+    return err;
+}
+
+int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_signal *offer,
+                       enum ph_answer_mode mode, struct ph_call **out)
+{
+    struct ph_call *c = call_new(a, now, false);
+    if (!c)
+        return PH_ERR_NOMEM;
+    memcpy(c->peer, offer->fingerprint, PH_FINGERPRINT_LEN);
+    memcpy(c->id, offer->call_id, PH_CALL_ID_LEN);
+    c->tag = offer->relay_token;
+    c->mode = mode;
+    take_terms(c, offer);
+    struct ph_signal answer = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER, .mode = mode};
+    fill_terms(c, &answer);
+    if (mode == PH_ANSWER_FULL && (a->config.stages & (1u << PH_STAGE_PUNCH)))
+        ph_punch_open(&c->punch, now, offer->candidates, offer->candidate_count);
+    else
+        ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_SKIPPED, now, "privacy answer");
+    int err = ph_registrar_send(&a->registrar, &answer);
+    if (err != PH_OK) {
+        ph_call_free(c);
+        return err;
+    }
+    if (mode == PH_ANSWER_REFUSE) {
+        c->error = PH_ERR_REFUSED;
+        set_state(c, PH_CALL_ENDED);
+    } else {
+        set_state(c, PH_CALL_CONNECTING);
+        c->deadline = now + ANSWER_TIMEOUT;
+    }
+    *out = c;
+    return PH_OK;
+}
+
+static void on_answer(struct ph_call *c, ph_ns now, const struct ph_signal *m)
+{
+    if (!c->caller || c->state != PH_CALL_DIALING)
+        return;
+    if (m->mode == PH_ANSWER_REFUSE) {
+        ph_call_end(c, now, PH_ERR_REFUSED);
+        return;
+    }
+    c->mode = m->mode;
+    take_terms(c, m);
+    set_state(c, PH_CALL_CONNECTING);
+    if (m->mode == PH_ANSWER_FULL && (c->agent->config.stages & (1u << PH_STAGE_PUNCH)))
+        ph_punch_start(&c->punch, now, m->candidates, m->candidate_count);
+    else
+        ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_SKIPPED, now, "privacy answer");
+}
+
+static int hangup_error(enum ph_hangup_reason reason)
+{
+    switch (reason) {
+    case PH_HANGUP_REFUSED:
+        return PH_ERR_REFUSED;
+    case PH_HANGUP_UNKNOWN_PEER:
+        return PH_ERR_NOENT;
+    case PH_HANGUP_BUSY:
+        return PH_ERR_SPACE;
+    case PH_HANGUP_LOST:
+    case PH_HANGUP_NORMAL:
+        break;
+    }
+    return PH_ERR_CLOSED;
+}
+
+void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
+{
+    switch (m->type) {
+    case PH_SIGNAL_DIRECT_CALL_ANSWER:
+    case PH_SIGNAL_CALL_SETUP:
+        /* Either brings the answerer's terms; the first to arrive counts. */
+        on_answer(c, now, m);
+        break;
+    case PH_SIGNAL_ICE_CANDIDATE:
+    case PH_SIGNAL_CANDIDATE_UPDATE:
+        ph_punch_add(&c->punch, now, m->candidates, m->candidate_count);
+        break;
+    case PH_SIGNAL_HANGUP:
+        /* A lost signalling connection does not end a call that has a path of its own. */
+        if (m->reason != PH_HANGUP_LOST || !c->carrier.use)
+            ph_call_end(c, now, hangup_error(m->reason));
+        break;
+    default:
+        break;
+    }
+}
+
+bool ph_call_on_check(struct ph_call *c, ph_ns now, const struct ph_stun *msg, const uint8_t *data,
+                      size_t len, const struct ph_addr *from)
+{
+    if (c->state == PH_CALL_ENDED)
+        return false;
+    if (msg->type != PH_STUN_BINDING_REQUEST)
+        return ph_punch_on_response(&c->punch, now, msg, data, len, from);
+    if (!ph_check_is_for(&c->checker, msg))
+        return false;
+    /* Without the stage no direct path is wanted, whatever the peer tries. */
+    if (c->waterfall.stages[PH_STAGE_PUNCH].state != PH_STAGE_SKIPPED)
+        ph_punch_on_request(&c->punch, now, msg, data, len, from);
+    return true;
+}
+
+static void on_established(struct ph_call *c, ph_ns now)
+{
+    set_state(c, PH_CALL_CONNECTED);
+    c->deadline = PH_NEVER;
+    ph_waterfall_carry(&c->waterfall, PH_STAGE_RELAY, now);
+    ph_carrier_release_held(&c->carrier, now);
+    ph_punch_on_established(&c->punch, now);
+    ph_media_start(&c->media, now);
+}
+
+void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t len,
+                     const struct ph_addr *from)
+{
+    if (c->state == PH_CALL_ENDED)
+        return;
+    if (from) {
+        /* With the stage off, direct packets are not for this call. */
+        if (c->waterfall.stages[PH_STAGE_PUNCH].state == PH_STAGE_SKIPPED)
+            return;
+        struct ph_path *p = ph_path_find(&c->paths, from);
+        if (p) {
+            p->bytes_in += len;
+            p->last_heard = now;
+        }
+    }
+    if (!c->quic) {
+        /* The caller's first flight, which only comes by the relay. */
+        if (c->caller || from)
+            return;
+        struct ph_quic_conn_config config = quic_config(c);
+        if (ph_quic_accept(c->agent->quic, now, data, len, NULL, &config, &c->quic) != PH_OK)
+            c->quic = NULL;
+        return;
+    }
+    ph_carrier_read(&c->carrier, now, data, len, from);
+}
+
+void ph_call_end(struct ph_call *c, ph_ns now, int error)
+{
+    if (c->state == PH_CALL_ENDED)
+        return;
+    c->error = error;
+    c->deadline = PH_NEVER;
+    ph_media_stop(&c->media);
+    ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_LOST, now, "the call ended");
+    ph_punch_init(&c->punch, c);
+    set_state(c, PH_CALL_ENDED);
+}
+
+void ph_call_pump(struct ph_call *c, ph_ns now)
+{
+    if (c->quic_closed && c->quic) {
+        int error = ph_quic_conn_error(c->quic);
+        ph_quic_conn_free(c->quic);
+        c->quic = NULL;
+        ph_call_end(c, now, error != PH_OK ? error : PH_ERR_CLOSED);
+    }
+    if (c->state == PH_CALL_ENDED)
+        return;
+    if (now >= c->deadline) {
+        ph_call_end(c, now, PH_ERR_TIMEOUT);
+        return;
+    }
+    /* A caller has keys only when the answer's terms are there too: a callee that has not answered
+     * gets no media, even if its keys were early. */
+    if (c->state == PH_CALL_CONNECTING && ph_call_established(c))
+        on_established(c, now);
+    ph_punch_pump(&c->punch, now);
+    struct ph_inband frame;
+    while (ph_media_next(&c->media, now, &frame))
+        ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, c->carrier.use);
+    if (c->quic)
+        ph_quic_flush(c->quic, now);
+}
+
+ph_ns ph_call_deadline(const struct ph_call *c)
+{
+    if (c->quic_closed && c->quic)
+        return 0;
+    if (c->state == PH_CALL_ENDED)
+        return PH_NEVER;
+    return ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+}

@@ -1,0 +1,76 @@
+/* One call: its terms (from signalling), its end-to-end connection, its paths, its stages.
+ *
+ *   caller: DIALING -> CONNECTING (the answer is there) -> CONNECTED -> ENDED
+ *   callee: RINGING -> CONNECTING (answered)            -> CONNECTED -> ENDED
+ *
+ * The end-to-end handshake starts with the offer, by way of the relay, so that by the time the
+ * answer arrives the caller holds verified keys, and both media and sealed probes can go out at
+ * once. */
+#ifndef PH_CALL_CALL_H
+#define PH_CALL_CALL_H
+
+#include "call/carrier.h"
+#include "call/media.h"
+#include "call/punch.h"
+#include "call/waterfall.h"
+#include "path/check.h"
+#include "path/table.h"
+#include "pinhole.h"
+#include "quic/quic.h"
+
+struct ph_agent;
+
+struct ph_call {
+    struct ph_agent *agent;
+    uint8_t id[PH_CALL_ID_LEN];
+    uint8_t peer[PH_FINGERPRINT_LEN];
+    bool caller;
+    enum ph_call_state state;
+    int error;
+    enum ph_answer_mode mode;
+    uint64_t tag;              /* of this peer's leg at the relay */
+    ph_ns peer_relay_rtt;      /* 0: not known */
+    struct ph_quic_conn *quic; /* NULL before the first flight, and when ended */
+    bool quic_closed;          /* it has ended and waits to be freed outside its callbacks */
+    struct ph_checker checker;
+    struct ph_path_table paths;
+    struct ph_carrier carrier;
+    struct ph_waterfall waterfall;
+    struct ph_punch punch;
+    struct ph_media media;
+    ph_ns started, relay_at, direct_at, media_at;
+    ph_ns deadline; /* for the answer; PH_NEVER */
+    bool changed;   /* on_call is owed */
+    bool released;  /* to be freed at the end of this event */
+};
+
+/* Caller: creates the call and sends the offer and the first flight. */
+int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRINT_LEN],
+                 struct ph_call **out);
+/* Callee: from an offer; answers it at once. */
+int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_signal *offer,
+                       enum ph_answer_mode mode, struct ph_call **out);
+void ph_call_free(struct ph_call *c);
+
+void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m);
+/* A STUN request addressed to this call's credentials, or a response that may be for it (true: it
+ * was). */
+bool ph_call_on_check(struct ph_call *c, ph_ns now, const struct ph_stun *msg, const uint8_t *data,
+                      size_t len, const struct ph_addr *from);
+/* A QUIC packet of this call: from NULL means that it came by the relay. */
+void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t len,
+                     const struct ph_addr *from);
+/* Timers, retransmissions, media, flushing. */
+void ph_call_pump(struct ph_call *c, ph_ns now);
+ph_ns ph_call_deadline(const struct ph_call *c);
+/* Ends it: the state is ENDED, nothing is sent any more. */
+void ph_call_end(struct ph_call *c, ph_ns now, int error);
+
+bool ph_call_established(const struct ph_call *c);
+/* Sends one in-band message on a given path, NULL for the relay. The lane is filled in.
+ * PH_ERR_AGAIN while keys are not there. Returns the bytes of the packet, or an error. */
+int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total,
+                        struct ph_path *path);
+void ph_call_trace(struct ph_call *c, const char *who, const char *from, const char *to);
+
+#endif

@@ -1,0 +1,62 @@
+/* The stage *punch*: host and reflexive candidates, simultaneous open, trap-proof by its order.
+ *
+ * A router whose own INPUT accepts takes a packet that comes before its hole for a flow to itself,
+ * and gives the later outbound packet another port. So no packet may come before its hole:
+ *
+ *   callee, on the offer:     openers of low TTL to the caller's candidates (they make the holes
+ * and die before the caller's NAT), then the answer caller, on the answer:    checks at full TTL;
+ * they find the callee's holes open, and make the caller's own callee, on a check:       its
+ * response, and a check of its own the same way callee, on the caller's word by the relay that its
+ * checks are under way (or long after the answer, where that word is lost): checks at full TTL to
+ * all candidates, for pairs in which the callee's NAT gives another port to each destination and
+ * the caller's lets it in all the same
+ *
+ * An address with no NAT before it has no such router: it is checked at full TTL at once. */
+#ifndef PH_CALL_PUNCH_H
+#define PH_CALL_PUNCH_H
+
+#include "path/table.h"
+#include "pinhole.h"
+
+struct ph_call;
+
+enum ph_punch_state {
+    PH_PUNCH_IDLE,
+    PH_PUNCH_OPENING, /* callee: holes are open, nothing goes out at full TTL */
+    PH_PUNCH_CHECKING,
+    PH_PUNCH_WON,
+    PH_PUNCH_LOST,
+};
+
+struct ph_punch {
+    struct ph_call *call;
+    enum ph_punch_state state;
+    ph_ns full_ttl_at; /* callee: when its own checks begin */
+    ph_ns deadline;    /* when it is lost; PH_NEVER */
+    uint64_t rounds;   /* of PUNCHING, said by the caller */
+    ph_ns next_word;   /* when the caller says it again */
+};
+
+void ph_punch_init(struct ph_punch *p, struct ph_call *call);
+/* Callee, before its answer goes out. */
+void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+/* Caller, with the answer. */
+void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+/* Candidates that came later. */
+void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+
+void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *msg,
+                         const uint8_t *data, size_t len, const struct ph_addr *from);
+bool ph_punch_on_response(struct ph_punch *p, ph_ns now, const struct ph_stun *msg,
+                          const uint8_t *data, size_t len, const struct ph_addr *from);
+/* Callee: the caller's word that its checks are under way. */
+void ph_punch_on_word(struct ph_punch *p, ph_ns now);
+/* A sealed packet of the peer came by this path. */
+void ph_punch_on_sealed(struct ph_punch *p, ph_ns now, struct ph_path *path);
+void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path);
+void ph_punch_on_established(struct ph_punch *p, ph_ns now);
+
+void ph_punch_pump(struct ph_punch *p, ph_ns now);
+ph_ns ph_punch_deadline(const struct ph_punch *p);
+
+#endif

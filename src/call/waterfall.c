@@ -1,0 +1,78 @@
+#include "call/waterfall.h"
+
+#include <stdio.h>
+
+const char *ph_stage_name(enum ph_stage stage)
+{
+    static const char *const names[] = {"portmap", "punch", "predict", "birthday", "relay"};
+    return (unsigned)stage < PH_STAGE_COUNT ? names[stage] : "none";
+}
+
+const char *ph_stage_state_name(enum ph_stage_state state)
+{
+    static const char *const names[] = {"idle", "running", "won", "lost", "beaten", "skipped"};
+    return (unsigned)state < 6 ? names[state] : "?";
+}
+
+void ph_waterfall_init(struct ph_waterfall *w, ph_ns now, unsigned stages)
+{
+    *w = (struct ph_waterfall){.carrying = PH_STAGE_NONE};
+    for (int i = 0; i < PH_STAGE_COUNT; i++) {
+        w->stages[i].start = PH_NEVER;
+        w->stages[i].end = PH_NEVER;
+        if (i != PH_STAGE_PUNCH && i != PH_STAGE_RELAY)
+            ph_waterfall_end(w, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "not in this version");
+    }
+    if (!(stages & (1u << PH_STAGE_PUNCH)))
+        ph_waterfall_end(w, PH_STAGE_PUNCH, PH_STAGE_SKIPPED, now, "switched off");
+    ph_waterfall_start(w, PH_STAGE_RELAY, now);
+}
+
+void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    struct ph_stage_report *r = &w->stages[stage];
+    if (r->state != PH_STAGE_IDLE)
+        return;
+    r->state = PH_STAGE_RUNNING;
+    r->start = now;
+}
+
+void ph_waterfall_end(struct ph_waterfall *w, enum ph_stage stage, enum ph_stage_state state,
+                      ph_ns now, const char *reason)
+{
+    struct ph_stage_report *r = &w->stages[stage];
+    if (r->state != PH_STAGE_IDLE && r->state != PH_STAGE_RUNNING)
+        return;
+    r->state = state;
+    if (state != PH_STAGE_SKIPPED)
+        r->end = now;
+    snprintf(r->reason, sizeof(r->reason), "%s", reason);
+}
+
+void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    if (w->carrying == stage)
+        return;
+    if (w->carrying != PH_STAGE_NONE) {
+        struct ph_stage_report *old = &w->stages[w->carrying];
+        old->state = PH_STAGE_BEATEN;
+        snprintf(old->reason, sizeof(old->reason), "by %s", ph_stage_name(stage));
+    }
+    struct ph_stage_report *r = &w->stages[stage];
+    if (r->start == PH_NEVER)
+        r->start = now;
+    if (r->end == PH_NEVER)
+        r->end = now;
+    r->state = PH_STAGE_WON;
+    r->reason[0] = '\0';
+    w->carrying = stage;
+}
+
+bool ph_waterfall_settled(const struct ph_waterfall *w)
+{
+    for (int i = 0; i < PH_STAGE_COUNT; i++) {
+        if (i != PH_STAGE_RELAY && w->stages[i].state == PH_STAGE_RUNNING)
+            return false;
+    }
+    return w->carrying != PH_STAGE_NONE;
+}

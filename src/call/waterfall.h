@@ -1,0 +1,21 @@
+/* The waterfall: what each stage of a call has done so far, and which one carries it. */
+#ifndef PH_CALL_WATERFALL_H
+#define PH_CALL_WATERFALL_H
+
+#include "pinhole.h"
+
+struct ph_waterfall {
+    struct ph_stage_report stages[PH_STAGE_COUNT];
+    enum ph_stage carrying; /* PH_STAGE_NONE before the end-to-end keys are there */
+};
+
+void ph_waterfall_init(struct ph_waterfall *w, ph_ns now, unsigned stages);
+void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
+void ph_waterfall_end(struct ph_waterfall *w, enum ph_stage stage, enum ph_stage_state state,
+                      ph_ns now, const char *reason);
+/* The call's path is this stage's from now on: it has won, what else carried is beaten. */
+void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
+/* No stage but the relay's is running. */
+bool ph_waterfall_settled(const struct ph_waterfall *w);
+
+#endif

@@ -1,0 +1,32 @@
+/* Candidates (RFC 8445 section 5.1): the transport addresses at which a peer may be reached. */
+#ifndef PH_PATH_CANDIDATE_H
+#define PH_PATH_CANDIDATE_H
+
+#include "wire/signal.h"
+
+/* More reflexive ones than this say only that the NAT's mapping is not endpoint-independent. */
+#define PH_REFLEXIVE_MAX 2
+
+struct ph_candidate_set {
+    struct ph_candidate items[PH_SIGNAL_CANDIDATES_MAX];
+    size_t count;
+};
+
+/* RFC 8445 section 5.1.2.1 with component 1: host > mapped > reflexive > predicted > relay, IPv6
+ * before IPv4 within a type, earlier before later. */
+uint32_t ph_candidate_priority(enum ph_candidate_type type, const struct ph_addr *addr,
+                               unsigned index);
+
+/* Adds one, unless its address is there already (then the better type stays), cannot be used as a
+ * target, or the set or its share of reflexive ones is full. True when the set has changed. */
+bool ph_candidate_add(struct ph_candidate_set *set, enum ph_candidate_type type,
+                      const struct ph_addr *addr);
+
+const struct ph_candidate *ph_candidate_find(const struct ph_candidate *items, size_t count,
+                                             const struct ph_addr *addr);
+
+/* True when a peer with these candidates is reached without translation at `c`: a public address of
+ * its own host, behind which no NAT's gateway can mistake an early packet for one to itself. */
+bool ph_candidate_is_public_host(const struct ph_candidate *c);
+
+#endif

@@ -1,0 +1,47 @@
+#include "wire/inband.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+
+#include <string.h>
+
+static size_t header_len(enum ph_inband_kind kind)
+{
+    return kind == PH_INBAND_MEDIA ? PH_INBAND_MEDIA_HEADER_LEN : PH_INBAND_HEADER_LEN;
+}
+
+int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size_t cap)
+{
+    size_t head = header_len(m->kind);
+    if (total < head)
+        total = head;
+    if (total > cap)
+        return PH_ERR_SPACE;
+    struct ph_writer w = ph_writer_init(out, cap);
+    ph_write_u8(&w, (uint8_t)m->kind);
+    ph_write_u8(&w, (uint8_t)m->lane);
+    ph_write_u64(&w, m->number);
+    if (m->kind == PH_INBAND_MEDIA)
+        ph_write_u64(&w, m->sent_us);
+    memset(out + head, 0, total - head);
+    return (int)total;
+}
+
+int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
+{
+    *out = (struct ph_inband){0};
+    struct ph_reader r = ph_reader_init(data, len);
+    uint8_t kind = ph_read_u8(&r);
+    uint8_t lane = ph_read_u8(&r);
+    out->number = ph_read_u64(&r);
+    if (kind == PH_INBAND_MEDIA)
+        out->sent_us = ph_read_u64(&r);
+    if (r.bad)
+        return PH_ERR_SHORT;
+    if (lane > PH_LANE_DIRECT)
+        return PH_ERR_FORMAT;
+    out->lane = (enum ph_lane)lane;
+    if (kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_PUNCHING)
+        out->kind = (enum ph_inband_kind)kind;
+    return PH_OK;
+}

@@ -1,0 +1,163 @@
+#include "tests/sim_fixture.h"
+
+#include "lab/topo/layout.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define RELAY_PORT 4433
+#define STUN_PORT  3478
+
+static void on_registered(void *user, int err, const struct ph_addr *reflexive)
+{
+    struct sim_peer *p = user;
+    p->registered = err;
+    p->reflexive = *reflexive;
+}
+
+static void on_call(void *user, struct ph_call *call)
+{
+    struct sim_peer *p = user;
+    p->call = call;
+}
+
+static size_t node_of(const struct layout *l, enum topo_runs runs, unsigned nth)
+{
+    for (size_t i = 0; i < l->node_count; i++) {
+        if (l->nodes[i].kind == LAYOUT_HOST && l->nodes[i].runs == runs && nth-- == 0)
+            return i;
+    }
+    fail_msg("the topology has no such node");
+    return SIZE_MAX;
+}
+
+struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
+{
+    struct sim_fixture *f = calloc(1, sizeof(*f));
+    struct world_spec *spec = calloc(1, sizeof(*spec));
+    struct topology topology;
+    struct lab_error err;
+    assert_non_null(f);
+    assert_non_null(spec);
+    const char *name = config->topology ? config->topology : "two-nats";
+    if (topology_find(name, &topology, &err) != 0 || world_spec_init(spec, &topology, &err) != 0)
+        fail_msg("%s", err.text);
+    static const char *const nats[2] = {"a", "b"};
+    for (int i = 0; i < 2; i++) {
+        if (config->nat[i] && world_spec_set_profile(spec, nats[i], config->nat[i], &err) != 0)
+            fail_msg("%s", err.text);
+    }
+    if (world_spec_set_link(spec, config->link ? config->link : "20ms", &err) != 0 ||
+        layout_compute(spec, &f->layout, &err) != 0 ||
+        sim_world_new(&f->layout, config->seed, &f->world, &err) != 0)
+        fail_msg("%s", err.text);
+    free(spec);
+
+    const struct world_ops *w = f->world->ops;
+    f->relay_node = node_of(&f->layout, TOPO_RUNS_RELAY, 0);
+    size_t stun_node = node_of(&f->layout, TOPO_RUNS_STUN, 0);
+    struct ph_relay_config relay = {.deterministic = true, .region = "test"};
+    memset(relay.seed, 7, sizeof(relay.seed));
+    assert_int_equal(w->host_new(f->world, f->relay_node, NULL, NULL, &f->relay_host), PH_OK);
+    relay.host = f->relay_host;
+    relay.listen[0] = f->layout.nodes[f->relay_node].addrs[0];
+    relay.listen[0].port = RELAY_PORT;
+    assert_int_equal(ph_relay_new(&relay, &f->relay), PH_OK);
+
+    struct ph_addr stun[TOPO_ADDRESSES_MAX];
+    size_t stun_count = f->layout.nodes[stun_node].addr_count;
+    for (size_t i = 0; i < stun_count; i++) {
+        stun[i] = f->layout.nodes[stun_node].addrs[i];
+        stun[i].port = STUN_PORT;
+    }
+    assert_int_equal(w->host_new(f->world, stun_node, NULL, NULL, &f->stun_host), PH_OK);
+    assert_int_equal(ph_stun_server_new(f->stun_host, stun, stun_count, &f->stun), PH_OK);
+
+    for (unsigned i = 0; i < 2; i++) {
+        struct sim_peer *p = &f->peer[i];
+        p->fixture = f;
+        p->node = node_of(&f->layout, TOPO_RUNS_PEER, i);
+        p->registered = 1;
+        assert_int_equal(w->host_new(f->world, p->node, NULL, NULL, &p->host), PH_OK);
+        struct ph_agent_config c = {
+            .host = p->host,
+            .relays = {relay.listen[0]},
+            .relay_count = 1,
+            .stages = config->stages[i],
+            .answer_mode = config->answer,
+            .no_ttl_learning = config->no_ttl_learning,
+            .deterministic = true,
+            .callbacks = {.on_registered = on_registered, .on_call = on_call},
+            .user = p,
+        };
+        memset(c.seed, (int)(i + 1), sizeof(c.seed));
+        if (!config->no_stun) {
+            memcpy(c.stuns, stun, stun_count * sizeof(stun[0]));
+            c.stun_count = stun_count;
+        }
+        assert_int_equal(ph_agent_new(&c, &p->agent), PH_OK);
+    }
+    return f;
+}
+
+void sim_fixture_free(struct sim_fixture *f)
+{
+    for (int i = 0; i < 2; i++) {
+        ph_agent_free(f->peer[i].agent);
+        f->world->ops->host_free(f->world, f->peer[i].host);
+    }
+    ph_stun_server_free(f->stun);
+    f->world->ops->host_free(f->world, f->stun_host);
+    ph_relay_free(f->relay);
+    f->world->ops->host_free(f->world, f->relay_host);
+    f->world->ops->free(f->world);
+    free(f);
+}
+
+static bool both_registered(void *user)
+{
+    struct sim_fixture *f = user;
+    return f->peer[0].registered <= 0 && f->peer[1].registered <= 0;
+}
+
+void sim_fixture_register(struct sim_fixture *f)
+{
+    ph_ns limit = f->world->ops->now(f->world) + 10 * PH_SEC;
+    assert_true(sim_run_while(f->world, limit, both_registered, f));
+    assert_int_equal(f->peer[0].registered, PH_OK);
+    assert_int_equal(f->peer[1].registered, PH_OK);
+}
+
+void sim_fixture_report(struct sim_fixture *f)
+{
+    for (int i = 0; i < 2; i++) {
+        if (f->peer[i].call)
+            ph_call_report(f->peer[i].call, &f->peer[i].report);
+    }
+}
+
+static bool both_settled(void *user)
+{
+    struct sim_fixture *f = user;
+    sim_fixture_report(f);
+    return f->peer[0].report.settled && f->peer[1].report.settled;
+}
+
+void sim_fixture_call(struct sim_fixture *f, ph_ns limit)
+{
+    assert_int_equal(
+        ph_agent_call(f->peer[0].agent, ph_agent_fingerprint(f->peer[1].agent), &f->peer[0].call),
+        PH_OK);
+    sim_run_while(f->world, f->world->ops->now(f->world) + limit, both_settled, f);
+    sim_fixture_report(f);
+}
+
+void sim_fixture_run(struct sim_fixture *f, ph_ns time)
+{
+    sim_run_until(f->world, f->world->ops->now(f->world) + time);
+    sim_fixture_report(f);
+}

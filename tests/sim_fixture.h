@@ -1,0 +1,51 @@
+/* Two peers, a relay and STUN servers in the in-memory world, for tests of the core: virtual time,
+ * nothing sleeps. */
+#ifndef TESTS_SIM_FIXTURE_H
+#define TESTS_SIM_FIXTURE_H
+
+#include "lab/world/sim/sim.h"
+#include "pinhole.h"
+
+struct sim_fixture_config {
+    const char *topology; /* NULL: two-nats */
+    const char *nat[2];   /* profiles of a and b; NULL: port-preserving */
+    const char *link;     /* preset; NULL: 20ms */
+    uint64_t seed;
+    unsigned stages[2]; /* 0: all */
+    enum ph_answer_mode answer;
+    bool no_stun;
+    bool no_ttl_learning;
+};
+
+struct sim_peer {
+    struct sim_fixture *fixture;
+    size_t node;
+    struct ph_host *host;
+    struct ph_agent *agent;
+    int registered; /* 1: not told yet; then PH_OK or an error */
+    struct ph_addr reflexive;
+    struct ph_call *call;
+    struct ph_call_report report; /* brought up to date by sim_fixture_report */
+};
+
+struct sim_fixture {
+    struct layout layout;
+    struct world *world;
+    struct sim_peer peer[2];
+    struct ph_host *relay_host, *stun_host;
+    size_t relay_node;
+    struct ph_relay *relay;
+    struct ph_stun_server *stun;
+};
+
+/* Fails the test on any error. */
+struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config);
+void sim_fixture_free(struct sim_fixture *f);
+/* Runs until both peers are registered; fails the test when they are not within 10 s. */
+void sim_fixture_register(struct sim_fixture *f);
+/* a dials b; runs until both are settled, or `limit` has passed since the dial. */
+void sim_fixture_call(struct sim_fixture *f, ph_ns limit);
+void sim_fixture_run(struct sim_fixture *f, ph_ns time);
+void sim_fixture_report(struct sim_fixture *f);
+
+#endif
