@@ -56,8 +56,10 @@ TESTS_SRC := $(wildcard $(if $(T),$(T)/test_*.c,tests/*/test_*.c tests/*/*/test_
 TESTS := $(patsubst tests/%.c,$(BUILD)/tests/%,$(TESTS_SRC))
 BENCH := $(patsubst tests/%.c,$(BUILD)/tests/%,$(wildcard tests/bench/bench_*.c))
 FUZZERS := $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(wildcard tests/fuzz/fuzz_*.c))
-# Helpers that several tests share: tests/*.c (no main in them).
-TEST_COMMON := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
+# Helpers that several tests share: tests/*.c (no main in them). As an archive, so that a test links
+# only those that it uses.
+COMMON_OBJS := $(patsubst %.c,$(OBJ)/%.o,$(wildcard tests/*.c))
+COMMON := $(OBJ)/libcommon.a
 
 MANS := $(patsubst %.scd,$(BUILD)/man/%,$(notdir $(wildcard src/cli/*.scd lab/cli/*.scd)))
 
@@ -197,6 +199,7 @@ $(OBJ)/%.o: %.c $(OBJ)/flags
 # An archive is made again also when a file has gone.
 $(OBJ)/core.list: export MEMBERS = $(CORE_OBJS)
 $(OBJ)/lab.list: export MEMBERS = $(LAB_OBJS)
+$(OBJ)/common.list: export MEMBERS = $(COMMON_OBJS)
 $(OBJ)/%.list: FORCE
 	@mkdir -p $(@D)
 	@printf '%s\n' "$$MEMBERS" | cmp -s - $@ || printf '%s\n' "$$MEMBERS" >$@
@@ -205,6 +208,8 @@ $(CORE): $(CORE_OBJS) $(OBJ)/core.list
 	@mkdir -p $(@D); rm -f $@; ar rcs $@ $(CORE_OBJS)
 $(LAB): $(LAB_OBJS) $(OBJ)/lab.list
 	@mkdir -p $(@D); rm -f $@; ar rcs $@ $(LAB_OBJS)
+$(COMMON): $(COMMON_OBJS) $(OBJ)/common.list
+	@mkdir -p $(@D); rm -f $@; ar rcs $@ $(COMMON_OBJS)
 
 $(BUILD)/natlab: $(OBJ)/lab/cli/natlab.o $(LIBS)
 	@echo "  LINK  $@"
@@ -213,15 +218,15 @@ $(BUILD)/pinhole: $(OBJ)/src/cli/pinhole.o $(CORE)
 	@echo "  LINK  $@"
 	@$(CC) $(LDFLAGS_ALL) -o $@ $^ $(PKG_LIBS)
 
-$(BUILD)/tests/%: $(OBJ)/tests/%.o $(TEST_COMMON) $(LIBS)
+$(BUILD)/tests/%: $(OBJ)/tests/%.o $(COMMON) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -o $@ $< $(TEST_COMMON) $(LIBS) $(CORE) $(PKG_LIBS) -lcmocka
+	@$(CC) $(LDFLAGS_ALL) -o $@ $< $(COMMON) $(LIBS) $(CORE) $(PKG_LIBS) -lcmocka
 
-$(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(TEST_COMMON) $(LIBS)
+$(BUILD)/fuzz/%: $(OBJ)/tests/fuzz/%.o $(COMMON) $(LIBS)
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
-	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(TEST_COMMON) $(LIBS) $(CORE) $(PKG_LIBS) \
+	@$(CC) $(LDFLAGS_ALL) -fsanitize=fuzzer -o $@ $< $(COMMON) $(LIBS) $(CORE) $(PKG_LIBS) \
 	    -lcmocka
 
 $(BUILD)/man/%: src/cli/%.scd
