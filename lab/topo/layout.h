@@ -21,7 +21,8 @@ struct layout_if {
     char name[16];
     struct ph_addr addr; /* port 0; family NONE: unnumbered */
     unsigned prefix;
-    size_t link; /* index into layout.links */
+    size_t link; /* index into layout.links; SIZE_MAX: a bridge over this node's ports */
+    bool port;   /* a port of the bridge that is the node's lan_if: no address of its own */
 };
 
 struct layout_route {
@@ -32,7 +33,9 @@ struct layout_route {
 };
 
 struct layout_node {
-    char name[TOPO_NAME_MAX]; /* a host's or NAT's name as declared; "a.home", "internet.1" */
+    char name[TOPO_NAME_MAX]; /* a host's name as declared; "a.nat" of NAT a, "a.home" of the home
+                               * NAT inside it; "internet.1" of a network's router, "a.access" of
+                               * the router of a carrier's access network */
     enum layout_kind kind;
     enum topo_runs runs;
     struct layout_if ifs[LAYOUT_IFS_MAX];
@@ -41,9 +44,16 @@ struct layout_node {
     size_t addr_count;
     struct layout_route routes[24];
     size_t route_count;
+    /* Of NATs, and lan_if of routers that have a LAN. The lowest address of what lies inside is
+     * lan_net, also what lies behind further routers there. SIZE_MAX: none. */
+    size_t wan_if, lan_if;
+    struct ph_addr lan_net;
+    unsigned lan_net_prefix;
+    size_t upstream; /* the node at the other end of the WAN, SIZE_MAX: none (core routers) */
     /* NATs alone */
     struct nat_profile profile;
-    size_t wan_if, lan_if;
+    size_t nat; /* index into the topology's NATs (of a home: of the NAT that it is inside) */
+    bool home;
     struct ph_addr wan[16]; /* outside addresses, the first is the router's own */
     size_t wan_count;
 };
@@ -68,14 +78,14 @@ struct layout {
  */
 int layout_compute(const struct world_spec *spec, struct layout *out, struct lab_error *err);
 
-/* PH_ERR_NOENT-like: SIZE_MAX when there is none. */
+/* A node by its name; a NAT's declared name finds it too where no host bears it. SIZE_MAX: none. */
 size_t layout_find(const struct layout *l, const char *name);
 
-/* The one-way delay from one node to another along the routes, without NATs' or routers' own time;
- * for two nodes with no path: UINT64_MAX. */
+/* The one-way delay from one node to another along the shortest way, without NATs' or routers' own
+ * time; for two nodes with no way between them: UINT64_MAX. */
 uint64_t layout_delay_ns(const struct layout *l, size_t from, size_t to);
 
-/* The number of NATs between a host and the internet. */
+/* The number of NATs (and firewalls) between a host and the internet. */
 unsigned layout_nats_above(const struct layout *l, size_t host);
 
 #endif

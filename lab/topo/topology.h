@@ -18,8 +18,9 @@
 #define TOPO_HOPS_MAX      16
 #define TOPO_ADDRESSES_MAX 8
 
-/* A named network that routers chain through: a packet between any two sites passes `hops` routers.
- * A LAN is not declared: it is what lies inside a NAT (or `lans:`, a switch with no NAT). */
+/* A named network that routers chain through: a packet between any two sites (a NAT, or a host that
+ * runs no server) passes at least `hops` routers; servers stand in the middle of it. A LAN is not
+ * declared: it is what lies inside a NAT. */
 struct topo_network {
     char name[TOPO_NAME_MAX];
     unsigned hops; /* at least 3 */
@@ -61,7 +62,8 @@ struct link_params {
 
 struct topo_link {
     char name[TOPO_NAME_MAX];       /* "access" */
-    char between[2][TOPO_NAME_MAX]; /* a node's name, "nats", "hosts" or a network's name */
+    char between[2][TOPO_NAME_MAX]; /* a name (of the host and the NAT that bear it), "nats",
+                                     * "hosts" or a network's name */
     struct link_params params;
 };
 
@@ -80,16 +82,26 @@ struct topology {
 /* By path, or by name out of the shipped ones. Diagnostics as in lab/yaml.h. */
 int topology_load(const char *path, struct topology *out, struct lab_error *err);
 int topology_find(const char *name, struct topology *out, struct lab_error *err);
+/* From memory; `name` stands for the file in what is complained about. */
+int topology_parse(const char *name, const char *text, size_t len, struct topology *out,
+                   struct lab_error *err);
 
 /* A link's preset by name (lan, 20ms, 80ms-1%, lte, satellite) or any "NNms" or "NNms-N%". */
 int link_preset(const char *name, struct link_params *out, struct lab_error *err);
+
+bool link_params_zero(const struct link_params *p);
+/* The value under a link's name in a topology file: between, and a preset or the single values. */
+struct yaml_node;
+int link_read(struct yaml_node *node, struct topo_link *out, struct lab_error *err);
 
 /* One world, resolved: what the matrix's cell says about a topology. */
 struct world_spec {
     struct topology topology;
     struct nat_profile profiles[TOPO_NATS_MAX]; /* one for each of the topology's NATs, in order;
-                                                 * its `inside` home NAT is found by the builder */
-    uint64_t seed;                              /* of loss, jitter and NAT hashes */
+                                                 * its `inside` home NAT is found by the layout */
+    bool gateway_set;                           /* one gateway policy for all NATs, homes too */
+    enum nat_gateway gateway;
+    uint64_t seed; /* of loss, jitter and NAT hashes */
 };
 
 /* Loads the profiles that the topology names. */
