@@ -66,7 +66,15 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
     relay.host = f->relay_host;
     relay.listen[0] = f->layout.nodes[f->relay_node].addrs[0];
     relay.listen[0].port = RELAY_PORT;
-    assert_int_equal(ph_relay_new(&relay, &f->relay), PH_OK);
+    f->relay_addr = relay.listen[0];
+    if (config->hostile) {
+        struct hostile_relay_config hostile = *config->hostile;
+        hostile.host = f->relay_host;
+        hostile.listen = f->relay_addr;
+        f->hostile = hostile_relay_new(&hostile);
+    } else {
+        assert_int_equal(ph_relay_new(&relay, &f->relay), PH_OK);
+    }
 
     struct ph_addr stun[TOPO_ADDRESSES_MAX];
     size_t stun_count = f->layout.nodes[stun_node].addr_count;
@@ -112,7 +120,10 @@ void sim_fixture_free(struct sim_fixture *f)
     }
     ph_stun_server_free(f->stun);
     f->world->ops->host_free(f->world, f->stun_host);
-    ph_relay_free(f->relay);
+    if (f->hostile)
+        hostile_relay_free(f->hostile);
+    else
+        ph_relay_free(f->relay);
     f->world->ops->host_free(f->world, f->relay_host);
     f->world->ops->free(f->world);
     free(f);

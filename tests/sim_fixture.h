@@ -5,6 +5,7 @@
 
 #include "lab/world/sim/sim.h"
 #include "pinhole.h"
+#include "tests/hostile_relay.h"
 
 struct sim_fixture_config {
     const char *topology; /* NULL: two-nats */
@@ -15,6 +16,8 @@ struct sim_fixture_config {
     enum ph_answer_mode answer;
     bool no_stun;
     bool no_ttl_learning;
+    const struct hostile_relay_config
+        *hostile; /* in place of the relay; host and listen filled in */
 };
 
 struct sim_peer {
@@ -35,6 +38,8 @@ struct sim_fixture {
     struct ph_host *relay_host, *stun_host;
     size_t relay_node;
     struct ph_relay *relay;
+    struct hostile_relay *hostile;
+    struct ph_addr relay_addr;
     struct ph_stun_server *stun;
 };
 
@@ -45,6 +50,8 @@ void sim_fixture_free(struct sim_fixture *f);
 void sim_fixture_register(struct sim_fixture *f);
 /* a dials b; runs until both are settled, or `limit` has passed since the dial. */
 void sim_fixture_call(struct sim_fixture *f, ph_ns limit);
+/* The same, with any fingerprint dialled. */
+void sim_fixture_dial(struct sim_fixture *f, const uint8_t peer[PH_FINGERPRINT_LEN], ph_ns limit);
 void sim_fixture_run(struct sim_fixture *f, ph_ns time);
 void sim_fixture_report(struct sim_fixture *f);
 

@@ -1,0 +1,92 @@
+/* Media: pacing in virtual time, and what a receiver counts. */
+#include "call/media.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+static void frame(struct ph_media *m, ph_ns now, uint64_t number)
+{
+    struct ph_inband f = {.kind = PH_INBAND_MEDIA, .number = number, .sent_us = number * 20000};
+    ph_media_on_frame(m, now, &f);
+}
+
+static void test_pacing(void **state)
+{
+    (void)state;
+    struct ph_media m;
+    struct ph_inband f;
+    ph_media_init(&m);
+    assert_false(ph_media_next(&m, 5 * PH_SEC, &f)); /* not started */
+    ph_media_start(&m, PH_SEC);
+    assert_true(ph_media_next(&m, PH_SEC, &f));
+    assert_int_equal(f.number, 1);
+    assert_false(ph_media_next(&m, PH_SEC + 20 * PH_MS - 1, &f));
+    assert_true(ph_media_next(&m, PH_SEC + 20 * PH_MS, &f));
+    /* Woken 45 ms late: two that were missed come at once, and the beat stays what it was. */
+    assert_true(ph_media_next(&m, PH_SEC + 85 * PH_MS, &f));
+    assert_true(ph_media_next(&m, PH_SEC + 85 * PH_MS, &f));
+    assert_true(ph_media_next(&m, PH_SEC + 85 * PH_MS, &f));
+    assert_false(ph_media_next(&m, PH_SEC + 85 * PH_MS, &f));
+    assert_int_equal(m.next, PH_SEC + 100 * PH_MS);
+    /* Ten seconds late: no burst of five hundred. */
+    assert_true(ph_media_next(&m, 11 * PH_SEC, &f));
+    assert_false(ph_media_next(&m, 11 * PH_SEC, &f));
+    ph_media_stop(&m);
+    assert_int_equal(m.next, PH_NEVER);
+    assert_int_equal(m.report.sent, 6);
+}
+
+static void test_counting(void **state)
+{
+    (void)state;
+    struct ph_media m;
+    ph_media_init(&m);
+    frame(&m, 100 * PH_MS, 1);
+    frame(&m, 120 * PH_MS, 2);
+    frame(&m, 190 * PH_MS, 5); /* a gap of 70 ms */
+    frame(&m, 191 * PH_MS, 4); /* overtaken */
+    frame(&m, 192 * PH_MS, 4); /* twice */
+    frame(&m, 193 * PH_MS, 1);
+    frame(&m, 194 * PH_MS, 0); /* no such number */
+    assert_int_equal(m.report.received, 4);
+    assert_int_equal(m.report.duplicates, 2);
+    assert_int_equal(m.report.max_gap, 70 * PH_MS);
+    /* Far ahead: what lies beyond the window counts as seen. */
+    frame(&m, 200 * PH_MS, 5000);
+    frame(&m, 201 * PH_MS, 5000 - PH_MEDIA_WINDOW);
+    frame(&m, 202 * PH_MS, 5000 - PH_MEDIA_WINDOW + 1);
+    assert_int_equal(m.report.received, 6);
+    assert_int_equal(m.report.duplicates, 3);
+}
+
+static void test_jitter(void **state)
+{
+    (void)state;
+    struct ph_media m;
+    ph_media_init(&m);
+    for (uint64_t i = 1; i <= 50; i++)
+        frame(&m, PH_SEC + i * 20 * PH_MS, i);
+    assert_int_equal(m.report.jitter, 0);
+    frame(&m, PH_SEC + 51 * 20 * PH_MS + 16 * PH_MS, 51);
+    assert_int_equal(m.report.jitter, PH_MS); /* RFC 3550: a sixteenth of the change */
+    /* A clock that jumps, or a peer that lies, overflows nothing. */
+    struct ph_inband liar = {.kind = PH_INBAND_MEDIA, .number = 52, .sent_us = UINT64_MAX};
+    ph_media_on_frame(&m, 3 * PH_SEC, &liar);
+    liar.number = 53;
+    liar.sent_us = 1;
+    ph_media_on_frame(&m, 3 * PH_SEC, &liar);
+    assert_true(m.report.jitter < 10 * PH_SEC);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_pacing),
+        cmocka_unit_test(test_counting),
+        cmocka_unit_test(test_jitter),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

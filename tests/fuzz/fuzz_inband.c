@@ -1,0 +1,20 @@
+/* What decodes encodes to the same bytes again. */
+#include "wire/inband.h"
+
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+    struct ph_inband m;
+    if (ph_inband_decode(data, size, &m) != 0 || m.kind == 0)
+        return 0;
+    uint8_t out[64];
+    int n = ph_inband_encode(&m, 0, out, sizeof(out));
+    if (n < PH_INBAND_HEADER_LEN || (size_t)n > size || memcmp(out, data, (size_t)n) != 0)
+        abort();
+    return 0;
+}
