@@ -1,0 +1,57 @@
+/* What is kept of the trials of one run, for the reports. */
+#ifndef LAB_RUN_RECORD_H
+#define LAB_RUN_RECORD_H
+
+#include "lab/run/matrix.h"
+#include "lab/run/trial.h"
+
+#define RUN_TRIALS_MAX 4000000
+
+/* Above this a trial's times say more of the lab than of the subject. */
+#define LATENESS_MAX (5 * PH_MS)
+
+struct record {
+    bool present;
+    enum trial_status status;
+    bool connected, direct;
+    uint8_t stage; /* enum ph_stage */
+    ph_ns setup_relay, setup_direct, setup_media;
+    ph_ns lateness;
+    struct {
+        uint8_t state; /* enum ph_stage_state */
+        ph_ns start, end;
+        uint64_t packets;
+    } stages[PH_STAGE_COUNT];
+};
+
+struct run {
+    const struct scenario *scenario;
+    const char *world;    /* "kernel", "sim" */
+    struct matrix matrix; /* the cells that are run */
+    unsigned trials;      /* of each cell */
+    bool partial;         /* not the file's own cells and number of trials */
+    uint64_t seed;
+    ph_ns *floor_direct, *floor_relay; /* of each cell; PH_NEVER: none */
+    struct record *records;            /* of trial t of cell c: [c * trials + t] */
+    bool interrupted;
+    ph_ns duration;
+};
+
+/* Takes over the matrix. Computes the floors. */
+int run_init(struct run *run, const struct scenario *scenario, struct matrix *matrix,
+             unsigned trials, struct lab_error *err);
+void run_fini(struct run *run);
+
+/* Keeps a result; a lateness above LATENESS_MAX makes it inconclusive. Returns the record. */
+struct record *run_add(struct run *run, size_t cell, unsigned trial,
+                       const struct trial_result *result);
+/* A result that says that the lab failed. */
+void run_lab_error(struct trial_result *out, const char *why);
+
+/* The line of trials.jsonl, without its newline; malloc'ed, NULL when memory is out. */
+char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t seed,
+                  const struct trial_result *result);
+
+const char *trial_status_name(enum trial_status status);
+
+#endif
