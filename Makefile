@@ -158,13 +158,19 @@ deb: ## a Debian package in build/
 
 install: ## install into DESTDIR/PREFIX
 	@+$(SUB) binaries man
-	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib $(DESTDIR)$(PREFIX)/include/pinhole \
+	install -d $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/include/pinhole \
 	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/natlab
 	install -m 755 $(BUILD)/natlab $(BUILD)/pinhole $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(CORE) $(DESTDIR)$(PREFIX)/lib/
 	cd src && for header in pinhole.h $(PUBLIC_HEADERS); do \
 	    install -D -m 644 "$$header" "$(DESTDIR)$(PREFIX)/include/pinhole/$$header" || exit; done
 	$(if $(MANS),install -m 644 $(MANS) $(DESTDIR)$(PREFIX)/share/man/man1/)
+	printf '%s\n' 'prefix=$(PREFIX)' 'Name: pinhole' 'Version: $(VERSION)' \
+	    'Description: direct, encrypted QUIC paths between peers behind NATs' \
+	    'Requires.private: libngtcp2_crypto_ossl >= 1.22, libngtcp2 >= 1.22, openssl >= 3.5' \
+	    'Cflags: -I$${prefix}/include/pinhole' 'Libs: -L$${prefix}/lib -lpinhole' \
+	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/pinhole.pc
 	cp -r topologies scenarios $(DESTDIR)$(PREFIX)/share/natlab/
 	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/natlab
 # What pinhole.h includes, and the loop that carries it on Linux.
