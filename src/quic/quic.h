@@ -132,6 +132,11 @@ int ph_quic_conn_error(const struct ph_quic_conn *c);
 const uint8_t *ph_quic_conn_peer(const struct ph_quic_conn *c);
 /* The smoothed round-trip time; 0 before the first sample. */
 ph_ns ph_quic_conn_rtt(const struct ph_quic_conn *c);
+/* The `user` of its config. */
+void *ph_quic_conn_user(const struct ph_quic_conn *c);
+/* How many packets it has taken: authenticated, and seen for the first time. When this has grown,
+ * the packet's source is where the peer is (for owners that follow their peers). */
+uint64_t ph_quic_conn_taken(const struct ph_quic_conn *c);
 /* Keys for the layer beneath, from the TLS exporter (RFC 8446 section 7.5). PH_ERR_AGAIN before the
  * connection is established. */
 int ph_quic_export(struct ph_quic_conn *c, const char *label, uint8_t *out, size_t len);
