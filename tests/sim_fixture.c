@@ -160,9 +160,12 @@ static bool both_settled(void *user)
 
 void sim_fixture_call(struct sim_fixture *f, ph_ns limit)
 {
-    assert_int_equal(
-        ph_agent_call(f->peer[0].agent, ph_agent_fingerprint(f->peer[1].agent), &f->peer[0].call),
-        PH_OK);
+    sim_fixture_dial(f, ph_agent_fingerprint(f->peer[1].agent), limit);
+}
+
+void sim_fixture_dial(struct sim_fixture *f, const uint8_t peer[PH_FINGERPRINT_LEN], ph_ns limit)
+{
+    assert_int_equal(ph_agent_call(f->peer[0].agent, peer, &f->peer[0].call), PH_OK);
     sim_run_while(f->world, f->world->ops->now(f->world) + limit, both_settled, f);
     sim_fixture_report(f);
 }

@@ -141,14 +141,16 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
         keep_early(a, now, tag, payload, len);
         return;
     }
-    if (c->quic && ph_quic_route(a->quic, payload, len, NULL) != c->quic)
+    bool initial;
+    if (c->quic && ph_quic_route(a->quic, payload, len, &initial) != c->quic)
         return;
     ph_call_on_quic(c, now, payload, len, NULL);
 }
 
 static void on_quic(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
 {
-    struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, NULL);
+    bool initial;
+    struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, &initial);
     if (!conn)
         return;
     bool from_relay = ph_agent_is_relay(a, &in->peer);
