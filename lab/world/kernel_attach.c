@@ -1,0 +1,94 @@
+/* The attached half of the kernel world: hosts of one event loop, their sockets in namespaces that
+ * another process built. */
+#include "base/err.h"
+#include "lab/world/kernel.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+struct attached {
+    struct world world; /* first */
+    struct layout layout;
+    struct ph_loop *loop;
+    int fds[LAYOUT_NODES_MAX];
+};
+
+static int attached_host_new(struct world *w, size_t node,
+                             void (*trace)(void *user, const char *line), void *user,
+                             struct ph_host **out)
+{
+    struct attached *a = (struct attached *)w;
+    struct ph_loop_host_config config = {.trace = trace, .trace_user = user};
+
+    *out = NULL;
+    if (node >= a->layout.node_count || a->fds[node] < 0) {
+        return PH_ERR_NOENT;
+    }
+    config.netns_fd = a->fds[node];
+    return ph_loop_host_new(a->loop, &config, out);
+}
+
+static void attached_host_free(struct world *w, struct ph_host *host)
+{
+    (void)w;
+    ph_loop_host_free(host);
+}
+
+static ph_ns attached_now(struct world *w)
+{
+    return ph_loop_now(((struct attached *)w)->loop);
+}
+
+static void attached_at(struct world *w, ph_ns when, void (*fn)(void *user), void *user)
+{
+    /* Fails only when there is no memory; the trial then ends by its scheduler's own limit. */
+    (void)ph_loop_at(((struct attached *)w)->loop, when, fn, user);
+}
+
+static ph_ns attached_take_lateness(struct world *w)
+{
+    return ph_loop_take_lateness(((struct attached *)w)->loop);
+}
+
+static void attached_free(struct world *w)
+{
+    struct attached *a = (struct attached *)w;
+
+    if (a == NULL) {
+        return;
+    }
+    for (size_t i = 0; i < a->layout.node_count; i++) {
+        if (a->fds[i] >= 0) {
+            close(a->fds[i]);
+        }
+    }
+    free(a);
+}
+
+int kernel_world_attach(struct ph_loop *loop, const struct layout *layout, const int *fds,
+                        struct world **out, struct lab_error *err)
+{
+    static const struct world_ops ops = {
+        .host_new = attached_host_new,
+        .host_free = attached_host_free,
+        .now = attached_now,
+        .at = attached_at,
+        .take_lateness = attached_take_lateness,
+        .free = attached_free,
+    };
+    struct attached *a = malloc(sizeof(*a));
+
+    *out = NULL;
+    if (a == NULL) {
+        return lab_fail(err, LAB_BROKEN, "out of memory");
+    }
+    a->world.ops = &ops;
+    a->world.layout = &a->layout;
+    a->layout = *layout;
+    a->loop = loop;
+    for (size_t i = 0; i < layout->node_count; i++) {
+        a->fds[i] = fds[i];
+    }
+    *out = &a->world;
+    return 0;
+}
