@@ -28,7 +28,8 @@ struct message {
     ph_ns took;
     size_t fd_count;
     int fds[MESSAGE_FDS_MAX]; /* the receiver owns them */
-    char text[512];           /* not ok: why */
+    enum lab_exit code;       /* not ok: what kind of failure */
+    char text[512];           /* and why */
     struct trial_result result;
 };
 
