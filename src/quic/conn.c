@@ -1,4 +1,4 @@
-/* A connection at work: packets in, packets out, timers, the end. */
+/* A connection at work: packets in, packets out, timers. */
 #include "quic/conn.h"
 
 #include "base/err.h"
@@ -10,8 +10,6 @@
 #define PIECES       8
 #define FLUSH_MAX    256 /* packets of one flush */
 #define DATAGRAM_MAX 32  /* packets that may go out before the datagram's own */
-#define FAREWELL_MAX 64  /* packets that are answered after the end, the 1st, 2nd, 4th, 8th ... */
-#define TLS_NO_ALPN  120 /* no_application_protocol, RFC 7301 section 3.2 */
 
 const struct ph_draw *ph_quic_enter(struct ph_quic *q)
 {
@@ -29,111 +27,6 @@ ph_ns ph_quic_conn_tick(struct ph_quic_conn *c, ph_ns now)
 {
     c->now = ph_max_ns(c->now, now);
     return c->now;
-}
-
-static bool dead(const struct ph_quic_conn *c)
-{
-    return c->coming == PH_QUIC_CLOSED;
-}
-
-static void emit(struct ph_quic_conn *c, const uint8_t *data, size_t len)
-{
-    c->callbacks.on_packet(c->user, data, len);
-}
-
-/* What the code of a TLS alert means to our owner, whichever side raised it. */
-static int reason_of_alert(uint8_t alert)
-{
-    if (ph_tls_alert_is_auth(alert))
-        return PH_ERR_AUTH;
-    return alert == TLS_NO_ALPN ? PH_ERR_PROTO : PH_ERR_CRYPTO;
-}
-
-static int reason_of_peer(const ngtcp2_ccerr *err)
-{
-    if (err->type == NGTCP2_CCERR_TYPE_APPLICATION)
-        return PH_ERR_CLOSED;
-    if ((err->error_code & ~(uint64_t)0xff) == NGTCP2_CRYPTO_ERROR)
-        return reason_of_alert((uint8_t)(err->error_code & 0xff));
-    /* APPLICATION_ERROR is what an application's close is sent as before 1-RTT keys. */
-    return err->error_code == NGTCP2_NO_ERROR || err->error_code == NGTCP2_APPLICATION_ERROR
-               ? PH_ERR_CLOSED
-               : PH_ERR_PROTO;
-}
-
-/* Returns why it ended, and what to tell the peer; nothing to tell: err->type is IDLE_CLOSE. */
-static int reason_of(struct ph_quic_conn *c, int liberr, ngtcp2_ccerr *err)
-{
-    uint8_t alert;
-
-    ngtcp2_ccerr_default(err);
-    err->type = NGTCP2_CCERR_TYPE_IDLE_CLOSE;
-    switch (liberr) {
-    case NGTCP2_ERR_DRAINING:
-        return reason_of_peer(ngtcp2_conn_get_ccerr(c->ng));
-    case NGTCP2_ERR_IDLE_CLOSE:
-    case NGTCP2_ERR_HANDSHAKE_TIMEOUT:
-        return PH_ERR_TIMEOUT;
-    case NGTCP2_ERR_DROP_CONN:
-    case NGTCP2_ERR_RETRY:
-    case NGTCP2_ERR_CLOSING:
-    case NGTCP2_ERR_RECV_VERSION_NEGOTIATION:
-        return PH_ERR_PROTO;
-    case NGTCP2_ERR_CRYPTO:
-        alert = ngtcp2_conn_get_tls_alert(c->ng);
-        ngtcp2_ccerr_set_tls_alert(err, alert, NULL, 0);
-        return c->peer.refused ? PH_ERR_AUTH : reason_of_alert(alert);
-    case NGTCP2_ERR_NOMEM:
-        ngtcp2_ccerr_set_liberr(err, liberr, NULL, 0);
-        return PH_ERR_NOMEM;
-    default:
-        ngtcp2_ccerr_set_liberr(err, liberr, NULL, 0);
-        return PH_ERR_PROTO;
-    }
-}
-
-static void say_farewell(struct ph_quic_conn *c, const ngtcp2_ccerr *err)
-{
-    uint8_t packet[PH_QUIC_PACKET_MAX];
-    ngtcp2_ssize n;
-
-    n = ngtcp2_conn_write_connection_close(c->ng, NULL, NULL, packet, sizeof(packet), err, c->now);
-    if (n <= 0)
-        return;
-    c->farewell = malloc((size_t)n);
-    if (c->farewell != NULL) {
-        memcpy(c->farewell, packet, (size_t)n);
-        c->farewell_len = (size_t)n;
-    }
-    emit(c, packet, (size_t)n);
-}
-
-/* RFC 9000 section 10.2.1: ever more rarely, so that two closing sides do not keep each other busy.
- */
-static void repeat_farewell(struct ph_quic_conn *c)
-{
-    unsigned n;
-
-    if (c->farewell == NULL || c->farewell_asked >= FAREWELL_MAX)
-        return;
-    n = ++c->farewell_asked;
-    if ((n & (n - 1)) == 0)
-        emit(c, c->farewell, c->farewell_len);
-}
-
-void ph_quic_conn_fail(struct ph_quic_conn *c, int liberr)
-{
-    ngtcp2_ccerr err;
-
-    if (dead(c))
-        return;
-    c->error = reason_of(c, liberr, &err);
-    c->coming = PH_QUIC_CLOSED;
-    /* What came before the end is still told, then the end itself. */
-    if (ph_inbox_add(&c->inbox, PH_INBOX_STATE, PH_QUIC_CLOSED, NULL, 0) != PH_OK)
-        c->state = PH_QUIC_CLOSED;
-    if (err.type != NGTCP2_CCERR_TYPE_IDLE_CLOSE)
-        say_farewell(c, &err);
 }
 
 static void tell(struct ph_quic_conn *c, const struct ph_inbox_item *item)
@@ -191,8 +84,8 @@ void ph_quic_read(struct ph_quic_conn *c, ph_ns now, const uint8_t *data, size_t
     int rv;
 
     ph_quic_conn_tick(c, now);
-    if (dead(c)) {
-        repeat_farewell(c);
+    if (ph_quic_conn_dead(c)) {
+        ph_quic_conn_repeat_farewell(c);
         return;
     }
     if (c->failure != 0 || len == 0 || is_version_negotiation(data, len))
@@ -252,7 +145,7 @@ static void flush(struct ph_quic_conn *c)
         return;
     }
     open_stream(c);
-    for (int i = 0; i < FLUSH_MAX && !dead(c); i++) {
+    for (int i = 0; i < FLUSH_MAX && !ph_quic_conn_dead(c); i++) {
         ngtcp2_ssize n = write_packet(c, packet, !blocked && stream_wants(c));
         if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
             blocked = true;
@@ -263,17 +156,17 @@ static void flush(struct ph_quic_conn *c)
         } else if (n == 0) {
             return;
         } else {
-            emit(c, packet, (size_t)n);
+            ph_quic_conn_emit(c, packet, (size_t)n);
         }
     }
-    c->flush_due = !dead(c);
+    c->flush_due = !ph_quic_conn_dead(c);
 }
 
 void ph_quic_flush(struct ph_quic_conn *c, ph_ns now)
 {
     const struct ph_draw *before;
 
-    if (dead(c))
+    if (ph_quic_conn_dead(c))
         return;
     ph_quic_conn_tick(c, now);
     before = ph_quic_enter(c->q);
@@ -288,11 +181,11 @@ void ph_quic_conn_expire(struct ph_quic_conn *c, ph_ns now)
     int rv = 0;
 
     ph_quic_conn_tick(c, now);
-    if (!dead(c) && c->failure == 0 && ngtcp2_conn_get_expiry(c->ng) <= c->now)
+    if (!ph_quic_conn_dead(c) && c->failure == 0 && ngtcp2_conn_get_expiry(c->ng) <= c->now)
         rv = ngtcp2_conn_handle_expiry(c->ng, c->now);
     if (rv != 0)
         ph_quic_conn_fail(c, rv);
-    if (!dead(c))
+    if (!ph_quic_conn_dead(c))
         flush(c);
     ph_quic_conn_settle(c);
     ph_quic_leave(before);
@@ -302,7 +195,7 @@ int ph_quic_stream_send(struct ph_quic_conn *c, const void *data, size_t len)
 {
     int rc;
 
-    if (dead(c) || c->stream_gone)
+    if (ph_quic_conn_dead(c) || c->stream_gone)
         return PH_ERR_CLOSED;
     rc = ph_send_buf_add(&c->out, data, len);
     if (rc != PH_OK || c->coming == PH_QUIC_HANDSHAKE)
@@ -336,10 +229,10 @@ static int write_datagram(struct ph_quic_conn *c, const void *data, size_t len)
             return PH_ERR_AGAIN;
         if (accepted)
             c->datagram_id++;
-        emit(c, packet, (size_t)n);
+        ph_quic_conn_emit(c, packet, (size_t)n);
         if (accepted)
             return PH_OK;
-        if (dead(c))
+        if (ph_quic_conn_dead(c))
             return PH_ERR_CLOSED;
     }
     return PH_ERR_AGAIN;
@@ -352,7 +245,7 @@ int ph_quic_datagram_send(struct ph_quic_conn *c, ph_ns now, const void *data, s
 
     if (len > PH_QUIC_DATAGRAM_MAX)
         return PH_ERR_SPACE;
-    if (dead(c))
+    if (ph_quic_conn_dead(c))
         return PH_ERR_CLOSED;
     if (c->state == PH_QUIC_HANDSHAKE)
         return PH_ERR_AGAIN;
@@ -366,7 +259,7 @@ int ph_quic_datagram_send(struct ph_quic_conn *c, ph_ns now, const void *data, s
 
 ph_ns ph_quic_conn_deadline(const struct ph_quic_conn *c)
 {
-    if (dead(c))
+    if (ph_quic_conn_dead(c))
         return PH_NEVER;
     return c->flush_due ? c->now : ngtcp2_conn_get_expiry(c->ng);
 }
@@ -396,54 +289,11 @@ ph_ns ph_quic_conn_rtt(const struct ph_quic_conn *c)
 
 int ph_quic_export(struct ph_quic_conn *c, const char *label, uint8_t *out, size_t len)
 {
-    if (dead(c))
+    if (ph_quic_conn_dead(c))
         return PH_ERR_CLOSED;
     if (c->coming == PH_QUIC_HANDSHAKE)
         return PH_ERR_AGAIN;
     return SSL_export_keying_material(c->ssl, out, len, label, strlen(label), NULL, 0, 0) == 1
                ? PH_OK
                : PH_ERR_CRYPTO;
-}
-
-void ph_quic_conn_close(struct ph_quic_conn *c, ph_ns now)
-{
-    const struct ph_draw *before = ph_quic_enter(c->q);
-    ngtcp2_ccerr err;
-
-    ph_quic_conn_tick(c, now);
-    if (!dead(c) && c->failure != 0)
-        ph_quic_conn_fail(c, c->failure);
-    if (!dead(c)) {
-        c->coming = PH_QUIC_CLOSED;
-        ngtcp2_ccerr_default(&err);
-        ngtcp2_ccerr_set_application_error(&err, 0, NULL, 0);
-        say_farewell(c, &err);
-    }
-    ph_quic_conn_free(c);
-    ph_quic_leave(before);
-}
-
-void ph_quic_conn_free(struct ph_quic_conn *c)
-{
-    struct ph_quic *q;
-
-    if (c == NULL)
-        return;
-    q = c->q;
-    ngtcp2_conn_del(c->ng);
-    ph_tls_free(c->ssl);
-    ngtcp2_crypto_ossl_ctx_del(c->helper); /* it holds bytes that the session points to */
-    ph_cid_map_remove_all(&q->cids, &c->cids);
-    ph_heap_remove(&q->deadlines, &c->deadline);
-    ph_inbox_fini(&c->inbox);
-    ph_send_buf_fini(&c->out);
-    free(c->farewell);
-    if (c->next != NULL)
-        c->next->prev = c->prev;
-    if (c->prev != NULL)
-        c->prev->next = c->next;
-    else
-        q->conns = c->next;
-    q->conn_count--;
-    free(c);
 }

@@ -80,11 +80,18 @@ const ngtcp2_path *ph_quic_path(void);
 ph_ns ph_quic_conn_tick(struct ph_quic_conn *c, ph_ns now);
 /* Gives a packet to ngtcp2, and returns what it says. */
 int ph_quic_conn_input(struct ph_quic_conn *c, const uint8_t *data, size_t len);
-/* Ends the connection for a reason of ngtcp2's, which tells the peer unless there is no use. */
-void ph_quic_conn_fail(struct ph_quic_conn *c, int liberr);
 /* Hands the inbox to the owner, and sets the timer anew. */
 void ph_quic_conn_settle(struct ph_quic_conn *c);
 void ph_quic_conn_expire(struct ph_quic_conn *c, ph_ns now);
+
+/* end.c */
+/* It has ended, though its owner may not have been told yet. */
+bool ph_quic_conn_dead(const struct ph_quic_conn *c);
+void ph_quic_conn_emit(struct ph_quic_conn *c, const uint8_t *data, size_t len);
+/* Ends the connection for a reason of ngtcp2's, and tells the peer unless that is of no use. */
+void ph_quic_conn_fail(struct ph_quic_conn *c, int liberr);
+/* Answers a packet that comes after our CONNECTION_CLOSE with the same again. */
+void ph_quic_conn_repeat_farewell(struct ph_quic_conn *c);
 
 /* retry.c: PH_OK and the very first Destination Connection ID, when the token is one of ours for
  * this address. */

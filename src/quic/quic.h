@@ -31,7 +31,8 @@ enum ph_quic_state {
                           * client when it has verified the server's pin, the server when it has
                           * verified the client's */
     PH_QUIC_CONFIRMED,   /* the peer is known to have accepted us too (RFC 9001 section 4.1.2) */
-    PH_QUIC_CLOSED,      /* closing, draining or dead: nothing is sent any more */
+    PH_QUIC_CLOSED,      /* closing, draining or dead: nothing is sent any more, but our own
+                          * CONNECTION_CLOSE again, in answer to packets that still come */
 };
 
 /* What a connection tells its owner. None may free the connection; all may send on it. `user` is
@@ -117,7 +118,8 @@ int ph_quic_datagram_send(struct ph_quic_conn *c, ph_ns now, const void *data, s
 /* Writes out all that may be sent now. */
 void ph_quic_flush(struct ph_quic_conn *c, ph_ns now);
 
-/* When ph_quic_on_timer must be called, PH_NEVER for never. */
+/* When ph_quic_on_timer must be called, PH_NEVER for never. It is in the past while a flush is due
+ * (after ph_quic_connect, _accept, _read, _stream_send): on_timer flushes too. */
 ph_ns ph_quic_conn_deadline(const struct ph_quic_conn *c);
 /* The earliest of all connections. */
 ph_ns ph_quic_deadline(const struct ph_quic *q);
