@@ -1,0 +1,72 @@
+/* The inside of ph_relay (pinhole.h): one endpoint that ties the registry, the sessions and the
+ * STUN responder to QUIC. Only this room includes it.
+ *
+ *   relay.c       sockets, demultiplexing, connections, timers
+ *   signalling.c  messages of clients, and who is told what
+ *   forward.c     relay frames from one leg to the other */
+#ifndef PH_RELAY_RELAY_H
+#define PH_RELAY_RELAY_H
+
+#include "pinhole.h"
+#include "quic/quic.h"
+#include "relay/outbox.h"
+#include "relay/registry.h"
+#include "relay/session.h"
+#include "relay/stun_responder.h"
+
+#define PH_RELAY_ALPN    "pinhole-signal/1"
+#define PH_RELAY_LISTENS 2
+
+/* Handshakes under way from one IP; sources are counted in a table of fixed size. */
+#define PH_RELAY_HANDSHAKES_MAX 64
+#define PH_RELAY_SOURCES        1024
+/* A connection that does not register within this time is closed. */
+#define PH_RELAY_REGISTER_TIME (10 * PH_SEC)
+/* Signalling messages of one client. */
+#define PH_RELAY_MESSAGE_RATE  100
+#define PH_RELAY_MESSAGE_BURST 200
+
+struct ph_relay {
+    struct ph_endpoint ep; /* first */
+    struct ph_relay_config config;
+    struct ph_host *host;
+    ph_sock socks[PH_RELAY_LISTENS];
+    struct ph_addr addrs[PH_RELAY_LISTENS];
+    size_t listen_count;
+    struct ph_identity *identity;
+    struct ph_quic *quic;
+    struct ph_registry registry;
+    struct ph_sessions sessions;
+    struct ph_stun_responder stun;
+    struct ph_outbox outbox;
+    uint64_t secret;
+    uint16_t handshakes[PH_RELAY_SOURCES];
+    struct ph_relay_stats stats;
+
+    /* Of the event that is being handled. */
+    ph_ns now;
+    struct ph_client *reading; /* the client whose packet QUIC is reading ... */
+    const struct ph_addr *reading_from;
+    size_t reading_on;
+    struct ph_client *dirty; /* clients that may have something to send */
+    bool any_gone;
+    ph_ns register_due; /* when the next client must have registered */
+};
+
+/* relay.c */
+/* Something is to be sent to the client when the event is over. */
+void ph_relay_touch(struct ph_client *c);
+/* Takes the client out of the registry and its calls at once, and closes it when the event is over.
+ */
+void ph_relay_drop(struct ph_client *c);
+
+/* signalling.c */
+void ph_relay_on_stream(struct ph_client *c, const uint8_t *data, size_t len);
+/* Tells both ends, or one (not `except`), and closes the session. */
+void ph_relay_end_session(struct ph_relay *relay, struct ph_session *session,
+                          const struct ph_client *except, enum ph_hangup_reason reason);
+
+/* forward.c */
+void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_datagram *d);
+
+#endif

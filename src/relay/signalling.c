@@ -1,0 +1,249 @@
+#include "base/err.h"
+#include "relay/relay.h"
+#include "wire/signal.h"
+
+#include <string.h>
+
+static void send_bytes(struct ph_client *c, const uint8_t *data, size_t len)
+{
+    if (c->gone) {
+        return;
+    }
+    if (ph_quic_stream_send(c->conn, data, len)) {
+        ph_relay_drop(c); /* it does not read what it is sent */
+        return;
+    }
+    ph_relay_touch(c);
+}
+
+static void send_message(struct ph_client *c, const struct ph_signal *m)
+{
+    uint8_t bytes[PH_SIGNAL_MAX];
+    int len = ph_signal_encode(m, bytes, sizeof(bytes));
+
+    if (len > 0) {
+        send_bytes(c, bytes, (size_t)len);
+    }
+}
+
+static void send_hangup(struct ph_client *c, const uint8_t call_id[PH_CALL_ID_LEN],
+                        enum ph_hangup_reason reason)
+{
+    struct ph_signal m = {.type = PH_SIGNAL_HANGUP, .reason = reason};
+
+    memcpy(m.call_id, call_id, PH_CALL_ID_LEN);
+    send_message(c, &m);
+}
+
+void ph_relay_end_session(struct ph_relay *relay, struct ph_session *session,
+                          const struct ph_client *except, enum ph_hangup_reason reason)
+{
+    struct ph_client *ends[2] = {session->leg[0].client, session->leg[1].client};
+    uint8_t call_id[PH_CALL_ID_LEN];
+
+    memcpy(call_id, session->call_id, sizeof(call_id));
+    /* Closed first: telling an end may drop it, and that ends its sessions. */
+    ph_sessions_close(&relay->sessions, session);
+    for (int i = 0; i < 2; i++) {
+        if (ends[i] != except) {
+            send_hangup(ends[i], call_id, reason);
+        }
+    }
+}
+
+static void on_register(struct ph_client *c, const struct ph_signal *m)
+{
+    struct ph_relay *relay = c->relay;
+    const uint8_t *key = ph_quic_conn_peer(c->conn);
+    struct ph_signal ack = {.type = PH_SIGNAL_REGISTER_PRESENCE_ACK};
+    struct ph_client *before;
+
+    /* Nobody registers as somebody else. */
+    if (!key || memcmp(key, m->fingerprint, PH_FINGERPRINT_LEN) != 0) {
+        ph_relay_drop(c);
+        return;
+    }
+    before = ph_registry_enter(&relay->registry, c, key);
+    if (before) {
+        ph_relay_drop(before);
+    }
+    ack.observed = c->addr;
+    memcpy(ack.region, relay->config.region, sizeof(ack.region));
+    ack.relay_count = relay->config.other_count;
+    memcpy(ack.relays, relay->config.others, ack.relay_count * sizeof(ack.relays[0]));
+    send_message(c, &ack);
+}
+
+static uint64_t random_tag(struct ph_relay *relay)
+{
+    uint64_t tag;
+
+    ph_host_random(relay->host, &tag, sizeof(tag));
+    return tag;
+}
+
+static void on_offer(struct ph_client *c, const struct ph_signal *m)
+{
+    struct ph_relay *relay = c->relay;
+    struct ph_client *callee = ph_registry_find(&relay->registry, m->fingerprint);
+    struct ph_session *session;
+    struct ph_signal offer;
+
+    if (!callee || callee == c) {
+        send_hangup(c, m->call_id, PH_HANGUP_UNKNOWN_PEER);
+        return;
+    }
+    if (c->leg_count >= relay->config.sessions_per_client_max ||
+        callee->leg_count >= relay->config.sessions_per_client_max ||
+        ph_sessions_open(&relay->sessions, relay->now, m, c, callee, random_tag(relay), &session)) {
+        send_hangup(c, m->call_id, PH_HANGUP_BUSY);
+        return;
+    }
+    offer = *m;
+    memcpy(offer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
+    offer.relay_token = session->leg[PH_LEG_CALLEE].tag;
+    send_message(callee, &offer);
+}
+
+/* Each end gets the other's terms and its own tag. */
+static void send_setup(struct ph_leg *to, const struct ph_signal *terms, enum ph_answer_mode mode)
+{
+    struct ph_signal setup = *terms;
+
+    setup.type = PH_SIGNAL_CALL_SETUP;
+    setup.mode = mode;
+    setup.relay_token = to->tag;
+    memcpy(setup.fingerprint, ph_leg_other(to)->client->fingerprint, PH_FINGERPRINT_LEN);
+    send_message(to->client, &setup);
+}
+
+static void on_answer(struct ph_client *c, const struct ph_signal *m)
+{
+    struct ph_relay *relay = c->relay;
+    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id);
+    struct ph_signal answer = *m;
+    struct ph_signal offer;
+    struct ph_leg *caller, *callee;
+
+    if (!session || session->leg[PH_LEG_CALLEE].client != c || !session->offer) {
+        return;
+    }
+    caller = &session->leg[PH_LEG_CALLER];
+    callee = &session->leg[PH_LEG_CALLEE];
+    memcpy(answer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
+    if (m->mode != PH_ANSWER_FULL) {
+        /* A callee that wants no address given away is not undone by a slip of its own. */
+        answer.candidate_count = 0;
+        answer.mapped_addr = (struct ph_addr){0};
+    }
+    if (m->mode == PH_ANSWER_REFUSE) {
+        struct ph_client *to = caller->client;
+
+        ph_sessions_close(&relay->sessions, session);
+        send_message(to, &answer);
+        return;
+    }
+    offer = *session->offer;
+    ph_sessions_answered(&relay->sessions, session, m->mode);
+    /* A client that cannot be told anything is dropped, and its sessions with it. */
+    send_message(caller->client, &answer);
+    session = ph_sessions_find(&relay->sessions, m->call_id);
+    if (session) {
+        send_setup(caller, &answer, m->mode);
+        session = ph_sessions_find(&relay->sessions, m->call_id);
+    }
+    if (session) {
+        send_setup(callee, &offer, m->mode);
+    }
+}
+
+/* Goes through byte for byte, with what a newer peer has added. */
+static void on_pass(struct ph_client *c, const struct ph_signal *m, const uint8_t *raw, size_t len)
+{
+    struct ph_relay *relay = c->relay;
+    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id);
+    struct ph_leg *leg = session ? ph_session_leg_of(session, c) : NULL;
+    struct ph_client *to;
+
+    if (!leg) {
+        return;
+    }
+    to = ph_leg_other(leg)->client;
+    if (m->type == PH_SIGNAL_HANGUP) {
+        ph_sessions_close(&relay->sessions, session);
+    } else if (session->mode == PH_ANSWER_PRIVACY && leg == &session->leg[PH_LEG_CALLEE]) {
+        return;
+    }
+    send_bytes(to, raw, len);
+}
+
+static void on_message(struct ph_client *c, const struct ph_signal *m, const uint8_t *raw,
+                       size_t len)
+{
+    if (!ph_bucket_take(&c->messages, c->relay->now, PH_RELAY_MESSAGE_RATE,
+                        PH_RELAY_MESSAGE_BURST) ||
+        (!c->registered && m->type != PH_SIGNAL_REGISTER_PRESENCE)) {
+        ph_relay_drop(c);
+        return;
+    }
+    switch (m->type) {
+    case PH_SIGNAL_REGISTER_PRESENCE:
+        on_register(c, m);
+        break;
+    case PH_SIGNAL_DIRECT_CALL_OFFER:
+        on_offer(c, m);
+        break;
+    case PH_SIGNAL_DIRECT_CALL_ANSWER:
+        on_answer(c, m);
+        break;
+    case PH_SIGNAL_ICE_CANDIDATE:
+    case PH_SIGNAL_CANDIDATE_UPDATE:
+    case PH_SIGNAL_HANGUP:
+        on_pass(c, m, raw, len);
+        break;
+    case PH_SIGNAL_REGISTER_PRESENCE_ACK:
+    case PH_SIGNAL_CALL_SETUP:
+    default: /* a newer peer's, or a relay's own */
+        break;
+    }
+}
+
+/* Handles the whole messages at the start of the bytes and returns how many bytes that was. */
+static size_t take_messages(struct ph_client *c, const uint8_t *data, size_t len)
+{
+    size_t at = 0;
+
+    while (!c->gone) {
+        struct ph_signal m;
+        int took = ph_signal_decode(data + at, len - at, &m);
+
+        if (took == PH_ERR_SHORT) {
+            break;
+        }
+        if (took <= 0) {
+            ph_relay_drop(c);
+            break;
+        }
+        on_message(c, &m, data + at, (size_t)took);
+        at += (size_t)took;
+    }
+    return at;
+}
+
+void ph_relay_on_stream(struct ph_client *c, const uint8_t *data, size_t len)
+{
+    while (len > 0 && !c->gone) {
+        size_t room = sizeof(c->in) - c->in_len;
+        size_t n = len < room ? len : room;
+        size_t took;
+
+        memcpy(c->in + c->in_len, data, n);
+        c->in_len += n;
+        data += n;
+        len -= n;
+        /* A full buffer always holds a whole message: none is longer. */
+        took = take_messages(c, c->in, c->in_len);
+        memmove(c->in, c->in + took, c->in_len - took);
+        c->in_len -= took;
+    }
+}

@@ -1,0 +1,35 @@
+/* Answers STUN Binding requests (RFC 8489), with the attributes of RFC 5780 where the server has
+ * more than one address. No state but a table of fixed size that limits each source.
+ *
+ * What a source can make it send: at most PH_STUN_ANSWER_MAX bytes for a request of 20 or more, and
+ * at most PH_STUN_RATE of them a second, after a burst. */
+#ifndef PH_RELAY_STUN_RESPONDER_H
+#define PH_RELAY_STUN_RESPONDER_H
+
+#include "base/addr.h"
+#include "base/time.h"
+#include "relay/bucket.h"
+
+#define PH_STUN_ADDRESSES_MAX 16
+#define PH_STUN_ANSWER_MAX    80
+#define PH_STUN_RATE          200 /* answers a second to one source IP */
+#define PH_STUN_BURST         400
+#define PH_STUN_SOURCES       1024 /* buckets; sources that share one share its tokens */
+
+struct ph_stun_responder {
+    struct ph_addr addrs[PH_STUN_ADDRESSES_MAX];
+    size_t count;
+    uint64_t secret;
+    uint64_t requests; /* that were answered */
+    struct ph_bucket sources[PH_STUN_SOURCES];
+};
+
+void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *addrs, size_t count,
+                            uint64_t secret);
+/* A datagram came to the i-th address. Returns the answer's length, and in *from the index of the
+ * address to answer from; 0: no answer. */
+size_t ph_stun_answer(struct ph_stun_responder *r, ph_ns now, size_t i,
+                      const struct ph_addr *source, const uint8_t *data, size_t len,
+                      uint8_t out[PH_STUN_ANSWER_MAX], size_t *from);
+
+#endif
