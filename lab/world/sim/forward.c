@@ -48,34 +48,35 @@ static void other_end(const struct layout *l, size_t node, size_t iface, size_t 
     *to_iface = k->iface[1 - *dir];
 }
 
-/* True when a neighbour that can be reached by this interface has the address: the node at the
- * other end, or one on the same LAN behind it. */
-static bool neighbour_has(const struct layout *l, size_t node, size_t iface,
-                          const struct ph_addr *a)
+/* The port of a bridge behind which a neighbour has the address. */
+static size_t bridge_port(const struct layout *l, size_t node, const struct ph_addr *a)
 {
-    size_t link, to_node, to_iface;
-    int dir;
-    other_end(l, node, iface, &link, &dir, &to_node, &to_iface);
-    return is_own(&l->nodes[to_node], a);
+    const struct layout_node *n = &l->nodes[node];
+    for (size_t i = 0; i < n->if_count; i++) {
+        size_t link, to_node, to_iface;
+        int dir;
+        if (!n->ifs[i].port)
+            continue;
+        other_end(l, node, i, &link, &dir, &to_node, &to_iface);
+        if (is_own(&l->nodes[to_node], a))
+            return i;
+    }
+    return NO_IFACE;
 }
 
-/* The interface that leads to an address: the longest prefix among what is on a link and the
- * routes, and among several ports of one LAN the one behind which the address is. */
+/* The interface that leads to an address: the longest prefix among the links and the routes. */
 static size_t route(const struct layout *l, size_t node, const struct ph_addr *dst)
 {
     const struct layout_node *n = &l->nodes[node];
     size_t best = NO_IFACE;
     int best_bits = -1;
-    bool best_here = false;
+    const struct ph_addr *next_hop = dst;
     for (size_t i = 0; i < n->if_count; i++) {
         const struct layout_if *f = &n->ifs[i];
-        if (f->addr.family == PH_AF_NONE || !in_prefix(dst, &f->addr, f->prefix))
-            continue;
-        bool here = neighbour_has(l, node, i, dst);
-        if ((int)f->prefix > best_bits || ((int)f->prefix == best_bits && here && !best_here)) {
+        if (f->addr.family != PH_AF_NONE && (int)f->prefix > best_bits &&
+            in_prefix(dst, &f->addr, f->prefix)) {
             best = i;
             best_bits = (int)f->prefix;
-            best_here = here;
         }
     }
     for (size_t i = 0; i < n->route_count; i++) {
@@ -83,8 +84,11 @@ static size_t route(const struct layout *l, size_t node, const struct ph_addr *d
         if ((int)r->prefix > best_bits && in_prefix(dst, &r->to, r->prefix)) {
             best = r->iface;
             best_bits = (int)r->prefix;
+            next_hop = &r->via;
         }
     }
+    if (best != NO_IFACE && n->ifs[best].link == SIZE_MAX)
+        return bridge_port(l, node, next_hop);
     return best;
 }
 
@@ -148,11 +152,6 @@ void sim_originate(struct sim *s, size_t node, struct sim_packet *p)
     send_on(s, p, iface);
 }
 
-static bool is_wan(const struct layout_node *n, size_t iface)
-{
-    return iface == n->wan_if;
-}
-
 static bool is_outside_address(const struct layout_node *n, const struct ph_addr *a)
 {
     for (size_t i = 0; i < n->wan_count; i++) {
@@ -165,14 +164,14 @@ static bool is_outside_address(const struct layout_node *n, const struct ph_addr
 /* From one port of a LAN to another: a switch, no router. */
 static bool is_bridged(const struct layout_node *n, size_t in, size_t out)
 {
-    return in != out && n->kind == LAYOUT_NAT && !is_wan(n, in) && !is_wan(n, out);
+    return n->ifs[in].port && n->ifs[out].port;
 }
 
 void sim_forward(struct sim *s, struct sim_packet *p)
 {
     const struct layout_node *n = &s->layout.nodes[p->node];
     struct sim_nat *nat = s->nats[p->node];
-    bool from_wan = n->kind == LAYOUT_NAT && is_wan(n, p->iface);
+    bool from_wan = n->kind == LAYOUT_NAT && p->iface == n->wan_if;
     bool translated = n->kind == LAYOUT_NAT && n->profile.mapping != NAT_MAPPING_NONE;
 
     if (from_wan && (!translated || is_outside_address(n, &p->dst)) &&
@@ -196,7 +195,7 @@ void sim_forward(struct sim *s, struct sim_packet *p)
         }
         p->ttl--;
     }
-    if (n->kind == LAYOUT_NAT && !from_wan && is_wan(n, out) &&
+    if (n->kind == LAYOUT_NAT && !from_wan && out == n->wan_if &&
         !sim_nat_outbound(nat, s->now, &p->src, &p->dst)) {
         sim_packet_free(s, p);
         return;
