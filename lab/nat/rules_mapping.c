@@ -88,7 +88,7 @@ static void translate_preserving(const struct ruleset *rs)
         (void)fprintf(f, "\t\tudp sport @used ip saddr . udp sport != @own ct mark set 1 ");
         target_in_range(rs, " fully-random");
     }
-    (void)fprintf(f, "\t\t");
+    (void)fprintf(f, "\t\tmeta l4proto udp ");
     target_in_range(rs, "");
 }
 
@@ -102,7 +102,7 @@ static void translate_block(const struct ruleset *rs)
     char ip[PH_ADDR_STRLEN];
     unsigned lo;
     if (site->subscriber_count > 0) {
-        (void)fprintf(f, "\t\tsnat ip addr . port to ip saddr map {");
+        (void)fprintf(f, "\t\tmeta l4proto udp snat ip addr . port to ip saddr map {");
         for (size_t i = 0; i < site->subscriber_count; i++) {
             lo = ruleset_block_start(rs, i);
             (void)fprintf(f, "%s %s : %s . %u-%u", i > 0 ? "," : "",
@@ -113,7 +113,8 @@ static void translate_block(const struct ruleset *rs)
     }
     /* Whoever is no known subscriber shares one more block. */
     lo = ruleset_block_start(rs, site->subscriber_count);
-    (void)fprintf(f, "\t\tsnat to %s : %u-%u%s\n", wan_text(rs, 0, ip), lo, lo + last, flags);
+    (void)fprintf(f, "\t\tmeta l4proto udp snat to %s : %u-%u%s\n", wan_text(rs, 0, ip), lo,
+                  lo + last, flags);
 }
 
 static void translate_drawn(const struct ruleset *rs)
@@ -128,7 +129,7 @@ static void translate_drawn(const struct ruleset *rs)
             (void)fprintf(f, "\t\t%sct mark set jhash %s mod %u seed 0x%x\n",
                           i > 0 ? "ct mark @busy " : "", mapping_key(rs), rs->ports, seed32(rs, i));
     }
-    (void)fprintf(f, "\t\t");
+    (void)fprintf(f, "\t\tmeta l4proto udp ");
     target(rs, "ct mark map @ports", "");
 }
 
@@ -150,7 +151,7 @@ void mapping_translate(const struct ruleset *rs)
         translate_preserving(rs);
         break;
     case NAT_ALLOC_RANDOM:
-        (void)fprintf(f, "\t\t");
+        (void)fprintf(f, "\t\tmeta l4proto udp ");
         target_in_range(rs, " fully-random");
         break;
     case NAT_ALLOC_BLOCK:
