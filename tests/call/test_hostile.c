@@ -235,8 +235,8 @@ static void test_replayed_checks(void **state)
     sim_fixture_run(f, PH_SEC);
     assert_int_equal(r->base.answered, 0);
     assert_false(ph_addr_ip_eq(&f->peer[1].report.remote, &r->base.attacker_addr));
-    free(r);
     sim_fixture_free(f);
+    free(r);
 }
 
 int main(void)
