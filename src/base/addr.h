@@ -33,7 +33,8 @@ bool ph_addr_ip_eq(const struct ph_addr *a, const struct ph_addr *b);
 bool ph_addr_is_set(const struct ph_addr *a);
 bool ph_addr_is_any(const struct ph_addr *a);
 bool ph_addr_is_loopback(const struct ph_addr *a);
-/* Link-local, multicast, broadcast, unspecified or port 0: never a candidate, never a target. */
+/* Link-local, multicast, broadcast, unspecified (all of 0/8), IPv4 written as IPv6 (::ffff:0:0/96)
+ * or port 0: never a candidate, never a target. */
 bool ph_addr_is_unusable(const struct ph_addr *a);
 /* RFC 1918, RFC 6598 (100.64/10), RFC 4193 (fc00::/7). */
 bool ph_addr_is_private(const struct ph_addr *a);
@@ -42,7 +43,7 @@ uint64_t ph_addr_hash(const struct ph_addr *a);
 /* Parses "1.2.3.4:5", "[::1]:5", and, with port 0 as the result, "1.2.3.4" and "::1".
  * PH_ERR_FORMAT when it is none of these. */
 int ph_addr_parse(const char *text, struct ph_addr *out);
-/* Writes "1.2.3.4:5" or "[::1]:5" and returns buf. */
+/* Writes "1.2.3.4:5" or "[::1]:5" (RFC 5952), "none" for family NONE, and returns buf. */
 char *ph_addr_format(const struct ph_addr *a, char buf[PH_ADDR_STRLEN]);
 /* The same without the port. */
 char *ph_addr_format_ip(const struct ph_addr *a, char buf[PH_ADDR_STRLEN]);

@@ -5,7 +5,9 @@
  *
  * Unknown types and fields are skipped and missing fields have the defaults given here, so that old
  * and new peers talk. A field that is repeated is a list where the message has a list; otherwise
- * its last value counts. */
+ * its last value counts. A value may grow in newer versions: bytes behind its known part are
+ * ignored. Numbers that only a newer peer knows: a candidate or an address of such a kind is left
+ * out, an answer mode is PRIVACY, a reason is NORMAL. What is at its default is not sent. */
 #ifndef PH_WIRE_SIGNAL_H
 #define PH_WIRE_SIGNAL_H
 
@@ -81,7 +83,7 @@ struct ph_signal {
                                               * offer from the relay, setup: the other peer's */
     /* RegisterPresenceAck */
     struct ph_addr observed;                     /* the source address that the relay sees */
-    char region[PH_SIGNAL_REGION_MAX];           /* NUL-terminated; of this relay */
+    char region[PH_SIGNAL_REGION_MAX];           /* NUL-terminated printable ASCII; of this relay */
     struct ph_addr relays[PH_SIGNAL_RELAYS_MAX]; /* the others */
     size_t relay_count;
 
