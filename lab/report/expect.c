@@ -1,0 +1,211 @@
+#include "lab/report/expect.h"
+
+#include "lab/report/stats.h"
+#include "lab/report/summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct judge {
+    const struct run *run;
+    const struct expectation *e;
+    struct expect_result *out;
+    bool *cell_failed;
+    size_t failures;
+};
+
+const char *expect_status_name(enum expect_status status)
+{
+    static const char *const names[] = {"ok", "failed", "too few"};
+    return names[status];
+}
+
+/* Keeps the gravest status, and the text of the first that had it. */
+__attribute__((format(printf, 3, 4))) static void note(struct judge *j, enum expect_status status,
+                                                       const char *fmt, ...)
+{
+    static const int gravity[] = {0, 2, 1};
+    if (gravity[status] <= gravity[j->out->status] && j->out->detail[0] != '\0')
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    if (vsnprintf(j->out->detail, sizeof(j->out->detail), fmt, ap) < 0)
+        j->out->detail[0] = '\0';
+    va_end(ap);
+    if (gravity[status] > gravity[j->out->status])
+        j->out->status = status;
+}
+
+static uint64_t successes(const struct expectation *e, const struct summary *s)
+{
+    return e->kind == EXPECT_CONNECTED ? s->connected : s->direct;
+}
+
+static const struct time_summary *time_of(const struct expectation *e, const struct summary *s)
+{
+    if (e->kind == EXPECT_TIME_RELAY)
+        return &s->relay_time;
+    return e->kind == EXPECT_TIME_DIRECT ? &s->direct_time : &s->media_time;
+}
+
+/* where: a cell's key, or "" for all matching cells together. Returns whether it failed. */
+static bool judge_share(struct judge *j, const struct summary *s, const char *where)
+{
+    const struct expectation *e = j->e;
+    uint64_t k = successes(e, s), n = s->counted;
+    double low, high, best, unused;
+    if (!(e->at_least > 0.0))
+        return false;
+    stats_wilson(k, n, &low, &high);
+    stats_wilson(n, n, &best, &unused);
+    const char *sep = where[0] != '\0' ? ": " : "";
+    if (low >= e->at_least) {
+        note(j, EXPECT_PASSED, "%s%s%llu of %llu, at least %.3f", where, sep, (unsigned long long)k,
+             (unsigned long long)n, low);
+        return false;
+    }
+    if (j->run->partial && best < e->at_least) {
+        note(j, EXPECT_TOO_FEW, "%s%s%llu of %llu; %llu trials would do", where, sep,
+             (unsigned long long)k, (unsigned long long)n,
+             (unsigned long long)stats_wilson_trials(e->at_least));
+        return false;
+    }
+    note(j, EXPECT_FAILED, "%s%s%llu of %llu; the 95%% interval begins at %.3f", where, sep,
+         (unsigned long long)k, (unsigned long long)n, low);
+    return true;
+}
+
+static bool judge_cell_rate(struct judge *j, const struct summary *s, const char *key)
+{
+    const struct expectation *e = j->e;
+    uint64_t k = successes(e, s), n = s->counted;
+    bool failed = false;
+    if (n == 0) {
+        note(j, EXPECT_FAILED, "%s: no counted trial", key);
+        return true;
+    }
+    bool whole = e->is == EXPECT_IS_UNSET || (e->is == EXPECT_IS_ALL ? k == n : k == 0);
+    if (!whole) {
+        note(j, EXPECT_FAILED, "%s: %llu of %llu", key, (unsigned long long)k,
+             (unsigned long long)n);
+        failed = true;
+    }
+    if (e->observed > 0.0 && (double)k < e->observed * (double)n - 1e-9) {
+        note(j, EXPECT_FAILED, "%s: %llu of %llu observed", key, (unsigned long long)k,
+             (unsigned long long)n);
+        failed = true;
+    }
+    if (!e->pool)
+        failed = judge_share(j, s, key) || failed;
+    return failed;
+}
+
+static bool judge_time(struct judge *j, const struct summary *s, const char *where)
+{
+    const struct expectation *e = j->e;
+    const struct time_summary *t = time_of(e, s);
+    if (t->count == 0)
+        return false;
+    const struct {
+        const char *name;
+        ph_ns limit;
+        double value;
+    } limits[] = {{"p50", e->p50, t->p50}, {"p95", e->p95, t->p95}, {"p99", e->p99, t->p99}};
+    const char *sep = where[0] != '\0' ? ": " : "";
+    bool failed = false;
+    for (size_t i = 0; i < 3; i++) {
+        if (limits[i].limit == PH_NEVER)
+            continue;
+        bool over = limits[i].value > ph_ns_to_ms(limits[i].limit);
+        if (over || where[0] == '\0')
+            note(j, over ? EXPECT_FAILED : EXPECT_PASSED, "%s%s%s %.1f ms of %zu trials", where,
+                 sep, limits[i].name, limits[i].value, t->count);
+        failed = failed || over;
+    }
+    return failed;
+}
+
+static int judge_cells(struct judge *j, const bool *cells)
+{
+    struct summary s;
+    for (size_t c = 0; c < j->run->matrix.count; c++) {
+        if (!cells[c])
+            continue;
+        if (summary_of_cell(j->run, c, &s) != 0)
+            return -1;
+        const char *key = j->run->matrix.cells[c].key;
+        bool failed;
+        if (!expectation_is_time(j->e))
+            failed = judge_cell_rate(j, &s, key);
+        else
+            failed = !j->e->pool && judge_time(j, &s, key);
+        if (!failed)
+            continue;
+        j->failures++;
+        if (j->cell_failed != NULL)
+            j->cell_failed[c] = true;
+    }
+    return 0;
+}
+
+static int judge_all(struct judge *j, bool *cells)
+{
+    const struct run *run = j->run;
+    struct summary all;
+    size_t matching = 0;
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        cells[c] = scenario_match(run->scenario, &j->e->when, run->matrix.cells[c].values);
+        matching += cells[c] ? 1 : 0;
+    }
+    if (matching == 0) {
+        note(j, EXPECT_TOO_FEW, "none of its cells was run");
+        return 0;
+    }
+    if (summary_of(run, cells, &all) != 0 || judge_cells(j, cells) != 0)
+        return -1;
+    if (expectation_is_time(j->e)) {
+        const struct time_summary *t = time_of(j->e, &all);
+        if (t->count == 0)
+            note(j, run->partial ? EXPECT_TOO_FEW : EXPECT_FAILED, "no trial has this time");
+        else if (j->e->pool)
+            judge_time(j, &all, "");
+        else
+            note(j, EXPECT_PASSED, "p50 %.1f, p95 %.1f, p99 %.1f ms over all %zu trials", t->p50,
+                 t->p95, t->p99, t->count);
+    } else {
+        if (j->e->pool)
+            judge_share(j, &all, "");
+        note(j, EXPECT_PASSED, "%llu of %llu in %zu cells",
+             (unsigned long long)successes(j->e, &all), (unsigned long long)all.counted, matching);
+    }
+    if (j->failures > 1) {
+        size_t len = strlen(j->out->detail);
+        if (snprintf(j->out->detail + len, sizeof(j->out->detail) - len, " (and %zu cells more)",
+                     j->failures - 1) < 0)
+            j->out->detail[len] = '\0';
+    }
+    return 0;
+}
+
+int expect_all(const struct run *run, struct expect_result *out, bool *cell_failed)
+{
+    int rc = 0;
+    bool *cells = calloc(run->matrix.count, sizeof(*cells));
+    if (cells == NULL)
+        return -1;
+    if (cell_failed != NULL)
+        memset(cell_failed, 0, run->matrix.count * sizeof(*cell_failed));
+    for (size_t i = 0; rc == 0 && i < run->scenario->expect_count; i++) {
+        memset(&out[i], 0, sizeof(out[i]));
+        struct judge j = {
+            .run = run,
+            .e = &run->scenario->expects[i],
+            .out = &out[i],
+            .cell_failed = cell_failed,
+        };
+        rc = judge_all(&j, cells);
+    }
+    free(cells);
+    return rc;
+}

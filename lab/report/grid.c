@@ -1,0 +1,286 @@
+#include "lab/report/grid.h"
+
+#include "lab/report/summary.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define COLUMN 9 /* characters of a grid's cell */
+
+enum colour {
+    PLAIN,
+    GREEN,
+    CYAN,
+    YELLOW,
+    RED,
+    MAGENTA,
+    BOLD,
+};
+
+struct printer {
+    const struct run *run;
+    FILE *out;
+    bool colour;
+    size_t a, b; /* the axes of the grid */
+    bool *done;  /* cells already shown */
+    bool *group; /* cells of the grid at hand */
+};
+
+bool grid_wants_colour(FILE *out)
+{
+    const char *no = getenv("NO_COLOR"), *term = getenv("TERM");
+    if (no != NULL && no[0] != '\0')
+        return false;
+    return isatty(fileno(out)) == 1 && term != NULL && strcmp(term, "dumb") != 0;
+}
+
+static void paint(const struct printer *p, enum colour c)
+{
+    static const char *const codes[] = {"0", "32", "36", "33", "31", "35", "1"};
+    if (p->colour)
+        (void)fprintf(p->out, "\033[%sm", codes[c]);
+}
+
+/* One cell: how the pair connected, the share where it is not all, the median of its times. */
+static enum colour cell_text(const struct summary *s, char *out, size_t cap)
+{
+    const struct time_summary *t = s->direct > 0 ? &s->direct_time : &s->media_time;
+    char letter = 'R', share[8] = "", time[16] = "";
+    enum colour colour = YELLOW;
+    uint64_t k = s->counted;
+    if (s->counted == 0) {
+        (void)snprintf(out, cap, "%s", s->lab_errors > 0 ? "lab!" : ".");
+        return s->lab_errors > 0 ? MAGENTA : PLAIN;
+    }
+    if (s->connected == 0) {
+        (void)snprintf(out, cap, "X");
+        return RED;
+    }
+    if (s->connected < s->counted) {
+        letter = '!';
+        colour = RED;
+        k = s->connected;
+    } else if (s->direct == s->counted) {
+        letter = 'D';
+        colour = GREEN;
+    } else if (s->direct > 0) {
+        letter = 'M';
+        colour = CYAN;
+        k = s->direct;
+    }
+    if (k < s->counted)
+        (void)snprintf(share, sizeof(share), "%u%%", (unsigned)(100 * k / s->counted));
+    if (t->count > 0)
+        (void)snprintf(time, sizeof(time), " %.0f", t->p50);
+    (void)snprintf(out, cap, "%c%s%s", letter, share, time);
+    return s->lab_errors > 0 ? MAGENTA : colour;
+}
+
+static bool same_group(const struct printer *p, size_t x, size_t y)
+{
+    const struct cell *cx = &p->run->matrix.cells[x], *cy = &p->run->matrix.cells[y];
+    for (size_t i = 0; i < p->run->scenario->axes.count; i++)
+        if (i != p->a && i != p->b && cx->values[i] != cy->values[i])
+            return false;
+    return true;
+}
+
+static size_t find_in_group(const struct printer *p, uint16_t a, uint16_t b)
+{
+    for (size_t c = 0; c < p->run->matrix.count; c++)
+        if (p->group[c] && p->run->matrix.cells[c].values[p->a] == a &&
+            p->run->matrix.cells[c].values[p->b] == b)
+            return c;
+    return SIZE_MAX;
+}
+
+static void print_heading(const struct printer *p, size_t cell)
+{
+    const struct axes *axes = &p->run->scenario->axes;
+    (void)fputc('\n', p->out);
+    paint(p, BOLD);
+    (void)fprintf(p->out, "%s", p->run->scenario->name);
+    for (size_t i = 0; i < axes->count; i++)
+        if (i != p->a && i != p->b)
+            (void)fprintf(p->out, "  %s=%s", axes->items[i].name,
+                          axes->items[i].values[p->run->matrix.cells[cell].values[i]]);
+    paint(p, PLAIN);
+    (void)fputc('\n', p->out);
+}
+
+static bool axis_value_used(const struct printer *p, size_t axis, uint16_t value)
+{
+    for (size_t c = 0; c < p->run->matrix.count; c++)
+        if (p->group[c] && p->run->matrix.cells[c].values[axis] == value)
+            return true;
+    return false;
+}
+
+static int print_square(const struct printer *p)
+{
+    const struct axis *a = &p->run->scenario->axes.items[p->a];
+    const struct axis *b = &p->run->scenario->axes.items[p->b];
+    struct summary s;
+    (void)fprintf(p->out, "%-24s", "");
+    for (uint16_t col = 0; col < b->count; col++)
+        if (axis_value_used(p, p->b, col))
+            (void)fprintf(p->out, " %-*u", COLUMN - 1, col + 1u);
+    (void)fputc('\n', p->out);
+    for (uint16_t row = 0; row < a->count; row++) {
+        if (!axis_value_used(p, p->a, row))
+            continue;
+        (void)fprintf(p->out, "%3u %-20.20s", row + 1u, a->values[row]);
+        for (uint16_t col = 0; col < b->count; col++) {
+            if (!axis_value_used(p, p->b, col))
+                continue;
+            size_t c = find_in_group(p, row, col);
+            char text[32] = "";
+            enum colour colour = PLAIN;
+            if (c != SIZE_MAX) {
+                if (summary_of_cell(p->run, c, &s) != 0)
+                    return -1;
+                colour = cell_text(&s, text, sizeof(text));
+            }
+            (void)fputc(' ', p->out);
+            paint(p, colour);
+            (void)fprintf(p->out, "%-*s", COLUMN - 1, text);
+            paint(p, PLAIN);
+        }
+        (void)fputc('\n', p->out);
+    }
+    return 0;
+}
+
+/* Without two NAT axes there is no square: a line for each cell. */
+static int print_list(const struct printer *p)
+{
+    struct summary s;
+    for (size_t c = 0; c < p->run->matrix.count; c++) {
+        char text[32];
+        if (!p->group[c])
+            continue;
+        if (summary_of_cell(p->run, c, &s) != 0)
+            return -1;
+        enum colour colour = cell_text(&s, text, sizeof(text));
+        paint(p, colour);
+        (void)fprintf(p->out, "  %-*s", COLUMN, text);
+        paint(p, PLAIN);
+        (void)fprintf(p->out, " %s\n", p->run->matrix.cells[c].key);
+    }
+    return 0;
+}
+
+static void print_line(const struct printer *p, const char *what, const struct time_summary *t,
+                       const ph_ns *floors)
+{
+    ph_ns lo = PH_NEVER, hi = 0;
+    for (size_t c = 0; c < p->run->matrix.count; c++) {
+        if (!p->group[c] || floors[c] == PH_NEVER)
+            continue;
+        lo = ph_min_ns(lo, floors[c]);
+        hi = ph_max_ns(hi, floors[c]);
+    }
+    (void)fprintf(p->out, "  to %-7s", what);
+    if (lo == PH_NEVER)
+        (void)fprintf(p->out, "floor    -   ");
+    else if (lo == hi)
+        (void)fprintf(p->out, "floor %6.1f ms", ph_ns_to_ms(lo));
+    else
+        (void)fprintf(p->out, "floor %.1f-%.1f ms", ph_ns_to_ms(lo), ph_ns_to_ms(hi));
+    if (t->count == 0) {
+        (void)fputs("   no trial\n", p->out);
+        return;
+    }
+    (void)fprintf(p->out, "   median %6.1f   p95 %6.1f   p99 %6.1f   of %zu trials", t->p50, t->p95,
+                  t->p99, t->count);
+}
+
+static int print_times(const struct printer *p)
+{
+    struct summary s;
+    if (summary_of(p->run, p->group, &s) != 0)
+        return -1;
+    print_line(p, "direct", &s.direct_time, p->run->floor_direct);
+    if (s.direct_floor.count > 0)
+        (void)fprintf(p->out, "; median %.2f x its floor", s.direct_floor.p50);
+    if (s.direct_time.count > 0)
+        (void)fputc('\n', p->out);
+    print_line(p, "relay", &s.relay_time, p->run->floor_relay);
+    if (s.relay_time.count > 0)
+        (void)fputc('\n', p->out);
+    return 0;
+}
+
+static int print_stages(const struct printer *p)
+{
+    struct summary s;
+    if (summary_of(p->run, NULL, &s) != 0)
+        return -1;
+    (void)fprintf(p->out, "\n%-10s %7s %7s %7s %8s %9s %9s\n", "stage", "won", "lost", "beaten",
+                  "skipped", "p50 ms", "p95 ms");
+    for (int i = 0; i < PH_STAGE_COUNT; i++) {
+        const struct stage_summary *st = &s.stages[i];
+        (void)fprintf(p->out, "%-10s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8" PRIu64,
+                      ph_stage_name((enum ph_stage)i), st->won, st->lost, st->beaten, st->skipped);
+        if (st->time.count > 0)
+            (void)fprintf(p->out, " %9.1f %9.1f\n", st->time.p50, st->time.p95);
+        else
+            (void)fprintf(p->out, " %9s %9s\n", "-", "-");
+    }
+    (void)fprintf(p->out,
+                  "\n%" PRIu64 " trials: %" PRIu64 " connected, %" PRIu64 " direct, %" PRIu64
+                  " inconclusive in time, %" PRIu64 " lab errors; %.1f s%s\n",
+                  s.trials, s.connected, s.direct, s.inconclusive, s.lab_errors,
+                  (double)p->run->duration / 1e9, p->run->interrupted ? "; interrupted" : "");
+    return 0;
+}
+
+static void print_expectations(const struct printer *p, const struct expect_result *expects)
+{
+    static const enum colour colours[] = {GREEN, RED, YELLOW};
+    for (size_t i = 0; i < p->run->scenario->expect_count; i++) {
+        paint(p, colours[expects[i].status]);
+        (void)fprintf(p->out, "%-8s", expect_status_name(expects[i].status));
+        paint(p, PLAIN);
+        (void)fprintf(p->out, "%s (%s)\n", p->run->scenario->expects[i].text, expects[i].detail);
+    }
+}
+
+int grid_print(const struct run *run, const struct expect_result *expects, bool colour, FILE *out)
+{
+    int rc = -1;
+    size_t n = run->matrix.count;
+    struct printer p = {.run = run, .out = out, .colour = colour};
+    p.a = axes_find(&run->scenario->axes, "a.nat");
+    p.b = axes_find(&run->scenario->axes, "b.nat");
+    bool square = p.a != SIZE_MAX && p.b != SIZE_MAX;
+    p.done = calloc(n, sizeof(bool));
+    p.group = calloc(n, sizeof(bool));
+    if (p.done == NULL || p.group == NULL)
+        goto cleanup;
+    for (size_t c = 0; c < n; c++) {
+        if (p.done[c])
+            continue;
+        for (size_t k = 0; k < n; k++) {
+            p.group[k] = same_group(&p, c, k);
+            p.done[k] = p.done[k] || p.group[k];
+        }
+        print_heading(&p, c);
+        if ((square ? print_square(&p) : print_list(&p)) != 0 || print_times(&p) != 0)
+            goto cleanup;
+    }
+    (void)fputs("\nD direct  R relay  M some direct, the others by relay  ! some not connected  "
+                "X none connected\nnumbers: median ms from the dial to the direct path (to media "
+                "by the relay where none is direct)\n",
+                out);
+    if (print_stages(&p) != 0)
+        goto cleanup;
+    print_expectations(&p, expects);
+    rc = 0;
+cleanup:
+    free(p.done);
+    free(p.group);
+    return rc;
+}

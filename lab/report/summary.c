@@ -1,0 +1,157 @@
+#include "lab/report/summary.h"
+
+#include "lab/report/stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* Times on their way into a time_summary. */
+struct bag {
+    double *values;
+    size_t count;
+};
+
+static void put(struct bag *b, ph_ns t)
+{
+    if (t != PH_NEVER)
+        b->values[b->count++] = (double)t / 1e6;
+}
+
+static void close_bag(struct bag *b, struct time_summary *out)
+{
+    out->count = b->count;
+    if (b->count > 0) {
+        stats_sort(b->values, b->count);
+        out->p50 = stats_percentile(b->values, b->count, 50);
+        out->p95 = stats_percentile(b->values, b->count, 95);
+        out->p99 = stats_percentile(b->values, b->count, 99);
+    }
+    b->count = 0;
+}
+
+static bool chosen(const bool *cells, size_t cell)
+{
+    return cells == NULL || cells[cell];
+}
+
+enum which_time {
+    TIME_RELAY,
+    TIME_DIRECT,
+    TIME_MEDIA,
+    TIME_OVER_FLOOR,
+    TIME_STAGE, /* and up, by stage */
+};
+
+static void put_time(const struct run *run, size_t cell, const struct record *r, unsigned which,
+                     struct bag *bag)
+{
+    switch (which) {
+    case TIME_RELAY:
+        put(bag, r->setup_relay);
+        return;
+    case TIME_DIRECT:
+        put(bag, r->setup_direct);
+        return;
+    case TIME_MEDIA:
+        put(bag, r->setup_media);
+        return;
+    case TIME_OVER_FLOOR:
+        if (r->setup_direct != PH_NEVER && run->floor_direct[cell] != PH_NEVER &&
+            run->floor_direct[cell] > 0)
+            bag->values[bag->count++] = (double)r->setup_direct / (double)run->floor_direct[cell];
+        return;
+    default:
+        break;
+    }
+    unsigned stage = which - TIME_STAGE;
+    if (r->stages[stage].state == PH_STAGE_WON && r->stages[stage].start != PH_NEVER &&
+        r->stages[stage].end != PH_NEVER && r->stages[stage].end >= r->stages[stage].start)
+        put(bag, r->stages[stage].end - r->stages[stage].start);
+}
+
+static void gather_times(const struct run *run, const bool *cells, unsigned which, struct bag *bag,
+                         struct time_summary *out)
+{
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        if (!chosen(cells, c))
+            continue;
+        for (unsigned t = 0; t < run->trials; t++) {
+            const struct record *r = &run->records[c * run->trials + t];
+            if (r->present && r->status == TRIAL_OK)
+                put_time(run, c, r, which, bag);
+        }
+    }
+    close_bag(bag, out);
+}
+
+static void count_stage(struct stage_summary *s, uint8_t state)
+{
+    switch ((enum ph_stage_state)state) {
+    case PH_STAGE_WON:
+        s->won++;
+        break;
+    case PH_STAGE_LOST:
+        s->lost++;
+        break;
+    case PH_STAGE_BEATEN:
+        s->beaten++;
+        break;
+    default:
+        s->skipped++;
+        break;
+    }
+}
+
+static void count_record(const struct record *r, struct summary *out)
+{
+    out->trials++;
+    if (r->status == TRIAL_LAB_ERROR) {
+        out->lab_errors++;
+        return;
+    }
+    out->counted++;
+    out->inconclusive += r->status == TRIAL_INCONCLUSIVE ? 1 : 0;
+    out->connected += r->connected ? 1 : 0;
+    out->direct += r->direct ? 1 : 0;
+    for (int i = 0; i < PH_STAGE_COUNT; i++) {
+        count_stage(&out->stages[i], r->stages[i].state);
+        out->stages[i].packets += r->stages[i].packets;
+    }
+}
+
+int summary_of(const struct run *run, const bool *cells, struct summary *out)
+{
+    memset(out, 0, sizeof(*out));
+    size_t chosen_cells = 0;
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        if (!chosen(cells, c))
+            continue;
+        chosen_cells++;
+        for (unsigned t = 0; t < run->trials; t++)
+            if (run->records[c * run->trials + t].present)
+                count_record(&run->records[c * run->trials + t], out);
+    }
+    struct bag bag = {.values = calloc(chosen_cells * run->trials + 1, sizeof(double))};
+    if (bag.values == NULL)
+        return -1;
+    gather_times(run, cells, TIME_RELAY, &bag, &out->relay_time);
+    gather_times(run, cells, TIME_DIRECT, &bag, &out->direct_time);
+    gather_times(run, cells, TIME_MEDIA, &bag, &out->media_time);
+    gather_times(run, cells, TIME_OVER_FLOOR, &bag, &out->direct_floor);
+    for (unsigned i = 0; i < PH_STAGE_COUNT; i++)
+        gather_times(run, cells, TIME_STAGE + i, &bag, &out->stages[i].time);
+    free(bag.values);
+    return 0;
+}
+
+int summary_of_cell(const struct run *run, size_t cell, struct summary *out)
+{
+    /* A run of this one cell, in the same memory. */
+    struct run one = *run;
+    one.matrix.cells = &run->matrix.cells[cell];
+    one.matrix.count = 1;
+    one.records = &run->records[cell * run->trials];
+    one.floor_direct = &run->floor_direct[cell];
+    one.floor_relay = &run->floor_relay[cell];
+    return summary_of(&one, NULL, out);
+}

@@ -1,0 +1,41 @@
+/* A run's records, summed up. */
+#ifndef LAB_REPORT_SUMMARY_H
+#define LAB_REPORT_SUMMARY_H
+
+#include "lab/report/expect.h"
+#include "lab/run/record.h"
+
+#include <stdio.h>
+
+/* Of the trials whose times count. */
+struct time_summary {
+    size_t count;
+    double p50, p95, p99; /* ms; meaningless when count is 0 */
+};
+
+struct stage_summary {
+    uint64_t won, lost, beaten, skipped;
+    uint64_t packets;         /* of both peers, in all trials */
+    struct time_summary time; /* from the stage's start to its end, where it won */
+};
+
+struct summary {
+    uint64_t trials;  /* made */
+    uint64_t counted; /* for rates: without lab errors */
+    uint64_t inconclusive, lab_errors;
+    uint64_t connected, direct;
+    struct time_summary relay_time, direct_time, media_time;
+    struct time_summary direct_floor; /* the times over their floors: p50 1.05 is 5% above */
+    struct stage_summary stages[PH_STAGE_COUNT];
+};
+
+/* cells: which ones, by index; NULL: all. -1: out of memory. */
+int summary_of(const struct run *run, const bool *cells, struct summary *out);
+int summary_of_cell(const struct run *run, size_t cell, struct summary *out);
+
+/* summary.json: nothing of clock or machine. malloc'ed, NULL when memory is out. */
+char *summary_json(const struct run *run, const struct expect_result *expects);
+/* summary.md. */
+int summary_markdown(const struct run *run, const struct expect_result *expects, FILE *out);
+
+#endif

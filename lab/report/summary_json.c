@@ -1,0 +1,134 @@
+#include "lab/report/stats.h"
+#include "lab/report/summary.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static json_t *integer(uint64_t v)
+{
+    return json_integer((json_int_t)v);
+}
+
+/* To the third decimal, so that what is read in the file is what was meant. */
+static json_t *rounded(double v)
+{
+    return json_real(round(v * 1000.0) / 1000.0);
+}
+
+static json_t *floor_json(ph_ns t)
+{
+    return t == PH_NEVER ? json_null() : rounded(ph_ns_to_ms(t));
+}
+
+static json_t *time_json(const struct time_summary *t)
+{
+    if (t->count == 0)
+        return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "count", integer(t->count));
+    json_object_set_new(o, "p50", rounded(t->p50));
+    json_object_set_new(o, "p95", rounded(t->p95));
+    json_object_set_new(o, "p99", rounded(t->p99));
+    return o;
+}
+
+static json_t *rate_json(uint64_t k, uint64_t n)
+{
+    double low, high;
+    stats_wilson(k, n, &low, &high);
+    json_t *o = json_object();
+    json_object_set_new(o, "rate", n > 0 ? rounded((double)k / (double)n) : json_null());
+    json_object_set_new(o, "low", rounded(low));
+    json_object_set_new(o, "high", rounded(high));
+    return o;
+}
+
+static json_t *stage_json(const struct stage_summary *s)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "won", integer(s->won));
+    json_object_set_new(o, "lost", integer(s->lost));
+    json_object_set_new(o, "beaten", integer(s->beaten));
+    json_object_set_new(o, "skipped", integer(s->skipped));
+    json_object_set_new(o, "packets", integer(s->packets));
+    json_object_set_new(o, "won_ms", time_json(&s->time));
+    return o;
+}
+
+static void fill(json_t *o, const struct summary *s)
+{
+    json_object_set_new(o, "trials", integer(s->trials));
+    json_object_set_new(o, "counted", integer(s->counted));
+    json_object_set_new(o, "inconclusive", integer(s->inconclusive));
+    json_object_set_new(o, "lab_errors", integer(s->lab_errors));
+    json_object_set_new(o, "connected", integer(s->connected));
+    json_object_set_new(o, "direct", integer(s->direct));
+    json_object_set_new(o, "connected_rate", rate_json(s->connected, s->counted));
+    json_object_set_new(o, "direct_rate", rate_json(s->direct, s->counted));
+    json_t *setup = json_object(), *stages = json_object();
+    json_object_set_new(setup, "relay", time_json(&s->relay_time));
+    json_object_set_new(setup, "direct", time_json(&s->direct_time));
+    json_object_set_new(setup, "media", time_json(&s->media_time));
+    json_object_set_new(o, "setup_ms", setup);
+    json_object_set_new(o, "direct_over_floor", time_json(&s->direct_floor));
+    for (int i = 0; i < PH_STAGE_COUNT; i++)
+        json_object_set_new(stages, ph_stage_name((enum ph_stage)i), stage_json(&s->stages[i]));
+    json_object_set_new(o, "stages", stages);
+}
+
+static json_t *cell_json(const struct run *run, size_t c, const struct summary *s)
+{
+    json_t *o = json_object(), *cell = json_object(), *floors = json_object();
+    const struct axes *axes = &run->scenario->axes;
+    for (size_t i = 0; i < axes->count; i++)
+        json_object_set_new(cell, axes->items[i].name,
+                            json_string(axes->items[i].values[run->matrix.cells[c].values[i]]));
+    json_object_set_new(o, "cell", cell);
+    json_object_set_new(o, "key", json_string(run->matrix.cells[c].key));
+    fill(o, s);
+    json_object_set_new(floors, "direct", floor_json(run->floor_direct[c]));
+    json_object_set_new(floors, "relay", floor_json(run->floor_relay[c]));
+    json_object_set_new(o, "floor_ms", floors);
+    return o;
+}
+
+char *summary_json(const struct run *run, const struct expect_result *expects)
+{
+    char *text = NULL, seed[17];
+    struct summary s;
+    json_t *root = json_object(), *cells = json_array(), *list = json_array();
+    if (snprintf(seed, sizeof(seed), "%016llx", (unsigned long long)run->seed) < 0)
+        seed[0] = '\0';
+    json_object_set_new(root, "schema", json_integer(1));
+    json_object_set_new(root, "scenario", json_string(run->scenario->name));
+    json_object_set_new(root, "world", json_string(run->world));
+    json_object_set_new(root, "seed", json_string(seed));
+    json_object_set_new(root, "trials_per_cell", json_integer(run->trials));
+    json_object_set_new(root, "partial", json_boolean(run->partial));
+    json_object_set_new(root, "interrupted", json_boolean(run->interrupted));
+    json_object_set_new(root, "cells", cells);
+    json_object_set_new(root, "expectations", list);
+    if (summary_of(run, NULL, &s) != 0)
+        goto cleanup;
+    json_t *total = json_object();
+    fill(total, &s);
+    json_object_set_new(root, "total", total);
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        if (summary_of_cell(run, c, &s) != 0)
+            goto cleanup;
+        json_array_append_new(cells, cell_json(run, c, &s));
+    }
+    for (size_t i = 0; i < run->scenario->expect_count; i++) {
+        json_t *o = json_object();
+        json_object_set_new(o, "expect", json_string(run->scenario->expects[i].text));
+        json_object_set_new(o, "line", json_integer(run->scenario->expects[i].at->line));
+        json_object_set_new(o, "status", json_string(expect_status_name(expects[i].status)));
+        json_object_set_new(o, "detail", json_string(expects[i].detail));
+        json_array_append_new(list, o);
+    }
+    text = json_dumps(root, JSON_INDENT(1) | JSON_REAL_PRECISION(10));
+cleanup:
+    json_decref(root);
+    return text;
+}
