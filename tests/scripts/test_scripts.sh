@@ -1,6 +1,9 @@
 #!/bin/bash
-# Tests of what the other checks stand on: scripts/run-tests adds up what programs report, and
-# scripts/check-rooms finds what it is there to find.
+# Tests of what the other checks stand on: scripts/run-tests adds up what programs report,
+# scripts/check-rooms finds what it is there to find, scripts/setup asks for what is missing and for
+# nothing else.
+# Programs are written here, in which $ is their own.
+# shellcheck disable=SC2016
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 2
 here=$(mktemp -d)
@@ -47,7 +50,6 @@ program a/test_empty 0 'nothing'
 program lab_a/test_kernel 0 '[ RUN      ] one' '[       OK ] one'
 mkdir -p "$here/a"
 # Reading from a pipe whose other end stays open: it never ends, and nothing sleeps.
-# shellcheck disable=SC2016
 printf '#!/bin/bash\necho "[ RUN      ] stuck"\nexec {fd}<> <(:)\nread -r -u "$fd"\n' >"$here/a/test_hang"
 chmod +x "$here/a/test_hang"
 
@@ -104,6 +106,52 @@ printf 'char *p = "%s";\n' '/ho''me/someone/x' >"$tree/lab/run/a.c"
 printf 'void f(void)\n{\n    usleep(3);\n}\n' >"$tree/lab/world/a.c"
 rooms rest 1 'src/base/long.c:701: more than 700 lines' 'lab/run/a.c:1: a path of one machine' \
     'lab/world/a.c:3: nothing sleeps here'
+
+# setup: a machine of stand-ins, whose dpkg-query lacks what $LACKS names.
+fake=$here/bin
+mkdir -p "$fake"
+for tool in bash dirname env cat; do ln -s "$(command -v $tool)" "$fake/$tool"; done
+stand_in() { # NAME LINE...
+    local name=$1
+    shift
+    { echo '#!/bin/bash' && printf '%s\n' "$@"; } >"$fake/$name"
+    chmod +x "$fake/$name"
+}
+stand_in dpkg-query 'for word in "$@"; do case " $LACKS -W -f " in *" $word "*) ;; *) printf "ii %s " "$word" ;; esac; done' \
+    'exit 1'
+stand_in apt-get 'echo "apt-get $*" >>"$CALLS"' '[ "$1" != "$FAILS" ]'
+stand_in apt-cache 'exit 0'
+stand_in pkg-config 'exit 0'
+stand_in id 'echo "$WHO"'
+set_up() { # NAME STATUS SET LACKS WHO
+    local name=$1 want=$2 status
+    : >"$here/calls"
+    PATH=$fake LACKS=$4 WHO=$5 CALLS=$here/calls FAILS=${FAILS:-} scripts/setup "$3" \
+        >"$here/out" 2>&1 </dev/null
+    status=$?
+    [ "$status" = "$want" ] || fail "$name: status $status, not $want: $(cat "$here/out")"
+    cat "$here/calls" >>"$here/out"
+}
+set_up complete 0 check '' 1000
+[ ! -s "$here/out" ] || fail "complete: not silent: $(cat "$here/out")"
+set_up lacking 0 run 'scdoc clang' 0
+has lacking 'apt-get -qq -y install'
+has lacking '--no-install-recommends scdoc'
+grep -q clang "$here/out" && fail 'lacking: asks for what the set has not'
+set_up either 0 check 'libclang-rt-dev' 0
+[ ! -s "$here/out" ] || fail "either: asks although the other one is there: $(cat "$here/out")"
+set_up no-sudo 3 run 'scdoc patch' 1000
+has no-sudo 'apt-get update && apt-get install -y --no-install-recommends patch scdoc'
+[ ! -s "$here/calls" ] || fail 'no-sudo: called apt-get'
+stand_in sudo 'echo "sudo" >>"$CALLS"' '[ "$1" != -n ] || shift' 'exec "$@"'
+set_up sudo 0 run 'scdoc' 1000
+has sudo '--no-install-recommends scdoc'
+[ "$(grep -c sudo "$here/calls")" = 2 ] || fail 'sudo: not used for both calls'
+set_up nothing-for-sudo 0 run '' 1000
+[ ! -s "$here/calls" ] || fail 'nothing-for-sudo: called something'
+FAILS=-qq set_up broken 3 run 'scdoc' 0
+has broken 'By hand, as root'
+set_up unknown 2 everything '' 0
 
 [ "$failed" = 0 ] && echo 'scripts: all as expected'
 exit "$failed"
