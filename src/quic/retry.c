@@ -8,10 +8,11 @@
 
 bool ph_quic_parse_initial(const uint8_t *data, size_t len, ngtcp2_pkt_hd *out)
 {
-    /* RFC 9000 section 14.1: shorter ones must be discarded. */
+    /* RFC 9000 section 14.1: shorter packets must be discarded; section 7.2: a client's first
+     * Destination Connection ID has 8 bytes or more (ngtcp2_accept takes less with a token). */
     return len >= PH_QUIC_PACKET_MAX && (data[0] & 0x40) != 0 &&
            ngtcp2_accept(out, data, len) == 0 && out->type == NGTCP2_PKT_INITIAL &&
-           out->version == NGTCP2_PROTO_VER_V1;
+           out->version == NGTCP2_PROTO_VER_V1 && out->dcid.datalen >= NGTCP2_MIN_INITIAL_DCIDLEN;
 }
 
 /* ngtcp2's tokens are bound to a socket address; returns its length. */
@@ -78,7 +79,11 @@ int ph_quic_retry(struct ph_quic *q, ph_ns now, const uint8_t *data, size_t len,
     if (!ph_quic_parse_initial(data, len, &initial))
         return PH_ERR_FORMAT;
     before = ph_quic_enter(q);
-    q->draw.random(q->draw.user, scid.data, scid.datalen);
+    /* Never the client's own: RFC 9000 section 17.2.5.1. A server that starts over with an old seed
+     * would draw just that. */
+    do
+        q->draw.random(q->draw.user, scid.data, scid.datalen);
+    while (ngtcp2_cid_eq(&scid, &initial.dcid));
     if (q->deterministic && !ph_draw_default(true)) {
         ph_quic_leave(before);
         return PH_ERR_CRYPTO;

@@ -171,6 +171,47 @@ static void what_is_no_beginning(void **state)
     link_free(l);
 }
 
+/* RFC 9000 section 7.2: the first Destination Connection ID has at least 8 bytes, also where there
+ * is a token. */
+static void a_short_connection_id(void **state)
+{
+    static const uint8_t head[] = {
+        0xc1, 0,    0, 0, 1,          /* Initial, packet number of 2 bytes; version 1 */
+        7,    1,    2, 3, 4, 5, 6, 7, /* Destination Connection ID */
+        0,                            /* Source Connection ID: none */
+        1,    0xaa,                   /* token: 1 byte */
+        0x44, 0x9e,                   /* length: the 1182 bytes that follow */
+    };
+    struct link *l = link_new(85, false);
+    uint8_t packet[PH_QUIC_PACKET_MAX] = {0}, out[PH_QUIC_PACKET_MAX];
+    struct ph_quic *q = l->end[1].q;
+    struct ph_quic_conn *c;
+    bool fresh;
+
+    (void)state;
+    assert_int_equal(sizeof(head) + 1182, sizeof(packet));
+    memcpy(packet, head, sizeof(head));
+    assert_null(ph_quic_route(q, packet, sizeof(packet), &fresh));
+    assert_false(fresh);
+    assert_int_equal(ph_quic_check_token(q, l->now, packet, sizeof(packet), &l->end[0].addr),
+                     PH_QUIC_TOKEN_BAD);
+    assert_int_equal(
+        ph_quic_retry(q, l->now, packet, sizeof(packet), &l->end[0].addr, out, sizeof(out)),
+        PH_ERR_FORMAT);
+    assert_int_equal(ph_quic_accept(q, l->now, packet, sizeof(packet), NULL, &l->end[1].config, &c),
+                     PH_ERR_FORMAT);
+    /* One byte more, and it is a beginning, though one with a token that is not ours. */
+    packet[5] = 8;
+    packet[13] = 8;
+    memcpy(packet + 14, head + 13, sizeof(head) - 13);
+    packet[18] = 0x9d;
+    assert_null(ph_quic_route(q, packet, sizeof(packet), &fresh));
+    assert_true(fresh);
+    assert_int_equal(ph_quic_check_token(q, l->now, packet, sizeof(packet), &l->end[0].addr),
+                     PH_QUIC_TOKEN_BAD);
+    link_free(l);
+}
+
 /* An Initial that comes from a spoofed address: the server may send three times as much and no
  * more (RFC 9000 section 8.1), whatever its timers say. */
 static void amplification(void **state)
@@ -201,6 +242,7 @@ int main(void)
         cmocka_unit_test(bad_copies_of_real_packets),
         cmocka_unit_test(version_negotiation_is_ignored),
         cmocka_unit_test(what_is_no_beginning),
+        cmocka_unit_test(a_short_connection_id),
         cmocka_unit_test(amplification),
     };
 

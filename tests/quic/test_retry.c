@@ -144,6 +144,33 @@ static void a_second_retry_is_ignored(void **state)
     link_free(l);
 }
 
+/* A server that is started anew with its old seed draws its old connection IDs again, one of which
+ * the client now uses. */
+static void a_server_that_starts_over(void **state)
+{
+    struct link *l = link_new(64, false);
+    struct link_end *client = &l->end[0], *server = &l->end[1];
+    const struct ph_rng start = server->rng;
+    const struct link_packet *p;
+    uint8_t a[PH_QUIC_PACKET_MAX], b[PH_QUIC_PACKET_MAX];
+    int n;
+
+    (void)state;
+    link_start(l);
+    p = last_packet(l);
+    n = ph_quic_retry(server->q, l->now, p->data, p->len, &client->addr, a, sizeof(a));
+    assert_true(n > 0);
+    ph_quic_read(client->conn, l->now, a, (size_t)n);
+    ph_quic_flush(client->conn, l->now);
+    p = last_packet(l);
+    server->rng = start;
+    n = ph_quic_retry(server->q, l->now, p->data, p->len, &client->addr, b, sizeof(b));
+    assert_true(n > 0);
+    /* Both have our choice at offset 15, after the client's. */
+    assert_memory_not_equal(a + 15, b + 15, PH_QUIC_CID_LEN);
+    link_free(l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -151,6 +178,7 @@ int main(void)
         cmocka_unit_test(with_loss),
         cmocka_unit_test(tokens),
         cmocka_unit_test(over_ipv6),
+        cmocka_unit_test(a_server_that_starts_over),
         cmocka_unit_test(a_second_retry_is_ignored),
     };
 
