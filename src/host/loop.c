@@ -189,7 +189,7 @@ int ph_loop_at(struct ph_loop *loop, ph_ns when, void (*fn)(void *user), void *u
     struct ph_loop_call **at = call_slot(loop, fn, user);
     struct ph_loop_call *c = *at;
 
-    when = ph_max_ns(when, loop->floor);
+    when = ph_max_ns(when, ph_max_ns(loop->floor, ph_loop_now(loop)));
     if (when == PH_NEVER) {
         if (c) {
             *at = c->next;

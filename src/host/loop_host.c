@@ -140,7 +140,8 @@ static void op_wake_at(struct ph_host *h, ph_ns when)
     struct ph_loop_host *host = host_of(h);
     struct ph_heap_node *node = &host->timer.node;
 
-    when = ph_max_ns(when, host->loop->floor);
+    /* What was due before it was asked for is not late yet. */
+    when = ph_max_ns(when, ph_max_ns(host->loop->floor, ph_loop_now(host->loop)));
     if (host->dead || node->key == when) {
         return;
     }
