@@ -1,0 +1,393 @@
+/* natlab run SCENARIO... */
+#include "lab/data.h"
+#include "lab/report/grid.h"
+#include "lab/report/progress.h"
+#include "lab/run/results.h"
+#include "lab/run/runner.h"
+#include "lab/world/kernel.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+int cmd_run(int argc, char **argv);
+
+#define SCENARIOS_MAX 32
+#define CELLS_MAX_ARG 32
+#define ERRORS_SHOWN  5
+
+struct options {
+    const char *scenarios[SCENARIOS_MAX];
+    size_t scenario_count;
+    const char *cells[CELLS_MAX_ARG];
+    size_t cell_count;
+    const char *out;
+    unsigned trials; /* 0: the file's */
+    size_t jobs;     /* 0: default */
+    uint64_t seed;
+    bool has_seed, sim, dry_run, quiet;
+};
+
+/* One scenario under way: what the runner's callbacks need. */
+struct session {
+    struct run *run;
+    struct results results;
+    struct progress progress;
+    struct lab_error write_error; /* the first; code 0: none */
+    char errors[ERRORS_SHOWN][256];
+    size_t error_count;
+};
+
+static enum lab_exit worst(enum lab_exit a, enum lab_exit b)
+{
+    static const enum lab_exit order[] = {LAB_INTERRUPTED, LAB_USAGE,  LAB_CANNOT,
+                                          LAB_BROKEN,      LAB_FAILED, LAB_SKIPPED};
+    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
+        if (a == order[i] || b == order[i])
+            return order[i];
+    return LAB_GOOD;
+}
+
+static void note_lab_error(struct session *s, const char *text)
+{
+    for (size_t i = 0; i < s->error_count; i++)
+        if (strcmp(s->errors[i], text) == 0)
+            return;
+    if (s->error_count < ERRORS_SHOWN)
+        (void)snprintf(s->errors[s->error_count++], sizeof(s->errors[0]), "%s", text);
+}
+
+static void on_trial(void *user, size_t cell, unsigned trial, uint64_t seed,
+                     const struct trial_result *result)
+{
+    struct session *s = user;
+    struct lab_error err;
+    if (results_trial(&s->results, s->run, cell, trial, seed, result, &err) != 0 &&
+        s->write_error.code == LAB_GOOD)
+        s->write_error = err;
+    if (result->status == TRIAL_LAB_ERROR)
+        note_lab_error(s, result->error);
+    progress_trial(&s->progress, cell, trial);
+}
+
+static void on_tick(void *user, ph_ns elapsed)
+{
+    struct session *s = user;
+    progress_tick(&s->progress, elapsed);
+}
+
+/* Results, grid and expectations of what was run; the exit code. */
+static enum lab_exit conclude(struct session *s, const struct options *o, struct lab_error *err)
+{
+    struct run *run = s->run;
+    enum lab_exit code = LAB_GOOD;
+    struct expect_result expects[EXPECTATIONS_MAX];
+    bool *cell_failed = calloc(run->matrix.count, sizeof(*cell_failed));
+    if (cell_failed == NULL || expect_all(run, expects, cell_failed) != 0) {
+        lab_fail(err, LAB_CANNOT, "out of memory");
+        code = LAB_CANNOT;
+        goto cleanup;
+    }
+    if (results_finish(&s->results, run, expects, cell_failed, err) != 0)
+        code = worst(code, err->code);
+    if (s->write_error.code != LAB_GOOD) {
+        *err = s->write_error;
+        code = worst(code, err->code);
+    }
+    if (!o->quiet && grid_print(run, expects, grid_wants_colour(stdout), stdout) != 0)
+        code = worst(code, LAB_CANNOT);
+    for (size_t i = 0; i < run->scenario->expect_count; i++) {
+        if (expects[i].status != EXPECT_FAILED)
+            continue;
+        code = worst(code, LAB_FAILED);
+        if (o->quiet)
+            (void)fprintf(stderr, "natlab: %s: expected %s: %s\n", run->scenario->name,
+                          run->scenario->expects[i].text, expects[i].detail);
+    }
+    for (size_t i = 0; i < s->error_count; i++)
+        (void)fprintf(stderr, "natlab: lab error: %s\n", s->errors[i]);
+    if (s->error_count > 0)
+        code = worst(code, LAB_BROKEN);
+    if (!o->quiet)
+        (void)printf("results: %s\n", s->results.dir);
+    if (run->interrupted)
+        code = worst(code, LAB_INTERRUPTED);
+cleanup:
+    free(cell_failed);
+    return code;
+}
+
+static enum lab_exit run_one(struct run *run, const struct options *o, const char *out,
+                             struct lab_error *err)
+{
+    enum lab_exit code;
+    struct session *s = calloc(1, sizeof(*s));
+    if (s == NULL) {
+        lab_fail(err, LAB_CANNOT, "out of memory");
+        return LAB_CANNOT;
+    }
+    s->run = run;
+    if (progress_init(&s->progress, run, o->quiet ? NULL : stderr) != 0 ||
+        results_open(&s->results, run, out, err) != 0) {
+        code = err->code != LAB_GOOD ? err->code : LAB_CANNOT;
+        goto cleanup;
+    }
+    if (!o->quiet)
+        (void)fprintf(stderr, "%s: %zu cells, %zu trials, seed %016llx\n", run->scenario->name,
+                      run->matrix.count, run->matrix.count * run->trials,
+                      (unsigned long long)run->seed);
+    struct runner_config config = {
+        .sim = o->sim,
+        .jobs = o->jobs,
+        .on_trial = on_trial,
+        .on_tick = on_tick,
+        .user = s,
+    };
+    int rc = runner_run(run, &config, err);
+    progress_end(&s->progress);
+    code = rc == 0 ? LAB_GOOD : err->code;
+    struct lab_error conclude_error = {0};
+    code = worst(code, conclude(s, o, &conclude_error));
+    if (rc == 0)
+        *err = conclude_error;
+cleanup:
+    results_close(&s->results);
+    progress_fini(&s->progress);
+    free(s);
+    return code;
+}
+
+/* Leaves only the cells that one of the globs matches. */
+static int filter_cells(const struct scenario *s, const struct options *o, struct matrix *m,
+                        struct lab_error *err)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < m->count; i++) {
+        bool wanted = o->cell_count == 0;
+        for (size_t k = 0; k < o->cell_count && !wanted; k++)
+            wanted = matrix_cell_matches(s, &m->cells[i], o->cells[k]);
+        if (wanted)
+            m->cells[kept++] = m->cells[i];
+    }
+    if (kept == 0)
+        return lab_fail(err, LAB_USAGE, "%s: no cell matches --cell %s; the first of %zu is %s",
+                        s->path, o->cells[0], m->count, m->cells[0].key);
+    m->count = kept;
+    return 0;
+}
+
+static void print_plan(const struct run *run, const struct options *o)
+{
+    size_t trials = run->matrix.count * run->trials;
+    size_t jobs = o->jobs != 0 ? o->jobs : runner_default_jobs(o->sim);
+    if (jobs > run->matrix.count)
+        jobs = run->matrix.count;
+    /* Registration, call set-up and drain take about a second; a world is built and proved in about
+     * a twentieth. Pairs that end on the relay take longer by the time that the search may take. */
+    double each = o->sim ? 0.02 : 1.0 + (double)run->scenario->media / 1e9;
+    double seconds = (double)trials * each / (double)jobs;
+    double building = o->sim ? 0.0 : (double)run->matrix.count * 0.05;
+    for (size_t i = 0; i < run->matrix.count && !o->quiet; i++)
+        (void)printf("%s\n", run->matrix.cells[i].key);
+    (void)printf("%s: %zu cells, %zu trials, about %.0f s with %zu at once\n", run->scenario->name,
+                 run->matrix.count, trials, seconds > building ? seconds : building, jobs);
+}
+
+static enum lab_exit run_scenario(const struct scenario *s, const struct options *o,
+                                  struct lab_error *err)
+{
+    struct matrix matrix = {0};
+    struct run run;
+    if (matrix_expand(s, &matrix, err) != 0)
+        return err->code;
+    size_t all = matrix.count;
+    if (filter_cells(s, o, &matrix, err) != 0) {
+        matrix_free(&matrix);
+        return err->code;
+    }
+    size_t cells = matrix.count;
+    unsigned trials = o->trials != 0 ? o->trials : s->trials;
+    if (run_init(&run, s, &matrix, trials, err) != 0)
+        return err->code;
+    run.world = o->sim ? "sim" : "kernel";
+    run.seed = o->seed;
+    run.partial = cells != all || trials != s->trials;
+    enum lab_exit code = LAB_GOOD;
+    if (o->dry_run) {
+        print_plan(&run, o);
+    } else {
+        char dir[PATH_MAX];
+        const char *out = o->out;
+        if (out != NULL && o->scenario_count > 1) {
+            (void)snprintf(dir, sizeof(dir), "%s/%s", o->out, s->name);
+            out = dir;
+        }
+        code = run_one(&run, o, out, err);
+    }
+    run_fini(&run);
+    return code;
+}
+
+/* A path; or the name of a shipped scenario. */
+static int load(const char *arg, struct scenario **out, struct lab_error *err)
+{
+    char relative[PATH_MAX], path[PATH_MAX];
+    if (access(arg, F_OK) == 0 || strchr(arg, '/') != NULL || strchr(arg, '.') != NULL)
+        return scenario_load(arg, out, err);
+    (void)snprintf(relative, sizeof(relative), "scenarios/%s.yaml", arg);
+    lab_data_path(relative, path, sizeof(path));
+    if (access(path, F_OK) != 0)
+        return lab_fail(err, LAB_USAGE, "there is no file %s, and no shipped scenario %s", arg,
+                        path);
+    return scenario_load(path, out, err);
+}
+
+static unsigned long long parse_number(struct argp_state *state, const char *what, const char *arg,
+                                       unsigned long long max)
+{
+    char *end = NULL;
+    errno = 0;
+    bool hex = arg[0] == '0' && (arg[1] == 'x' || arg[1] == 'X');
+    unsigned long long v = strtoull(arg, &end, hex ? 16 : 10);
+    if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-' || v == 0 || v > max)
+        argp_error(state, "%s is \"%s\"; it must be a whole number from 1 to %llu", what, arg, max);
+    return v;
+}
+
+/* A seed as the results show it (16 hexadecimal digits), as 0x..., or decimal. */
+static uint64_t parse_seed(struct argp_state *state, const char *arg)
+{
+    char *end = NULL;
+    size_t len = strlen(arg);
+    errno = 0;
+    bool shown = len == 16 && strspn(arg, "0123456789abcdefABCDEF") == 16;
+    uint64_t v = strtoull(arg, &end, shown || strncmp(arg, "0x", 2) == 0 ? 16 : 10);
+    if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-')
+        argp_error(state, "--seed is \"%s\"; it must be a number, or 16 hexadecimal digits", arg);
+    return v;
+}
+
+enum option_key {
+    KEY_WORLD = 'w',
+    KEY_TRIALS = 't',
+    KEY_SEED = 's',
+    KEY_JOBS = 'j',
+    KEY_CELL = 'c',
+    KEY_OUT = 'o',
+    KEY_QUIET = 'q',
+    KEY_DRY_RUN = 'n',
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+    switch (key) {
+    case KEY_WORLD:
+        if (strcmp(arg, "kernel") != 0 && strcmp(arg, "sim") != 0)
+            argp_error(state, "--world is \"%s\"; it must be kernel or sim", arg);
+        o->sim = strcmp(arg, "sim") == 0;
+        return 0;
+    case KEY_TRIALS:
+        o->trials = (unsigned)parse_number(state, "--trials", arg, 1000000);
+        return 0;
+    case KEY_SEED:
+        o->seed = parse_seed(state, arg);
+        o->has_seed = true;
+        return 0;
+    case KEY_JOBS:
+        o->jobs = (size_t)parse_number(state, "--jobs", arg, 256);
+        return 0;
+    case KEY_CELL:
+        if (o->cell_count >= CELLS_MAX_ARG)
+            argp_error(state, "more than %d --cell", CELLS_MAX_ARG);
+        o->cells[o->cell_count++] = arg;
+        return 0;
+    case KEY_OUT:
+        o->out = arg;
+        return 0;
+    case KEY_QUIET:
+        o->quiet = true;
+        return 0;
+    case KEY_DRY_RUN:
+        o->dry_run = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->scenario_count >= SCENARIOS_MAX)
+            argp_error(state, "more than %d scenarios", SCENARIOS_MAX);
+        o->scenarios[o->scenario_count++] = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->scenario_count == 0)
+            argp_error(state, "which scenario?");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp_option option_table[] = {
+    {"world", KEY_WORLD, "kernel|sim", 0, "Where: real kernel NATs (default), or the simulator", 0},
+    {"trials", KEY_TRIALS, "N", 0, "Trials of each cell, in place of the file's number", 0},
+    {"seed", KEY_SEED, "S", 0, "Seed of the run (default: drawn, and shown)", 0},
+    {"jobs", KEY_JOBS, "N", 0, "Worlds alive at once (default: 8 for each core)", 0},
+    {"cell", KEY_CELL, "GLOB", 0,
+     "Only the cells whose key matches, or axis=glob[,axis=glob]; repeatable", 0},
+    {"out", KEY_OUT, "DIR", 0, "Folder of the results (default: results/NAME/N)", 0},
+    {"dry-run", KEY_DRY_RUN, NULL, 0, "Only say which cells, how many trials, how long", 0},
+    {"quiet", KEY_QUIET, NULL, 0, "Say only what failed", 0},
+    {0},
+};
+
+static const struct argp argp = {
+    option_table,
+    parse,
+    "SCENARIO...",
+    "Runs every cell of a scenario's matrix and draws what each pair of NATs got.\v"
+    "SCENARIO is a file, or the name of a shipped one (quick, easy, hard). Exit status: 0 good; 1 "
+    "an "
+    "expectation failed; 2 usage or a bad file; 3 this machine cannot; 5 the lab failed; 130 "
+    "interrupted.",
+    NULL,
+    NULL,
+    NULL,
+};
+
+int cmd_run(int argc, char **argv)
+{
+    struct options o = {0};
+    struct lab_error err = {0};
+    struct scenario *scenarios[SCENARIOS_MAX] = {NULL};
+    enum lab_exit code = LAB_GOOD;
+    argp_err_exit_status = LAB_USAGE;
+    if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
+        return LAB_USAGE;
+    if (!o.has_seed && getrandom(&o.seed, sizeof(o.seed), 0) != (ssize_t)sizeof(o.seed))
+        o.seed = 1;
+    /* All files are read before the first trial: a slip in the last one is found at once. */
+    for (size_t i = 0; i < o.scenario_count; i++) {
+        if (load(o.scenarios[i], &scenarios[i], &err) != 0) {
+            (void)fprintf(stderr, "natlab: %s\n", err.text);
+            code = worst(code, err.code);
+        }
+    }
+    if (code == LAB_GOOD && !o.dry_run && !o.sim && kernel_privileges(&err) != 0) {
+        (void)fprintf(stderr, "natlab: %s\n", err.text);
+        code = err.code;
+    }
+    bool go = code == LAB_GOOD;
+    for (size_t i = 0; go && i < o.scenario_count; i++) {
+        err = (struct lab_error){0};
+        enum lab_exit one = run_scenario(scenarios[i], &o, &err);
+        if (err.text[0] != '\0')
+            (void)fprintf(stderr, "natlab: %s\n", err.text);
+        code = worst(code, one);
+        go = one != LAB_INTERRUPTED && one != LAB_CANNOT;
+    }
+    for (size_t i = 0; i < o.scenario_count; i++)
+        scenario_free(scenarios[i]);
+    return code;
+}
