@@ -362,9 +362,9 @@ int cmd_run(int argc, char **argv)
     struct lab_error err = {0};
     struct scenario *scenarios[SCENARIOS_MAX] = {NULL};
     enum lab_exit code = LAB_GOOD;
-    argp_err_exit_status = LAB_USAGE;
+    argp_err_exit_status = (int)LAB_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
-        return LAB_USAGE;
+        return (int)LAB_USAGE;
     if (!o.has_seed && getrandom(&o.seed, sizeof(o.seed), 0) != (ssize_t)sizeof(o.seed))
         o.seed = 1;
     /* All files are read before the first trial: a slip in the last one is found at once. */
@@ -389,5 +389,5 @@ int cmd_run(int argc, char **argv)
     }
     for (size_t i = 0; i < o.scenario_count; i++)
         scenario_free(scenarios[i]);
-    return code;
+    return (int)code;
 }
