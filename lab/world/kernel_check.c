@@ -1,8 +1,9 @@
 /* Proof of every NAT of a world, before its links are on.
  *
- * A NAT is probed by a host inside it and from just outside: from the servers of the internet where
- * it is the outermost, else from the router above it, so that no other NAT stands between. What the
- * probes need beyond the layout's addresses is added for the time of the check and taken away. */
+ * A NAT is probed from inside, where no other NAT stands between if that can be, and from just
+ * outside: from the servers of the internet where it is the outermost, else from the router above
+ * it, so that no other NAT stands between. What the probes need beyond the layout's addresses is
+ * added for the time of the check and taken away. */
 #include "lab/net/netns.h"
 #include "lab/world/kernel_private.h"
 
@@ -25,7 +26,7 @@ struct added {
 
 struct probe {
     const struct kernel_world *w;
-    size_t nat, host, outside;
+    size_t nat, inside, outside;
     struct nat_check_site site;
     struct added added[PROBE_ADDED_MAX];
     size_t added_count;
@@ -41,30 +42,60 @@ static bool is_inside(const struct layout *l, size_t node, size_t nat)
     return at == nat;
 }
 
-/* The host with the fewest NATs between. */
-static size_t inside_host(const struct layout *l, size_t nat)
+/* A router that lets everything pass as it is shows in nothing. */
+static bool shows(const struct layout_node *n)
+{
+    const struct nat_profile *p = &n->profile;
+
+    return n->kind == LAYOUT_NAT &&
+           (p->mapping != NAT_MAPPING_NONE || p->firewall || p->udp_blocked);
+}
+
+/* NATs that show, between a node and the one above it that is probed. */
+static unsigned between(const struct layout *l, size_t node, size_t nat)
+{
+    unsigned n = 0;
+
+    for (size_t at = l->nodes[node].upstream; at != nat; at = l->nodes[at].upstream) {
+        n += shows(&l->nodes[at]) ? 1 : 0;
+    }
+    return n;
+}
+
+/* From where to probe it from inside: a host, the one with the fewest NATs between; or an access
+ * router where all hosts are behind further NATs. A home NAT of the same profile cannot be avoided.
+ */
+static size_t inside_point(const struct layout *l, size_t nat)
 {
     size_t best = SIZE_MAX;
 
     for (size_t i = 0; i < l->node_count; i++) {
-        if (l->nodes[i].kind == LAYOUT_HOST && is_inside(l, i, nat) &&
-            (best == SIZE_MAX || layout_nats_above(l, i) < layout_nats_above(l, best))) {
+        const struct layout_node *n = &l->nodes[i];
+        bool can = n->kind == LAYOUT_HOST || (n->kind == LAYOUT_ROUTER && n->lan_if != SIZE_MAX);
+
+        if (can && is_inside(l, i, nat) &&
+            (best == SIZE_MAX || between(l, i, nat) < between(l, best, nat))) {
             best = i;
         }
     }
     return best;
 }
 
-/* What the NAT and those between it and the host look like together. */
-static struct nat_profile seen_from(const struct layout *l, size_t nat, size_t host)
+/* What the NAT and those between it and a point inside look like together. */
+static struct nat_profile seen_from(const struct layout *l, size_t nat, size_t inside)
 {
-    struct nat_profile inner, all = l->nodes[host].profile;
+    struct nat_profile all = l->nodes[nat].profile;
     bool any = false;
 
-    for (size_t at = l->nodes[host].upstream;; at = l->nodes[at].upstream) {
-        if (l->nodes[at].kind == LAYOUT_NAT) {
-            inner = all;
-            all = any ? nat_profile_compose(&l->nodes[at].profile, &inner) : l->nodes[at].profile;
+    for (size_t at = l->nodes[inside].upstream;; at = l->nodes[at].upstream) {
+        const struct layout_node *n = &l->nodes[at];
+
+        if (shows(n)) {
+            struct nat_profile inner = all;
+
+            all = any ? nat_profile_compose(&n->profile, &inner) : n->profile;
+            /* What the outer one turns round comes to the inner one as from a stranger. */
+            all.hairpin = n->profile.hairpin && (!any || inner.filtering == NAT_FILTERING_EIF);
             any = true;
         }
         if (at == nat) {
@@ -141,20 +172,17 @@ static void choose_outside(struct probe *p)
 static void choose_inside(struct probe *p)
 {
     const struct layout *l = &p->w->layout;
-    const struct layout_node *h = &l->nodes[p->host];
-    uint32_t lan = ph_addr_v4_get(&h->addrs[0]) & 0xffffff00u;
-    bool alone = true;
+    const struct layout_node *h = &l->nodes[p->inside];
+    struct ph_addr own = h->ifs[h->wan_if].addr;
+    uint32_t lan = ph_addr_v4_get(&own) & 0xffffff00u;
 
-    p->site.inside_fd = p->w->fds[p->host];
-    p->site.inside = h->addrs[0];
+    p->site.inside_fd = p->w->fds[p->inside];
+    p->site.inside = own;
     p->site.inside2_fd = -1;
-    for (size_t at = h->upstream; at != p->nat; at = l->nodes[at].upstream) {
-        alone = alone && l->nodes[at].kind == LAYOUT_ROUTER;
-    }
     /* Two hosts that clash behind another NAT would show that one's ways. */
-    if (alone) {
-        want(p, p->host, h->wan_if, lan + SECOND_HOST);
-        p->site.inside2_fd = p->w->fds[p->host];
+    if (between(l, p->inside, p->nat) == 0) {
+        want(p, p->inside, h->wan_if, lan + SECOND_HOST);
+        p->site.inside2_fd = p->w->fds[p->inside];
         p->site.inside2 = p->added[p->added_count - 1].addr;
     }
 }
@@ -191,16 +219,16 @@ static int change_addresses(const struct probe *p, bool add, struct lab_error *e
 static int check_nat(const struct kernel_world *w, size_t nat, struct lab_error *err)
 {
     const struct layout *l = &w->layout;
-    struct probe p = {.w = w, .nat = nat, .host = inside_host(l, nat)};
+    struct probe p = {.w = w, .nat = nat, .inside = inside_point(l, nat)};
     struct nat_profile declared;
     struct nat_check_result result = {.ok = false};
     int rc;
 
-    if (p.host == SIZE_MAX) {
+    if (p.inside == SIZE_MAX) {
         return lab_fail(err, LAB_USAGE, "NAT %s has no host inside to probe it from",
                         l->nodes[nat].name);
     }
-    declared = seen_from(l, nat, p.host);
+    declared = seen_from(l, nat, p.inside);
     choose_outside(&p);
     choose_inside(&p);
     p.site.outside_fd = w->fds[p.outside];

@@ -159,12 +159,14 @@ static void add_subscriber(struct nat_site *s, struct ph_addr a)
     }
 }
 
-/* The addresses that arrive at a NAT from inside: of hosts, and of NATs that translate. */
+/* The addresses that arrive at a NAT from inside: of hosts, of NATs that translate, and of an
+ * access router, from which the NAT is probed. */
 static void find_subscribers(const struct layout *l, size_t nat, struct nat_site *s)
 {
     for (size_t i = 0; i < l->node_count; i++) {
         const struct layout_node *n = &l->nodes[i];
-        bool speaks = n->kind == LAYOUT_HOST ||
+        bool access = n->kind == LAYOUT_ROUTER && n->lan_if != SIZE_MAX;
+        bool speaks = n->kind == LAYOUT_HOST || access ||
                       (n->kind == LAYOUT_NAT && n->profile.mapping != NAT_MAPPING_NONE);
         size_t at = n->upstream;
 
@@ -182,9 +184,12 @@ static void find_subscribers(const struct layout *l, size_t nat, struct nat_site
         for (size_t k = 0; k < n->wan_count; k++) {
             add_subscriber(s, n->wan[k]);
         }
-        if (n->kind == LAYOUT_HOST) {
-            uint32_t lan = ph_addr_v4_get(&n->addrs[0]) & 0xffffff00u;
+        if (n->kind == LAYOUT_HOST || access) {
+            uint32_t lan = ph_addr_v4_get(&n->ifs[n->wan_if].addr) & 0xffffff00u;
 
+            if (access) {
+                add_subscriber(s, n->ifs[n->wan_if].addr);
+            }
             add_subscriber(s, ph_addr_v4_u32(lan + SECOND_HOST, 0));
         }
     }
