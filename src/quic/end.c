@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FAREWELL_MAX 64 /* packets after the end of which the 1st, 2nd, 4th, 8th ... is answered   \
-                         */
-#define TLS_NO_ALPN 120 /* no_application_protocol, RFC 7301 section 3.2 */
+/* Of so many packets after the end, the 1st, 2nd, 4th, 8th ... are answered. */
+#define FAREWELL_MAX 64
+#define TLS_NO_ALPN  120 /* no_application_protocol, RFC 7301 section 3.2 */
 
 bool ph_quic_conn_dead(const struct ph_quic_conn *c)
 {

@@ -353,7 +353,8 @@ int ph_quic_conn_new(struct ph_quic *q, ph_ns now, const struct ph_quic_conn_con
     if (rc == PH_OK)
         rc = ph_heap_add(&q->deadlines, &c->deadline, now);
     if (rc == PH_OK)
-        rc = c->server ? make_server(c, config, initial, original_dcid) : make_client(c, config);
+        rc = initial != NULL ? make_server(c, config, initial, original_dcid)
+                             : make_client(c, config);
     if (rc != PH_OK)
         goto cleanup;
     rc = PH_ERR_CRYPTO;

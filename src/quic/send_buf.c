@@ -76,13 +76,12 @@ int ph_send_buf_add(struct ph_send_buf *b, const void *data, size_t len)
             c->next = more;
         b->last = last;
     }
-    while (len > 0) {
+    for (; c != NULL && len > 0; c = c->next) {
         size_t at = (size_t)(b->queued - c->offset), n = CHUNK - at < len ? CHUNK - at : len;
         memcpy(c->data + at, p, n);
         b->queued += n;
         p += n;
         len -= n;
-        c = len > 0 ? c->next : c;
     }
     return PH_OK;
 }

@@ -33,6 +33,7 @@ static void offer(struct link *l, int to, const uint8_t *data, size_t len)
 
 static void garbage_before_during_and_after(void **state)
 {
+    static const uint8_t version_and_length[] = {0, 0, 0, 1, 8}; /* of the connection ID */
     struct link *l = link_new(80, false);
     struct ph_rng rng;
     uint8_t junk[1500];
@@ -45,7 +46,7 @@ static void garbage_before_during_and_after(void **state)
             ph_rng_fill(&rng, junk, len);
             if (len > 5 && i % 2 == 0) { /* one that looks like an Initial of version 1 */
                 junk[0] = (uint8_t)(0xc0 | (junk[0] & 0x0f));
-                memcpy(junk + 1, "\0\0\0\1\x8", 5);
+                memcpy(junk + 1, version_and_length, sizeof(version_and_length));
             }
             offer(l, 1, junk, len);
             if (l->end[0].conn != NULL)
@@ -103,6 +104,7 @@ static void bad_copies_of_real_packets(void **state)
 /* Not authenticated, and there is no other version to go to. */
 static void version_negotiation_is_ignored(void **state)
 {
+    static const uint8_t version_2[] = {0x6b, 0x33, 0x43, 0xcf};
     struct link *l = link_new(82, false);
     struct link_end *client = &l->end[0];
     uint8_t vn[64] = {0x80, 0, 0, 0, 0, PH_QUIC_CID_LEN};
@@ -117,7 +119,7 @@ static void version_negotiation_is_ignored(void **state)
     memcpy(vn + 6, p->data + 15, PH_QUIC_CID_LEN);
     vn[14] = PH_QUIC_CID_LEN;
     memcpy(vn + 15, p->data + 6, PH_QUIC_CID_LEN);
-    memcpy(vn + 23, "\x6b\x33\x43\xcf", 4); /* version 2 */
+    memcpy(vn + 23, version_2, sizeof(version_2));
     ph_quic_read(client->conn, l->now, vn, 27);
     ph_quic_flush(client->conn, l->now);
     assert_int_equal(ph_quic_conn_state(client->conn), PH_QUIC_HANDSHAKE);
