@@ -222,8 +222,10 @@ static void judge(struct verdict *v)
     }
     judge_ports(v);
     judge_pool(v);
-    /* In a block of its own a host has no rival; elsewhere the profile says who yields. */
-    if (p->allocation.type == NAT_ALLOC_PRESERVING || nat_profile_exact(p))
+    /* Hosts with blocks or addresses of their own are no rivals; elsewhere the profile says whether
+     * one yields. */
+    if (nat_profile_exact(p) ||
+        (p->allocation.type == NAT_ALLOC_PRESERVING && p->pool.addresses == 1))
         differs_flag(v, "allocation.exact", nat_profile_exact(p), o->contention);
     differs_flag(v, "hairpin", p->hairpin, o->hairpin);
     if (o->hairpin_inside)

@@ -41,24 +41,26 @@ static int open_inside(struct bench *w, int fd, const struct ph_addr *inside, si
     return probe_open(&w->x, fd, &at, count);
 }
 
-static int open_bench(struct bench *w)
+/* A socket whose port the NAT would keep, if it keeps any. */
+static int open_kept(struct bench *w)
 {
     const struct nat_profile *p = w->declared;
     bool narrow = p->allocation.type == NAT_ALLOC_PRESERVING &&
                   (p->allocation.range_lo > 32768 || p->allocation.range_hi < 60999);
+    if (!narrow)
+        return open_inside(w, w->site->inside_fd, &w->site->inside, 1);
+    return probe_open_in(&w->x, w->site->inside_fd, &w->site->inside, p->allocation.range_lo,
+                         p->allocation.range_hi);
+}
+
+static int open_bench(struct bench *w)
+{
     if (open_outside(w, 0, &w->a, &w->to_a) != 0 || open_outside(w, 0, &w->b, &w->to_b) != 0 ||
         open_outside(w, 1, &w->c, &w->to_c) != 0 || open_outside(w, 2, &w->d, NULL) != 0 ||
         open_outside(w, 1, &w->e, NULL) != 0)
         return -1;
-    if (!narrow) {
-        int first = open_inside(w, w->site->inside_fd, &w->site->inside, OBSERVE_FLOWS);
-        for (int i = 0; i < OBSERVE_FLOWS; i++)
-            w->flows[i] = first + i;
-        return first < 0 ? -1 : 0;
-    }
     for (int i = 0; i < OBSERVE_FLOWS; i++) {
-        w->flows[i] = probe_open_in(&w->x, w->site->inside_fd, &w->site->inside,
-                                    p->allocation.range_lo, p->allocation.range_hi);
+        w->flows[i] = open_kept(w);
         if (w->flows[i] < 0)
             return -1;
     }
@@ -224,7 +226,7 @@ static int observe_admission(struct bench *w)
     }
     if (nat && o->allocation == NAT_ALLOC_PRESERVING) {
         struct ph_addr ahead = o->mapped[0];
-        fresh = open_inside(w, site->inside_fd, &site->inside, 1);
+        fresh = open_kept(w);
         if (fresh < 0)
             return -1;
         ahead.port = w->x.sockets[fresh].addr.port;
@@ -272,7 +274,7 @@ static int observe_contention(struct bench *w)
     int one_a;
     int two_c;
     int two_a;
-    int first = open_inside(w, site->inside_fd, &site->inside, 1);
+    int first = open_kept(w);
     if (first < 0)
         return -1;
     at.port = w->x.sockets[first].addr.port;

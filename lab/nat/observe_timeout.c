@@ -4,8 +4,10 @@
 #include "lab/nat/probe.h"
 
 #define MARGIN_S 1u /* a moment before, a moment after */
-/* Conntrack takes a flow for a stream when it goes both ways and is older than two seconds. */
-#define STREAM_AGE (2500 * PH_MS)
+/* Conntrack takes a flow for a stream when it goes both ways and is older than two seconds. Until
+ * then it has the short timeout, which may be shorter than that. */
+#define STREAM_ROUNDS   5
+#define STREAM_INTERVAL (500 * PH_MS)
 
 enum {
     ONCE_BEFORE,
@@ -74,11 +76,12 @@ int nat_observe_timeouts(struct probe *x, const struct nat_profile *declared, in
     t.first = probe_open(x, site->inside_fd, &at, SOCKETS);
     if (t.first < 0)
         return -1;
-    /* The streams first, until they are streams. */
-    for (int i = STREAM_BEFORE; i <= STREAM_AFTER; i++)
-        if (out_and_back(&t, i, true) != 0)
-            goto silent;
-    probe_rest(x, probe_now() + STREAM_AGE);
+    for (int round = 0; round < STREAM_ROUNDS; round++) {
+        for (int i = STREAM_BEFORE; i <= STREAM_AFTER; i++)
+            if (out_and_back(&t, i, true) != 0)
+                goto silent;
+        probe_rest(x, probe_now() + STREAM_INTERVAL);
+    }
     for (int i = ONCE_BEFORE; i <= STREAM_AFTER; i++)
         if (out_and_back(&t, i, i >= STREAM_BEFORE) != 0)
             goto silent;

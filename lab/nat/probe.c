@@ -41,7 +41,8 @@ void probe_init(struct probe *x, unsigned round_trip_ms, struct lab_error *err)
 {
     memset(x, 0, sizeof(*x));
     x->err = err;
-    x->wait_ms = 50 + 2 * round_trip_ms;
+    x->round_trip_ms = round_trip_ms;
+    x->wait_ms = 60 + round_trip_ms;
     if (getrandom(&x->nonce, sizeof(x->nonce), GRND_NONBLOCK) != sizeof(x->nonce))
         x->nonce = (uint32_t)probe_now();
 }
@@ -225,7 +226,8 @@ bool probe_wait(struct probe *x, int first)
             for (size_t t = (size_t)first; t < x->tag_count; t++)
                 if (!x->tags[t].heard)
                     send_tag(x, t);
-        receive_until(x, probe_now() + x->wait_ms * PH_MS, (size_t)first);
+        unsigned ms = i == 0 ? x->wait_ms / 4 : x->wait_ms;
+        receive_until(x, probe_now() + (x->round_trip_ms + ms) * PH_MS, (size_t)first);
         if (all_heard(x, (size_t)first))
             return true;
     }
@@ -243,40 +245,56 @@ void probe_rest(struct probe *x, ph_ns deadline)
     receive_until(x, deadline, x->tag_count);
 }
 
+/* A SYN that is lost would come again after a second: fresh ones come sooner. */
+static int connect_often(struct probe *x, int from_fd, const struct sockaddr_in *to, int listener)
+{
+    static const int waits_ms[] = {20, 50, 100, 200, 400, 1000};
+    int callers[sizeof(waits_ms) / sizeof(waits_ms[0])];
+    size_t count = 0;
+    int rc = 0;
+    while (rc == 0 && count < sizeof(waits_ms) / sizeof(waits_ms[0])) {
+        int home = enter(x, from_fd);
+        if (home < 0)
+            break;
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+        /* Its outcome shows at the listener. */
+        if (fd >= 0)
+            (void)connect(fd, (const struct sockaddr *)to, sizeof(*to));
+        callers[count] = fd;
+        if (leave(x, home) != 0 || fd < 0) {
+            rc = -1;
+        } else {
+            struct pollfd p = {.fd = listener, .events = POLLIN};
+            int left = waits_ms[count] + (int)(2 * x->round_trip_ms);
+            rc = poll(&p, 1, left) == 1 ? 1 : 0;
+        }
+        count++;
+    }
+    for (size_t i = 0; i < count; i++)
+        if (callers[i] >= 0)
+            (void)close(callers[i]);
+    return rc;
+}
+
 int probe_tcp(struct probe *x, int from_fd, int to_fd, const struct ph_addr *to)
 {
     struct sockaddr_in s = to_sockaddr(to);
     socklen_t len = sizeof(s);
     int rc = -1;
-    int listener = -1;
-    int caller = -1;
     int home = enter(x, to_fd);
     if (home < 0)
         return -1;
     s.sin_port = 0;
-    listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (listener < 0 || bind(listener, (struct sockaddr *)&s, sizeof(s)) != 0 ||
-        listen(listener, 1) != 0 || getsockname(listener, (struct sockaddr *)&s, &len) != 0)
+        listen(listener, 8) != 0 || getsockname(listener, (struct sockaddr *)&s, &len) != 0)
         (void)lab_fail_errno(x->err, LAB_BROKEN, "a TCP listener to check a NAT with");
     else
         rc = 0;
-    if (leave(x, home) != 0 || rc != 0)
-        goto cleanup;
-    rc = -1;
-    home = enter(x, from_fd);
-    if (home < 0)
-        goto cleanup;
-    caller = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    int refused = caller < 0 ||
-                  (connect(caller, (struct sockaddr *)&s, sizeof(s)) != 0 && errno != EINPROGRESS);
     if (leave(x, home) != 0)
-        goto cleanup;
-    struct pollfd p = {.fd = listener, .events = POLLIN};
-    /* A SYN that is lost comes again after a second. */
-    rc = !refused && poll(&p, 1, 1500 + (int)x->wait_ms) == 1 ? 1 : 0;
-cleanup:
-    if (caller >= 0)
-        (void)close(caller);
+        rc = -1;
+    if (rc == 0)
+        rc = connect_often(x, from_fd, &s, listener);
     if (listener >= 0)
         (void)close(listener);
     return rc;

@@ -13,7 +13,7 @@
 
 #define PROBE_SOCKETS_MAX 40
 #define PROBE_TAGS_MAX    256
-#define PROBE_TRIES       3
+#define PROBE_TRIES       4
 
 /* One datagram under way. */
 struct probe_tag {
@@ -26,7 +26,9 @@ struct probe_tag {
 
 struct probe {
     uint32_t nonce;
-    unsigned wait_ms; /* for an answer, before a datagram is sent again */
+    unsigned round_trip_ms;
+    unsigned wait_ms; /* beyond the round trip, before a datagram is sent again; a quarter of it
+                       * the first time */
     struct {
         int fd;
         struct ph_addr addr;

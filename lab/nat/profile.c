@@ -86,7 +86,8 @@ struct nat_profile nat_profile_compose(const struct nat_profile *outer,
         (outer->allocation.type == NAT_ALLOC_PRESERVING && inner->mapping != NAT_MAPPING_NONE))
         both.allocation = inner->allocation;
     both.firewall = outer->firewall || inner->firewall;
-    both.hairpin = outer->hairpin && inner->hairpin;
+    /* What comes back from the outer one is a stranger to the inner one. */
+    both.hairpin = outer->hairpin && inner->filtering == NAT_FILTERING_EIF;
     both.udp_blocked = outer->udp_blocked || inner->udp_blocked;
     if (inner->timeout.udp_s < both.timeout.udp_s)
         both.timeout.udp_s = inner->timeout.udp_s;

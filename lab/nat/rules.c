@@ -59,9 +59,10 @@ unsigned ruleset_block_start(const struct ruleset *rs, size_t n)
         unsigned slots = (hi + 1) / block - first;
         return (first + (unsigned)((h + n) % slots)) * block;
     }
-    /* Odd, so that no block of an even size lies where an aligned one would. */
+    /* Half a block further, so that it lies across the boundary of two aligned ones. */
+    lo += block / 2 + 1;
     unsigned slots = (hi - lo) / block;
-    return (lo | 1u) + (unsigned)((h + n) % slots) * block;
+    return lo + (unsigned)((h + n) % slots) * block;
 }
 
 void ruleset_learn(const struct ruleset *rs, const char *match, const char *name, const char *key,

@@ -1,5 +1,6 @@
 /* Forgetting: conntrack by ctnetlink, dynamic sets by nf_tables' own netlink, in a few messages and
  * without libnftables, since this is done between any two trials. */
+#include "base/time.h"
 #include "lab/nat/rules.h"
 #include "lab/net/netns.h"
 
@@ -13,13 +14,26 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SETS_MAX      16
 #define SET_NAME_MAX  64
 #define REPLY_WAIT_MS 5000
+/* Closing a socket of nf_tables waits until what was deleted in its namespace is free: 4 to 20 ms
+ * of RCU. So a socket is closed when a later flush comes by, and by then there is nothing to wait
+ * for.
+ */
+#define LINGER_MAX 16
+#define LINGER_NS  (100 * PH_MS)
 
 static const char table_name[] = "pinhole";
+
+static struct {
+    int fd;
+    ph_ns since;
+} lingering[LINGER_MAX];
+static size_t lingering_count;
 
 struct flush {
     int fd;
@@ -244,6 +258,30 @@ cleanup:
     return fd;
 }
 
+static ph_ns clock_now(void)
+{
+    struct timespec t;
+    (void)clock_gettime(CLOCK_MONOTONIC, &t);
+    return (ph_ns)t.tv_sec * PH_SEC + (ph_ns)t.tv_nsec;
+}
+
+static void close_later(int fd)
+{
+    ph_ns now = clock_now();
+    size_t gone = 0;
+    while (gone < lingering_count &&
+           (lingering_count == LINGER_MAX || now - lingering[gone].since >= LINGER_NS)) {
+        (void)close(lingering[gone].fd);
+        gone++;
+        if (lingering_count == LINGER_MAX)
+            break;
+    }
+    lingering_count -= gone;
+    memmove(lingering, lingering + gone, lingering_count * sizeof(lingering[0]));
+    lingering[lingering_count].fd = fd;
+    lingering[lingering_count++].since = now;
+}
+
 int nat_flush(int netns_fd, const struct nat_profile *p, struct lab_error *err)
 {
     struct flush x = {.err = err};
@@ -256,6 +294,9 @@ int nat_flush(int netns_fd, const struct nat_profile *p, struct lab_error *err)
         return -1;
     if (find_sets(&x) == 0 && flush_sets(&x) == 0 && flush_conntrack(&x) == 0)
         rc = 0;
-    (void)close(x.fd);
+    if (x.set_count > 0)
+        close_later(x.fd);
+    else
+        (void)close(x.fd);
     return rc;
 }

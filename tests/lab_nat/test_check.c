@@ -99,6 +99,7 @@ static void must(int rc, const struct lab_error *err)
         fail_msg("%s", err->text);
 }
 
+static const uint8_t bridge_mac[6] = {2, 9, 9, 9, 9, 9};
 static struct rtnl *links;
 static struct lab_error link_err;
 
@@ -142,9 +143,21 @@ static void route(struct lab *l, int node, int index, struct ph_addr via)
     done();
 }
 
+/* Permanent, so that nobody waits for the second try of an ARP request that was lost when a device
+ * was not ready yet. */
+static void neighbour(struct lab *l, int node, int index, struct ph_addr a, int wire_a, int wire_b,
+                      uint8_t end)
+{
+    uint8_t mac[6] = {2, 0, 0, (uint8_t)wire_a, (uint8_t)wire_b, end};
+    if (end == 0)
+        memcpy(mac, bridge_mac, sizeof(mac));
+    in(l, node);
+    rtnl_neighbour(links, index, &a, mac);
+    done();
+}
+
 static void build(struct lab *l, const struct nat_profile *p, bool with_home)
 {
-    static const uint8_t bridge_mac[6] = {2, 9, 9, 9, 9, 9};
     struct lab_error err = {.text = ""};
     int lan = with_home ? HOME : NAT;
     memset(l, 0, sizeof(*l));
@@ -167,6 +180,10 @@ static void build(struct lab *l, const struct nat_profile *p, bool with_home)
     address(l, ONE, 2, ph_addr_v4(10, 0, 0, 2, 0), 24);
     address(l, TWO, 2, ph_addr_v4(10, 0, 0, 3, 0), 24);
     address(l, lan, 10, ph_addr_v4(10, 0, 0, 1, 0), 24);
+    neighbour(l, ONE, 2, ph_addr_v4(10, 0, 0, 1, 0), 0, 0, 0);
+    neighbour(l, TWO, 2, ph_addr_v4(10, 0, 0, 1, 0), 0, 0, 0);
+    neighbour(l, lan, 10, ph_addr_v4(10, 0, 0, 2, 0), ONE, lan, 1);
+    neighbour(l, lan, 10, ph_addr_v4(10, 0, 0, 3, 0), TWO, lan, 1);
     route(l, ONE, 2, ph_addr_v4(10, 0, 0, 1, 0));
     route(l, TWO, 2, ph_addr_v4(10, 0, 0, 1, 0));
     wire(l, NAT, 20, "wan", OUTSIDE, 2, "eth0");
@@ -178,7 +195,10 @@ static void build(struct lab *l, const struct nat_profile *p, bool with_home)
     for (unsigned i = 0; i < 5; i++) {
         l->check.outside[i] = ph_addr_v4(45, 0, 0, (uint8_t)(1 + i), 0);
         address(l, OUTSIDE, 2, l->check.outside[i], 24);
+        neighbour(l, NAT, 20, l->check.outside[i], NAT, OUTSIDE, 2);
     }
+    for (unsigned i = 0; i < p->pool.addresses; i++)
+        neighbour(l, OUTSIDE, 2, l->site.wan[i], NAT, OUTSIDE, 1);
     l->check.outside_count = 5;
     route(l, OUTSIDE, 2, l->site.wan[0]);
     l->site.wan_if = "wan";
@@ -193,6 +213,8 @@ static void build(struct lab *l, const struct nat_profile *p, bool with_home)
         wire(l, HOME, 20, "wan", NAT, 10, "lan");
         address(l, HOME, 20, ph_addr_v4(100, 64, 0, 2, 0), 24);
         address(l, NAT, 10, ph_addr_v4(100, 64, 0, 1, 0), 24);
+        neighbour(l, HOME, 20, ph_addr_v4(100, 64, 0, 1, 0), HOME, NAT, 2);
+        neighbour(l, NAT, 10, ph_addr_v4(100, 64, 0, 2, 0), HOME, NAT, 1);
         route(l, HOME, 20, ph_addr_v4(100, 64, 0, 1, 0));
         l->home_site = l->site;
         l->home_site.wan[0] = ph_addr_v4(100, 64, 0, 2, 0);
@@ -293,10 +315,247 @@ static void test_shipped_profiles(void **state)
     assert_int_equal(wrong, 0);
 }
 
+struct edit {
+    const char *field, *value;
+};
+
+#define EDITS_MAX 5
+
+struct wrong {
+    struct edit declared[EDITS_MAX];
+    struct edit built[EDITS_MAX];
+    const char *says; /* a part of the mismatch */
+};
+
+#define MAPPING(m)                                                                                 \
+    {                                                                                              \
+        "mapping", m                                                                               \
+    }
+#define FILTERING(f)                                                                               \
+    {                                                                                              \
+        "filtering", f                                                                             \
+    }
+#define PORTS(a)                                                                                   \
+    {                                                                                              \
+        "allocation", a                                                                            \
+    }
+#define GATEWAY(g)                                                                                 \
+    {                                                                                              \
+        "gateway", g                                                                               \
+    }
+#define EIM  "endpoint-independent"
+#define ADM  "address-dependent"
+#define APDM "address-and-port-dependent"
+#define SYMMETRIC(a)                                                                               \
+    {                                                                                              \
+        PORTS(a), MAPPING(APDM)                                                                    \
+    }
+
+/* On top of port-preserving. */
+static const struct wrong wrongs[] = {
+    {SYMMETRIC("random"), SYMMETRIC("sequential"),
+     "allocation: declared random, saw sequential by 1"},
+    {SYMMETRIC("sequential"), SYMMETRIC("random"),
+     "allocation: declared sequential by 1, saw random"},
+    {SYMMETRIC("sequential"), SYMMETRIC("{type: sequential, step: 2}"), "saw sequential by 2"},
+    {SYMMETRIC("{type: sequential, step: -1}"), SYMMETRIC("sequential"), "saw sequential by 1"},
+    {SYMMETRIC("random"), SYMMETRIC("{type: block, block: 512}"),
+     "allocation: declared random, saw random within"},
+    {SYMMETRIC("{type: block, block: 512}"), SYMMETRIC("random"), "declared aligned block of 512"},
+    {SYMMETRIC("{type: block, block: 512}"), SYMMETRIC("{type: block, block: 8064}"),
+     "declared aligned block of 512"},
+    {SYMMETRIC("{type: block, block: 4096}"), SYMMETRIC("{type: block, block: 64}"),
+     "declared aligned block of 4096"},
+    {SYMMETRIC("{type: block, block: 512}"), SYMMETRIC("{type: block, block: 512, aligned: false}"),
+     "declared aligned block of 512"},
+    {SYMMETRIC("{type: random, range: 20000-29999}"),
+     SYMMETRIC("{type: random, range: 40000-49999}"), "allocation.range"},
+    {SYMMETRIC("random"), {PORTS("random")}, "mapping: declared " APDM ", saw " EIM},
+    {{PORTS("random")}, SYMMETRIC("random"), "mapping: declared " EIM ", saw " APDM},
+    {{PORTS("random")}, {PORTS("random"), MAPPING(ADM)}, "mapping: declared " EIM ", saw " ADM},
+    {{PORTS("random"), MAPPING(ADM)}, SYMMETRIC("random"), "mapping: declared " ADM ", saw " APDM},
+    {{PORTS("random"), MAPPING(ADM)}, {PORTS("random")}, "mapping: declared " ADM ", saw " EIM},
+    {{PORTS("random")}, {{NULL, NULL}}, "allocation: declared random, saw preserving"},
+    {{{NULL, NULL}}, {PORTS("random")}, "allocation: declared preserving, saw random"},
+    {{PORTS("{type: hash, range: 32768-34815}")},
+     {PORTS("{type: random, range: 32768-34815}")},
+     "allocation: declared hash"},
+    {{PORTS("{type: random, range: 32768-34815}")},
+     {PORTS("{type: hash, range: 32768-34815}")},
+     "allocation: declared random, saw hash"},
+    {{FILTERING(EIM)}, {FILTERING(ADM)}, "filtering: declared " EIM ", saw " ADM},
+    {{FILTERING(EIM)}, {FILTERING(APDM)}, "filtering: declared " EIM ", saw " APDM},
+    {{FILTERING(ADM)}, {FILTERING(EIM)}, "filtering: declared " ADM ", saw " EIM},
+    {{FILTERING(ADM)}, {FILTERING(APDM)}, "filtering: declared " ADM ", saw " APDM},
+    {{FILTERING(APDM)}, {FILTERING(EIM)}, "filtering: declared " APDM ", saw " EIM},
+    {{FILTERING(APDM)}, {FILTERING(ADM)}, "filtering: declared " APDM ", saw " ADM},
+    {{{"hairpin", "true"}}, {{NULL, NULL}}, "hairpin: declared true, saw false"},
+    {{{NULL, NULL}}, {{"hairpin", "true"}}, "hairpin: declared false, saw true"},
+    {{{"allocation.exact", "true"}}, {{NULL, NULL}}, "allocation.exact: declared true, saw false"},
+    {{{NULL, NULL}}, {{"allocation.exact", "true"}}, "allocation.exact: declared false, saw true"},
+    {{GATEWAY("drop")}, {GATEWAY("reject")}, "gateway: declared drop, saw an answer"},
+    {{GATEWAY("drop")}, {GATEWAY("accept")}, "gateway: declared drop, saw an answer"},
+    {{GATEWAY("reject")}, {GATEWAY("drop")}, "gateway: declared reject, saw silence"},
+    {{GATEWAY("reject")},
+     {GATEWAY("accept")},
+     "gateway: declared reject, saw that an early packet moves"},
+    {{GATEWAY("accept")},
+     {GATEWAY("reject")},
+     "gateway: declared accept, saw that an early packet does no harm"},
+    {{GATEWAY("accept")}, {GATEWAY("drop")}, "gateway: declared accept, saw silence"},
+    {{{"udp", "block"}}, {{NULL, NULL}}, "udp: declared block, saw UDP pass"},
+    {{{NULL, NULL}}, {{"udp", "block"}}, "udp: declared allow, saw no UDP pass"},
+    {{{"mapping", "none"}}, {{NULL, NULL}}, "mapping: declared none, saw " EIM},
+    {{{NULL, NULL}}, {{"mapping", "none"}}, "mapping: declared " EIM ", saw none"},
+    {{{"mapping", "none"}, FILTERING(EIM)},
+     {{"mapping", "none"}},
+     "filtering: declared " EIM ", saw " APDM},
+    {{{"mapping", "none"}},
+     {{"mapping", "none"}, FILTERING(EIM)},
+     "filtering: declared " APDM ", saw " EIM},
+    {{{"mapping", "none"}, FILTERING(ADM)},
+     {{"mapping", "none"}},
+     "filtering: declared " ADM ", saw " APDM},
+    {{{"mapping", "none"}},
+     {{"mapping", "none"}, FILTERING(ADM)},
+     "filtering: declared " APDM ", saw " ADM},
+    {{{NULL, NULL}},
+     {{"pool", "{addresses: 4, pairing: arbitrary}"}},
+     "pool: declared 1 addresses"},
+    {{{"pool", "{addresses: 4, pairing: arbitrary}"}},
+     {{"pool", "{addresses: 4, pairing: paired}"}},
+     "pool: declared 4 addresses, arbitrary, saw 1 for one host"},
+};
+
+static struct nat_profile edited(const char *base, const struct edit *edits)
+{
+    struct nat_profile p;
+    struct lab_error err = {.text = ""};
+    must(nat_profile_find(base, &p, &err), &err);
+    for (size_t i = 0; i < EDITS_MAX && edits[i].field != NULL; i++)
+        must(nat_profile_set(&p, edits[i].field, edits[i].value, &err), &err);
+    return p;
+}
+
+static void test_wrong_rules_are_found(void **state)
+{
+    int bad = 0;
+    (void)state;
+    need_namespaces();
+    for (size_t i = 0; i < sizeof(wrongs) / sizeof(wrongs[0]); i++) {
+        const struct wrong *w = &wrongs[i];
+        struct nat_profile declared = edited("port-preserving", w->declared);
+        struct nat_profile built = edited("port-preserving", w->built);
+        struct lab l;
+        build(&l, &built, false);
+        apply(&l, &built);
+        struct nat_check_result r = check(&l, &declared, 0);
+        if (r.ok || strstr(r.mismatch, w->says) == NULL) {
+            print_error("case %zu: expected \"%s\", got \"%s\" (%s)\n", i, w->says, r.mismatch,
+                        r.observed);
+            bad++;
+        }
+        /* The one that was built is right, whatever its fields. */
+        flush(&l, &built);
+        r = check(&l, &built, 0);
+        if (!r.ok) {
+            print_error("case %zu, as built: %s (%s)\n", i, r.mismatch, r.observed);
+            bad++;
+        }
+        tear_down(&l);
+    }
+    assert_int_equal(bad, 0);
+}
+
+/* Rules that no shipped profile needs, each with its own way through the generator. */
+static void test_further_combinations(void **state)
+{
+    static const struct edit right[][EDITS_MAX] = {
+        {PORTS("sequential")},
+        {PORTS("{type: sequential, step: -4, start: 50000}"), MAPPING(ADM)},
+        {PORTS("{type: hash, range: 40000-40511}"), MAPPING(ADM)},
+        {PORTS("{type: hash, range: 40000-40511}"), MAPPING(APDM), FILTERING(ADM)},
+        {PORTS("{type: random, range: 50000-50999}"), FILTERING(EIM)},
+        {PORTS("{type: random, range: 50000-50999}"), MAPPING(APDM)},
+        {PORTS("random"), MAPPING(APDM), FILTERING(EIM)},
+        {PORTS("random"), MAPPING(ADM), FILTERING(ADM)},
+        {PORTS("{type: block, block: 64}")},
+        {PORTS("{type: block, block: 64}"), MAPPING(APDM)},
+        {PORTS("{type: block, block: 256, exact: true}")},
+        {PORTS("{type: block, block: 256}"), FILTERING(EIM)},
+        {PORTS("{type: block, block: 256, aligned: false}"), MAPPING(ADM)},
+        {PORTS("{type: preserving, range: 40000-49999}")},
+        {PORTS("{type: preserving, range: 40000-49999, exact: true}")},
+        {{"hairpin", "true"}, PORTS("random")},
+        {{"hairpin", "true"}, PORTS("{type: hash, range: 40000-42047}")},
+        {{"hairpin", "true"}, FILTERING(EIM)},
+        {{"hairpin", "true"}, PORTS("{type: block, block: 512}")},
+        {{"pool", "{addresses: 4, pairing: paired}"}},
+        {{"pool", "{addresses: 4, pairing: arbitrary}"}, PORTS("random"), MAPPING(APDM)},
+        {{"pool", "{addresses: 4, pairing: arbitrary}"}, PORTS("random"), FILTERING(EIM)},
+        {{"pool", "{addresses: 4, pairing: arbitrary}"}, FILTERING(ADM)},
+        {{"pool", "{addresses: 4, pairing: paired}"},
+         PORTS("{type: block, block: 512}"),
+         MAPPING(APDM)},
+        {{"pool", "{addresses: 4, pairing: paired}"},
+         PORTS("{type: block, block: 512, exact: true}")},
+        {{"pool", "{addresses: 4, pairing: paired}"}, PORTS("sequential"), MAPPING(APDM)},
+        {{"mapping", "none"}, FILTERING(ADM)},
+        {{"limits", "{mappings: 64, new_per_second: 100}"}},
+        {{"timeout", "{udp: 5s, udp_stream: 5s}"}, FILTERING(ADM)},
+    };
+    int bad = 0;
+    (void)state;
+    need_namespaces();
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        struct nat_profile p = edited("port-preserving", right[i]);
+        struct lab l;
+        build(&l, &p, false);
+        apply(&l, &p);
+        struct nat_check_result r = check(&l, &p, 0);
+        if (!r.ok) {
+            print_error("case %zu: %s (%s)\n", i, r.mismatch, r.observed);
+            bad++;
+        }
+        tear_down(&l);
+    }
+    assert_int_equal(bad, 0);
+}
+
+static void test_timeouts(void **state)
+{
+    static const struct edit declared[EDITS_MAX] = {{"timeout", "{udp: 2s, udp_stream: 3s}"}};
+    static const struct edit right[EDITS_MAX] = {{"timeout", "{udp: 2s, udp_stream: 3s}"},
+                                                 FILTERING(EIM)};
+    static const struct edit built[EDITS_MAX] = {{"timeout", "{udp: 6s, udp_stream: 6s}"}};
+    (void)state;
+    need_namespaces();
+    struct nat_profile p = edited("port-restricted", right);
+    struct lab l;
+    build(&l, &p, false);
+    apply(&l, &p);
+    struct nat_check_result r = check(&l, &p, NAT_CHECK_TIMEOUT);
+    assert_string_equal(r.mismatch, "");
+    assert_non_null(strstr(r.observed, "timeouts kept, of streams kept"));
+    tear_down(&l);
+
+    struct nat_profile says = edited("port-preserving", declared);
+    p = edited("port-preserving", built);
+    build(&l, &p, false);
+    apply(&l, &p);
+    r = check(&l, &says, NAT_CHECK_TIMEOUT);
+    assert_string_equal(r.mismatch, "timeout.udp: declared 2 s, saw more; "
+                                    "timeout.udp_stream: declared 3 s, saw more");
+    tear_down(&l);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_shipped_profiles),
+        cmocka_unit_test(test_wrong_rules_are_found),
+        cmocka_unit_test(test_further_combinations),
+        cmocka_unit_test(test_timeouts),
     };
     gain_privileges();
     return cmocka_run_group_tests(tests, NULL, NULL);
