@@ -94,8 +94,6 @@ static struct nat_profile seen_from(const struct layout *l, size_t nat, size_t i
             struct nat_profile inner = all;
 
             all = any ? nat_profile_compose(&n->profile, &inner) : n->profile;
-            /* What the outer one turns round comes to the inner one as from a stranger. */
-            all.hairpin = n->profile.hairpin && (!any || inner.filtering == NAT_FILTERING_EIF);
             any = true;
         }
         if (at == nat) {
