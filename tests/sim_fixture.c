@@ -51,8 +51,13 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         if (config->nat[i] && world_spec_set_profile(spec, nats[i], config->nat[i], &err) != 0)
             fail_msg("%s", err.text);
     }
-    if (world_spec_set_link(spec, config->link ? config->link : "20ms", &err) != 0 ||
-        layout_compute(spec, &f->layout, &err) != 0 ||
+    if (world_spec_set_link(spec, config->link ? config->link : "20ms", &err) != 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < spec->topology.link_count; i++) {
+        spec->topology.links[i].params.up.jitter_ns = config->jitter;
+        spec->topology.links[i].params.down.jitter_ns = config->jitter;
+    }
+    if (layout_compute(spec, &f->layout, &err) != 0 ||
         sim_world_new(&f->layout, config->seed, &f->world, &err) != 0)
         fail_msg("%s", err.text);
     free(spec);
@@ -90,7 +95,7 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         p->fixture = f;
         p->node = node_of(&f->layout, TOPO_RUNS_PEER, i);
         p->registered = 1;
-        assert_int_equal(w->host_new(f->world, p->node, NULL, NULL, &p->host), PH_OK);
+        assert_int_equal(w->host_new(f->world, p->node, config->trace, p, &p->host), PH_OK);
         struct ph_agent_config c = {
             .host = p->host,
             .relays = {relay.listen[0]},

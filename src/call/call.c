@@ -95,8 +95,8 @@ int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_
     int len = ph_inband_encode(m, total, buf, sizeof(buf));
     if (len < 0)
         return len;
-    /* What else the connection has to say (the end of the handshake, above all) must not go out on a
-     * path that may lead nowhere. */
+    /* What else the connection has to say (the end of the handshake, above all) must not go out on
+     * a path that may lead nowhere. */
     ph_quic_flush(c->quic, now);
     c->carrier.forced = true;
     c->carrier.target = path;

@@ -6,9 +6,6 @@
 
 #include <string.h>
 
-/* A sealed probe: in-band header, and QUIC's own around it. */
-#define PROBE_PACKET_BYTES 64
-
 void ph_carrier_init(struct ph_carrier *k, struct ph_call *call)
 {
     *k = (struct ph_carrier){.call = call};
@@ -103,8 +100,9 @@ void ph_carrier_on_probe(struct ph_carrier *k, ph_ns now, const struct ph_inband
     if (!k->reading_direct || m->lane != PH_LANE_DIRECT)
         return;
     struct ph_path *p = ph_path_add_heard(&k->call->paths, &k->reading_from);
-    if (!p || !ph_path_may_send(p, PROBE_PACKET_BYTES))
+    if (!p)
         return;
+    /* One echo for one probe, of its size: that amplifies nothing, whoever sent it on. */
     struct ph_inband echo = {.kind = PH_INBAND_ECHO, .number = m->number};
     ph_call_send_inband(k->call, now, &echo, 0, p);
     ph_punch_on_sealed(&k->call->punch, now, p);

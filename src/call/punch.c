@@ -130,7 +130,7 @@ static void probe(struct ph_punch *p, ph_ns now, struct ph_path *path)
         return;
     if (path->state == PH_PATH_NEW && path->probes >= EARLY_PROBES_MAX)
         return;
-    if (path->state == PH_PATH_HEARD && !ph_path_may_send(path, 128))
+    if (path->state == PH_PATH_HEARD && !ph_path_may_send(path, PH_PROBE_PACKET_BYTES))
         return;
     if (ph_carrier_probe(&p->call->carrier, now, path) && path->state != PH_PATH_NEW)
         path->next_probe = now + check_gap(p, path->probes);
@@ -266,8 +266,10 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
     if (now >= p->full_ttl_at) {
         p->full_ttl_at = PH_NEVER;
         set_state(p, PH_PUNCH_CHECKING);
-        for (size_t i = 0; i < c->paths.count; i++)
-            check_now(&c->paths.items[i], now);
+        for (size_t i = 0; i < c->paths.count; i++) {
+            if (c->paths.items[i].checks == 0)
+                check_now(&c->paths.items[i], now);
+        }
     }
     bool checked = false;
     for (size_t i = 0; i < c->paths.count && running(p); i++) {
@@ -275,7 +277,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         if (now >= path->next_check) {
             send_check(p, now, path, 0);
             checked = true;
-            if (c->caller && path->named && path->state == PH_PATH_NEW)
+            if (path->named && path->state == PH_PATH_NEW)
                 probe(p, now, path);
         }
         if (now >= path->next_probe)
