@@ -9,7 +9,7 @@ SHELL := /bin/bash
 .SECONDARY:
 .DEFAULT_GOAL := all
 
-VERSION := 0.1.0
+VERSION := 0.1
 ifeq ($(origin CC),default)
 CC := gcc
 endif
@@ -143,7 +143,7 @@ bench: ## measure what the lab and the core cost on this machine
 evidence: ## run every scenario at its full number of trials
 	@scripts/setup run
 	@+$(SUB) binaries
-	@scripts/evidence $(BUILD)/natlab $(wildcard scenarios/*.yaml)
+	@$(BUILD)/natlab run $(wildcard scenarios/*.yaml)
 
 tour: ## a short look at a living lab
 	@scripts/setup run
