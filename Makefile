@@ -34,7 +34,7 @@ PKGS := openssl libngtcp2 libngtcp2_crypto_ossl libnl-3.0 libnl-route-3.0 libnft
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $$(shell \
     $(PKG_CONFIG) --static --libs libngtcp2_crypto_ossl libngtcp2 openssl 2>/dev/null; \
-    $(PKG_CONFIG) --libs libnl-3.0 libnl-route-3.0 libnftables libfyaml jansson libpcap))$(PKG_LIBS)
+    $(PKG_CONFIG) --libs libnl-3.0 libnl-route-3.0 libnftables libfyaml jansson libpcap) -lm)$(PKG_LIBS)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT ?= -O2 -g
