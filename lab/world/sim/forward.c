@@ -179,6 +179,12 @@ void sim_forward(struct sim *s, struct sim_packet *p)
         sim_packet_free(s, p);
         return;
     }
+    bool hairpin = translated && !from_wan && n->profile.hairpin && is_outside_address(n, &p->dst);
+    if (hairpin && (!sim_nat_outbound(nat, s->now, &p->src, &p->dst) ||
+                    !sim_nat_inbound(nat, s->now, &p->src, &p->dst))) {
+        sim_packet_free(s, p);
+        return;
+    }
     if (is_own(n, &p->dst)) {
         sim_deliver(s, p);
         return;

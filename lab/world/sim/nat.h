@@ -1,6 +1,6 @@
 /* A NAT's behaviour as a table of mappings, for the simulator: RFC 4787's mapping, filtering,
  * allocation and timeouts from the same profile that the kernel's rules are generated from. Pure:
- * time and randomness come in. Not modelled yet: hairpinning, limits, pools, port mapping. */
+ * time and randomness come in. Not modelled yet: limits, pools, port mapping. */
 #ifndef LAB_WORLD_SIM_NAT_H
 #define LAB_WORLD_SIM_NAT_H
 
