@@ -14,6 +14,7 @@
 #include <netlink/msg.h>
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,6 +25,7 @@
 #define BATCH_REQUESTS 512
 #define REQUEST_BYTES  1024
 #define WHAT_LEN       64
+#define READY_MS       5000
 
 struct rtnl {
     struct nl_sock *sock;
@@ -200,6 +202,17 @@ void rtnl_up(struct rtnl *r, int index, bool forward)
     append(r, msg, false, "device %d up", index);
 }
 
+void rtnl_down(struct rtnl *r, int index)
+{
+    struct nl_msg *msg = request(r, RTM_NEWLINK, 0);
+    struct ifinfomsg info = {.ifi_index = index, .ifi_change = IFF_UP};
+
+    if (msg != NULL) {
+        append(r, msg, nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO) != 0, "device %d down",
+               index);
+    }
+}
+
 static unsigned char family_of(const struct ph_addr *a)
 {
     return a->family == PH_AF_V6 ? AF_INET6 : AF_INET;
@@ -362,6 +375,92 @@ int rtnl_commit(struct rtnl *r, struct lab_error *err)
     r->len = r->last = 0;
     r->bad = false;
     return status;
+}
+
+/* The answer to a question about one device: its operational state, or -1 with err. Notifications
+ * that come in between are thrown away: whoever waits asks again. */
+static int read_state(const struct rtnl *r, uint32_t seq, struct lab_error *err)
+{
+    _Alignas(NLMSG_ALIGNTO) uint8_t in[16384];
+
+    for (;;) {
+        ssize_t n = recv(nl_socket_get_fd(r->sock), in, sizeof(in), 0);
+        struct nlmsghdr *h = (struct nlmsghdr *)(void *)in;
+        int left = (int)n;
+
+        if (n < 0 && (errno == EINTR || errno == ENOBUFS)) {
+            continue;
+        }
+        if (n < 0) {
+            return lab_fail_errno(err, LAB_BROKEN, "netlink: no answer");
+        }
+        for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+            struct nlattr *state;
+
+            if (h->nlmsg_seq != seq || h->nlmsg_pid != nl_socket_get_local_port(r->sock)) {
+                continue;
+            }
+            if (h->nlmsg_type != RTM_NEWLINK) {
+                return lab_fail(err, LAB_BROKEN, "netlink: a device is gone");
+            }
+            state = nlmsg_find_attr(h, sizeof(struct ifinfomsg), IFLA_OPERSTATE);
+            return state != NULL && nla_len(state) >= 1 ? nla_get_u8(state) : IF_OPER_UNKNOWN;
+        }
+    }
+}
+
+static int ask_state(struct rtnl *r, int index, struct lab_error *err)
+{
+    struct nl_msg *msg = request(r, RTM_GETLINK, 0);
+    uint32_t seq = r->seq;
+    int sent;
+
+    if (msg == NULL || !put_link_header(msg, index, 0) ||
+        nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) != 0) {
+        nlmsg_free(msg);
+        r->bad = false;
+        return lab_fail(err, LAB_BROKEN, "out of memory");
+    }
+    r->first = ++r->seq;
+    sent = nl_sendto(r->sock, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
+    nlmsg_free(msg);
+    if (sent < 0) {
+        return lab_fail(err, LAB_BROKEN, "netlink: cannot send: %s", nl_geterror(sent));
+    }
+    return read_state(r, seq, err);
+}
+
+/* Since Linux 6.6 the question itself does the worker's work, and the first answer is "up". Before,
+ * the change is announced. */
+int rtnl_wait_ready(struct rtnl *r, const int *indexes, size_t n, struct lab_error *err)
+{
+    bool listens = false;
+
+    for (size_t i = 0; i < n; i++) {
+        for (;;) {
+            struct pollfd p = {.fd = nl_socket_get_fd(r->sock), .events = POLLIN};
+            int state = ask_state(r, indexes[i], err);
+
+            if (state < 0) {
+                return -1;
+            }
+            if (state == IF_OPER_UP) {
+                break;
+            }
+            if (!listens) {
+                listens = nl_socket_add_membership(r->sock, RTNLGRP_LINK) == 0;
+                if (!listens) {
+                    return lab_fail(err, LAB_BROKEN, "netlink: cannot listen for devices");
+                }
+                continue;
+            }
+            if (poll(&p, 1, READY_MS) == 0) {
+                return lab_fail(err, LAB_BROKEN, "netlink: device %d does not come up", indexes[i]);
+            }
+            drain(r);
+        }
+    }
+    return 0;
 }
 
 int rtnl_offloads_off(struct rtnl *r, const char *name, struct lab_error *err)

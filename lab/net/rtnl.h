@@ -34,6 +34,7 @@ void rtnl_bridge(struct rtnl *r, int index, const char *name, const uint8_t mac[
 void rtnl_enslave(struct rtnl *r, int index, int bridge);
 /* Up; with or without IPv4 forwarding of what comes in there; no reverse path filter. */
 void rtnl_up(struct rtnl *r, int index, bool forward);
+void rtnl_down(struct rtnl *r, int index);
 void rtnl_addr_add(struct rtnl *r, int index, const struct ph_addr *addr, unsigned prefix);
 void rtnl_addr_del(struct rtnl *r, int index, const struct ph_addr *addr, unsigned prefix);
 /* via of family NONE: on the link. prefix 0: the default route. */
@@ -45,6 +46,11 @@ void rtnl_neighbour(struct rtnl *r, int index, const struct ph_addr *addr, const
 /* 0 when all was done. On the first failure -1, LAB_BROKEN (LAB_CANNOT where the kernel lacks the
  * kind of device); err names the request. */
 int rtnl_commit(struct rtnl *r, struct lab_error *err);
+
+/* Waits until these devices carry packets; to be asked once both ends of their wires are up. A veth
+ * whose peer came up after it stays without a queue, and loses what is sent, until a worker of the
+ * kernel has seen to it. The ports of a bridge must stand before the bridge. */
+int rtnl_wait_ready(struct rtnl *r, const int *indexes, size_t n, struct lab_error *err);
 
 /* Transmit checksums, and with them segmentation, are done by the sender itself and not left to a
  * device: frames that a program carries must be complete. */

@@ -171,6 +171,24 @@ static int complete_frames(const struct kernel_world *w, struct rtnl *const *rtn
     return 0;
 }
 
+static int wait_ready(const struct layout_node *n, struct rtnl *rtnl, struct lab_error *err)
+{
+    int indexes[LAYOUT_IFS_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < n->if_count; i++) {
+        if (n->ifs[i].link != SIZE_MAX) {
+            indexes[count++] = kernel_if_index(i);
+        }
+    }
+    for (size_t i = 0; i < n->if_count; i++) {
+        if (n->ifs[i].link == SIZE_MAX) {
+            indexes[count++] = kernel_if_index(i);
+        }
+    }
+    return rtnl_wait_ready(rtnl, indexes, count, err);
+}
+
 static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct lab_error *err)
 {
     if (complete_frames(w, rtnl, err) != 0) {
@@ -179,6 +197,11 @@ static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct la
     for (size_t i = 0; i < w->layout.node_count; i++) {
         kernel_node_configure(&w->layout, i, rtnl[i]);
         if (rtnl_commit(rtnl[i], err) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 0; i < w->layout.node_count; i++) {
+        if (wait_ready(&w->layout.nodes[i], rtnl[i], err) != 0) {
             return -1;
         }
     }

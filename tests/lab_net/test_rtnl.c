@@ -15,6 +15,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -127,6 +128,11 @@ static void pair_open(struct pair *p)
         rtnl_addr_add(p->rtnl[i], 7 + i, &own, 30);
         rtnl_neighbour(p->rtnl[i], 7 + i, &other, mac[1 - i]);
         assert_int_equal(rtnl_commit(p->rtnl[i], &err), 0);
+    }
+    for (int i = 0; i < 2; i++) {
+        const int index = 7 + i;
+
+        assert_int_equal(rtnl_wait_ready(p->rtnl[i], &index, 1, &err), 0);
     }
 }
 
@@ -252,6 +258,7 @@ static void test_too_many(void **state)
 static void test_bridge(void **state)
 {
     static const uint8_t mac[6] = {2, 0, 0, 0, 0, 9};
+    static const int ports_first[] = {8, 20};
     struct ph_addr addr = ph_addr_v4(11, 0, 0, 2, 0);
     struct pair p;
     struct lab_error err = {.text = ""};
@@ -271,11 +278,57 @@ static void test_bridge(void **state)
     }
     rtnl_neighbour(p.rtnl[0], 7, &addr, mac);
     assert_int_equal(rtnl_commit(p.rtnl[0], &err), 0);
+    assert_int_equal(rtnl_wait_ready(p.rtnl[1], ports_first, 2, &err), 0);
     a = udp_in(&p, 0, 1, 4000);
     b = udp_in(&p, 1, 2, 4000);
     assert_true(sends(a, b, 2, 4000));
     close(a);
     close(b);
+    pair_close(&p);
+}
+
+/* A device is waited for until the other end of its wire is up, which another process does here. */
+static void test_wait(void **state)
+{
+    static const int index = 7, nobody = 77;
+    struct pair p;
+    struct lab_error err = {.text = ""};
+    int go[2], status = -1;
+    char c;
+    pid_t child;
+    (void)state;
+
+    NEEDS_NAMESPACES();
+    pair_open(&p);
+    rtnl_down(p.rtnl[1], 8);
+    assert_int_equal(rtnl_commit(p.rtnl[1], &err), 0);
+    assert_int_equal(pipe(go), 0);
+    child = fork();
+    if (child == 0) {
+        struct rtnl *own = NULL;
+
+        if (netns_enter(p.fd[1], NULL) != 0 || rtnl_open(&own, NULL) != 0 ||
+            read(go[0], &c, 1) != 1) {
+            _exit(1);
+        }
+        rtnl_up(own, 8, false);
+        status = rtnl_commit(own, NULL);
+        rtnl_close(own);
+        _exit(status == 0 ? 0 : 1);
+    }
+    assert_true(child > 0);
+    assert_int_equal(write(go[1], "g", 1), 1);
+    if (rtnl_wait_ready(p.rtnl[0], &index, 1, &err) != 0) {
+        fail_msg("%s", err.text);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(rtnl_wait_ready(p.rtnl[0], &nobody, 1, &err), -1);
+    /* Notifications have no part in the batches after it. */
+    rtnl_up(p.rtnl[0], 7, false);
+    assert_int_equal(rtnl_commit(p.rtnl[0], &err), 0);
+    close(go[0]);
+    close(go[1]);
     pair_close(&p);
 }
 
@@ -285,7 +338,7 @@ int main(void)
         cmocka_unit_test(test_netns),   cmocka_unit_test(test_sysctl),
         cmocka_unit_test(test_wire),    cmocka_unit_test(test_numbers),
         cmocka_unit_test(test_failure), cmocka_unit_test(test_too_many),
-        cmocka_unit_test(test_bridge),
+        cmocka_unit_test(test_bridge),  cmocka_unit_test(test_wait),
     };
 
     return cmocka_run_group_tests_name("namespaces and devices", tests, setup, NULL);
