@@ -14,6 +14,8 @@ struct builder {
     struct kernel_lab *lab;
     struct lab_error lab_error; /* why there is no lab */
     struct kernel_world **worlds;
+    struct kernel_world **graves; /* worlds that are over, see bury */
+    size_t grave_count;
     size_t slots;
     struct world_spec *spec;
     struct layout *layout;
@@ -41,6 +43,22 @@ static void add_fds(struct builder *b, const struct kernel_world *w, struct mess
     for (size_t i = 0; i < b->layout->node_count && m->fd_count < MESSAGE_FDS_MAX; i++)
         if (b->layout->nodes[i].runs != TOPO_RUNS_NOTHING)
             m->fds[m->fd_count++] = kernel_world_netns(w, i);
+}
+
+/* While namespaces die the kernel makes everything wait, up to tenths of a second. So they are kept
+ * until worlds are built again, when nobody times anything. */
+static void bury(struct builder *b, size_t slot)
+{
+    if (b->worlds[slot] == NULL)
+        return;
+    b->graves[b->grave_count++] = b->worlds[slot];
+    b->worlds[slot] = NULL;
+}
+
+static void free_graves(struct builder *b)
+{
+    while (b->grave_count > 0)
+        kernel_world_free(b->graves[--b->grave_count]);
 }
 
 static int build(struct builder *b, struct message *m, struct lab_error *err)
@@ -86,6 +104,7 @@ static void handle(struct builder *b, struct message *m)
     switch (m->type) {
     case MESSAGE_BUILD:
         m->type = MESSAGE_BUILT;
+        free_graves(b);
         if (build(b, m, &err) != 0)
             fail(m, &err);
         break;
@@ -101,8 +120,7 @@ static void handle(struct builder *b, struct message *m)
     case MESSAGE_FREE:
         m->type = MESSAGE_FREED;
         take_lateness(w, m);
-        kernel_world_free(w);
-        b->worlds[m->slot] = NULL;
+        bury(b, m->slot);
         break;
     default:
         break;
@@ -115,10 +133,11 @@ int builder_main(const struct run *run, size_t slots, int sock)
     int rc = LAB_BROKEN;
     struct builder b = {.run = run, .sock = sock, .slots = slots};
     b.worlds = calloc(slots, sizeof(struct kernel_world *));
+    b.graves = calloc(slots, sizeof(struct kernel_world *));
     b.spec = calloc(1, sizeof(*b.spec));
     b.layout = calloc(1, sizeof(*b.layout));
     struct message *m = calloc(1, sizeof(*m));
-    if (b.worlds == NULL || b.spec == NULL || b.layout == NULL || m == NULL)
+    if (b.worlds == NULL || b.graves == NULL || b.spec == NULL || b.layout == NULL || m == NULL)
         goto cleanup;
     if (kernel_lab_open(&b.lab, &b.lab_error) != 0)
         b.lab = NULL;
@@ -133,14 +152,15 @@ int builder_main(const struct run *run, size_t slots, int sock)
     }
     rc = LAB_GOOD;
 cleanup:
-    for (size_t i = 0; b.worlds != NULL && i < slots; i++)
-        if (b.worlds[i] != NULL)
-            kernel_world_free(b.worlds[i]);
+    for (size_t i = 0; b.worlds != NULL && b.graves != NULL && i < slots; i++)
+        bury(&b, i);
+    free_graves(&b);
     if (b.lab != NULL)
         kernel_lab_close(b.lab);
     free(m);
     free(b.layout);
     free(b.spec);
+    free(b.graves);
     free(b.worlds);
     return rc;
 }

@@ -4,6 +4,7 @@
 #include "lab/run/worker.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +15,15 @@
 #include <unistd.h>
 
 #define BUILDER_NICE 5
+
+/* Ahead of everything but the shaper, where the system lets us: what others do on this machine is
+ * not the subject's lateness. Without the right to it the measurement tells what it suffers. */
+static void hurry(void)
+{
+    struct sched_param param = {.sched_priority = 1};
+    if (sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &param) != 0)
+        (void)setpriority(PRIO_PROCESS, 0, -5);
+}
 
 static _Noreturn void child_main(const struct child_task *task, pid_t parent, int sock)
 {
@@ -40,6 +50,7 @@ static _Noreturn void child_main(const struct child_task *task, pid_t parent, in
         rc = builder_main(task->run, task->slots, sock);
         break;
     case CHILD_WORKER:
+        hurry();
         rc = worker_kernel_main(task->run, task->slots, sock);
         break;
     case CHILD_SIM_WORKER:

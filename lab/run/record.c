@@ -77,7 +77,8 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
     memset(r, 0, sizeof(*r));
     r->present = true;
     r->status = result->status;
-    if (r->status == TRIAL_OK && result->lateness > LATENESS_MAX)
+    r->lateness = ph_max_ns(result->lateness, result->shaper_lateness);
+    if (r->status == TRIAL_OK && r->lateness > LATENESS_MAX)
         r->status = TRIAL_INCONCLUSIVE;
     r->connected = result->connected;
     r->direct = result->direct;
@@ -85,7 +86,6 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
     r->setup_relay = result->setup_relay;
     r->setup_direct = result->setup_direct;
     r->setup_media = result->setup_media;
-    r->lateness = result->lateness;
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = (uint8_t)result->stages[i].state;
         r->stages[i].start = result->stages[i].start;
@@ -172,6 +172,7 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
     char seed_text[17];
     const struct record *kept = &run->records[cell * run->trials + trial];
     json_t *o = json_object(), *floors = json_object(), *ttl = json_array();
+    json_t *lateness = json_object();
     if (snprintf(seed_text, sizeof(seed_text), "%016llx", (unsigned long long)seed) < 0)
         seed_text[0] = '\0';
     json_object_set_new(o, "schema", json_integer(1));
@@ -197,7 +198,10 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
     json_array_append_new(ttl, json_integer(r->ttl[0]));
     json_array_append_new(ttl, json_integer(r->ttl[1]));
     json_object_set_new(o, "opener_ttl", ttl);
-    json_object_set_new(o, "lateness_ms", ms(r->lateness));
+    json_object_set_new(o, "lateness_ms", ms(kept->lateness));
+    json_object_set_new(lateness, "loop", ms(r->lateness));
+    json_object_set_new(lateness, "shaper", ms(r->shaper_lateness));
+    json_object_set_new(o, "lateness_of_ms", lateness);
     char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10));
     json_decref(o);
     return text;

@@ -18,11 +18,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOBS_MAX    256
-#define WORKERS_MAX 64
-#define DEATHS_MAX  8
-#define START_GAP   (4 * PH_MS)
-#define TICK        (250 * PH_MS)
+#define JOBS_MAX         256
+#define JOBS_DEFAULT_MAX 64
+#define WORKERS_MAX      64
+#define DEATHS_MAX       8
+#define START_GAP        (4 * PH_MS)
+#define TICK             (250 * PH_MS)
 
 /* What the runner holds of a slot's world. */
 struct held {
@@ -64,7 +65,8 @@ static size_t cores(void)
 
 size_t runner_default_jobs(bool sim)
 {
-    return sim ? 2 * cores() : 8 * cores();
+    size_t jobs = (sim ? 2 : 20) * cores();
+    return jobs < JOBS_DEFAULT_MAX ? jobs : JOBS_DEFAULT_MAX;
 }
 
 static uint64_t trial_seed(const struct runner *r, size_t cell, unsigned trial)
@@ -147,7 +149,7 @@ static void flush_pending(struct runner *r, size_t slot, size_t cell, unsigned t
     if (!h->has_pending)
         return;
     h->has_pending = false;
-    h->pending.lateness = ph_max_ns(h->pending.lateness, lateness);
+    h->pending.shaper_lateness = lateness;
     report(r, cell, trial, &h->pending);
 }
 
@@ -359,8 +361,9 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->slots = config->jobs != 0 ? config->jobs : runner_default_jobs(config->sim);
     if (r->slots > JOBS_MAX)
         r->slots = JOBS_MAX;
-    if (r->slots > run->matrix.count)
-        r->slots = run->matrix.count;
+    /* Rounds of one size: a small last one would cost as much time as the others. */
+    size_t rounds = (run->matrix.count + r->slots - 1) / r->slots;
+    r->slots = (run->matrix.count + rounds - 1) / rounds;
     r->worker_count = config->workers != 0 ? config->workers : cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
@@ -370,6 +373,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
         .slots = r->slots,
         .workers = r->worker_count,
         .builds_max = config->sim ? r->slots : 2,
+        .rounds = !config->sim,
         .start_gap = config->sim ? 0 : START_GAP,
     };
     (void)sigprocmask(SIG_SETMASK, NULL, &before);

@@ -25,6 +25,7 @@ struct scheduler {
     ph_ns next_start;
     size_t turn; /* the slot to look at first: each gets its turn */
     bool stopped;
+    bool making;  /* of a round: its trials are being made */
     size_t *load; /* running trials of each worker */
     struct slot slots[];
 };
@@ -92,16 +93,28 @@ static void begin_start(struct scheduler *s, ph_ns now, size_t slot, struct sche
     };
 }
 
+/* In rounds, what may be done now; otherwise both, always. */
+static void turn_round(struct scheduler *s, bool more)
+{
+    if (s->making && all_empty(s))
+        s->making = false;
+    if (!s->making && s->builds == 0 && (!more || find_slot(s, SLOT_EMPTY) == SIZE_MAX))
+        s->making = true;
+}
+
 void scheduler_next(struct scheduler *s, ph_ns now, struct scheduler_action *out)
 {
     *out = (struct scheduler_action){.what = SCHEDULER_WAIT, .when = PH_NEVER};
-    size_t ready = s->stopped ? SIZE_MAX : find_slot(s, SLOT_READY);
+    bool more = !s->stopped && s->next_cell < s->config.cells;
+    turn_round(s, more);
+    bool may_start = !s->stopped && (s->making || !s->config.rounds);
+    bool may_build = more && (!s->making || !s->config.rounds);
+    size_t ready = may_start ? find_slot(s, SLOT_READY) : SIZE_MAX;
     if (ready != SIZE_MAX && now >= s->next_start) {
         begin_start(s, now, ready, out);
         return;
     }
-    bool more = !s->stopped && s->next_cell < s->config.cells;
-    size_t empty = more ? find_slot(s, SLOT_EMPTY) : SIZE_MAX;
+    size_t empty = may_build ? find_slot(s, SLOT_EMPTY) : SIZE_MAX;
     if (empty != SIZE_MAX && s->builds < s->config.builds_max) {
         s->slots[empty] = (struct slot){.state = SLOT_BUILDING, .cell = s->next_cell++};
         s->builds++;

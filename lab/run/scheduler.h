@@ -1,6 +1,10 @@
 /* Which trial runs when and where. Pure: it does nothing itself; the runner tells it what has
  * happened and does what it says.
  *
+ * Building worlds and letting them die costs the kernel long moments in which nothing else runs, so
+ * with `rounds` nothing is built while a trial runs: all slots are filled, then all their trials
+ * are made, then the next round begins.
+ *
  * A slot is a world that is alive. A cell takes a slot for all its trials:
  *   EMPTY -> BUILDING -> READY -> RUNNING -> RESETTING -> READY ... RUNNING -> FREEING -> EMPTY */
 #ifndef LAB_RUN_SCHEDULER_H
@@ -17,7 +21,8 @@ struct scheduler_config {
     size_t slots;
     size_t workers;
     size_t builds_max; /* under way at once */
-    ph_ns start_gap;   /* between two starts of trials, so that their bursts do not pile up */
+    bool rounds;
+    ph_ns start_gap; /* between two starts of trials, so that their bursts do not pile up */
 };
 
 enum scheduler_do {

@@ -33,6 +33,7 @@ struct trial_result {
     struct ph_stage_report stages[PH_STAGE_COUNT]; /* both peers together; times from the dial */
     struct ph_media_report media;                  /* the worse direction */
     ph_ns lateness;                                /* this process's */
+    ph_ns shaper_lateness;                         /* filled in by who runs the world */
     uint8_t ttl[2];                                /* openers' TTL that each peer learnt */
 };
 
