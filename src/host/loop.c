@@ -86,6 +86,7 @@ void ph_loop_free(struct ph_loop *loop)
         ph_loop_host_free(&loop->hosts->base);
     }
     ph_loop_bury(loop);
+    ph_heap_fini(&loop->timers); /* it touches the nodes that are still in it */
     while (loop->watch_list) {
         struct ph_loop_watch *w = loop->watch_list;
 
@@ -100,7 +101,6 @@ void ph_loop_free(struct ph_loop *loop)
             free(c);
         }
     }
-    ph_heap_fini(&loop->timers);
     ph_slots_fini(&loop->socks);
     ph_slots_fini(&loop->watches);
     ph_udp_io_free(loop->io);

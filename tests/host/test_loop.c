@@ -617,6 +617,25 @@ static void calls_at_a_time(void **state)
     assert_true(ph_loop_now(loop) >= start + 3 * PH_MS);
 }
 
+static void a_loop_may_go_with_all_that_waits(void **state)
+{
+    struct ph_loop *loop;
+    struct noted n = {0};
+    struct watched w = {.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    struct peer p;
+
+    (void)state;
+    assert_int_equal(ph_loop_new(&loop), PH_OK);
+    peer_init(&p, loop);
+    p.host->ops->wake_at(p.host, ph_loop_now(loop) + PATIENCE);
+    assert_int_equal(ph_loop_at(loop, ph_loop_now(loop) + PATIENCE, note, &n), PH_OK);
+    assert_int_equal(ph_loop_watch(loop, w.fd, EPOLLIN, on_ready, &w), PH_OK);
+    ph_loop_free(loop);
+    assert_int_equal(n.called, 0);
+    close(w.fd);
+    ph_loop_free(NULL);
+}
+
 static void addresses_of_interfaces(void **state)
 {
     struct ph_loop *loop = *state;
@@ -730,6 +749,7 @@ int main(void)
         T(a_taken_port_is_refused),
         T(other_descriptors_are_watched),
         T(calls_at_a_time),
+        T(a_loop_may_go_with_all_that_waits),
         T(addresses_of_interfaces),
         T(sockets_are_made_in_the_namespace),
         T(traces_go_where_the_config_says),
