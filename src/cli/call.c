@@ -1,0 +1,254 @@
+#include "base/mac.h"
+#include "base/trace.h"
+#include "cli/cli.h"
+#include "cli/endpoint.h"
+#include "cli/progress.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define GOODBYE      (100 * PH_MS)
+#define DURATION_MAX 1e6 /* seconds */
+
+struct options {
+    struct endpoint_options endpoint;
+    bool has_peer;
+    uint8_t peer[PH_FINGERPRINT_LEN];
+    ph_ns duration; /* PH_NEVER: until somebody hangs up */
+};
+
+static void parse_duration(struct options *o, const char *arg, struct argp_state *state)
+{
+    char *end;
+    double seconds = strtod(arg, &end);
+
+    if (end == arg || *end || !isfinite(seconds) || seconds <= 0 || seconds > DURATION_MAX) {
+        argp_error(state, "'%s' is not a duration: write seconds, such as 10 or 0.5", arg);
+    }
+    o->duration = (ph_ns)(seconds * 1e9);
+}
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+
+    switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->endpoint;
+        return 0;
+    case 'd':
+        parse_duration(o, arg, state);
+        return 0;
+    case ARGP_KEY_ARG:
+        if (o->has_peer) {
+            argp_error(state, "'%s' is a second fingerprint; one call goes to one peer", arg);
+        }
+        if (!ph_unhex(arg, o->peer, PH_FINGERPRINT_LEN)) {
+            argp_error(state,
+                       "'%s' is not a fingerprint: write the %d hex digits that 'pinhole answer' "
+                       "or 'pinhole id' shows",
+                       arg, 2 * PH_FINGERPRINT_LEN);
+        }
+        o->has_peer = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->has_peer) {
+            argp_error(state, "whom to call is not given: write a FINGERPRINT");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+struct caller {
+    struct endpoint endpoint;
+    const struct options *options;
+    struct ph_call *call;
+    struct progress progress;
+    bool connected;
+    bool leaving;
+    bool over; /* told the summary */
+    ph_ns next_second;
+    int code;
+};
+
+static void leave(void *user)
+{
+    struct caller *c = user;
+
+    ph_loop_stop(c->endpoint.loop);
+}
+
+/* Lets the last packets out, then ends. */
+static void leave_soon(struct caller *c)
+{
+    c->leaving = true;
+    if (ph_loop_at(c->endpoint.loop, ph_loop_now(c->endpoint.loop) + GOODBYE, leave, c)) {
+        leave(c);
+    }
+}
+
+static void hang_up(struct caller *c)
+{
+    if (c->leaving) {
+        return;
+    }
+    if (c->call) {
+        ph_call_hangup(c->call);
+    }
+    leave_soon(c);
+}
+
+static void on_duration(void *user)
+{
+    hang_up(user);
+}
+
+static void on_second(void *user)
+{
+    struct caller *c = user;
+    struct ph_call_report r;
+    ph_ns now = ph_loop_now(c->endpoint.loop);
+
+    if (c->over || c->leaving) {
+        return;
+    }
+    ph_call_report(c->call, &r);
+    progress_update(&c->progress, &r);
+    progress_media(&c->progress, &r, now);
+    c->next_second += PH_SEC;
+    if (ph_loop_at(c->endpoint.loop, c->next_second, on_second, c)) {
+        hang_up(c);
+    }
+}
+
+static void on_connected(struct caller *c)
+{
+    ph_ns now = ph_loop_now(c->endpoint.loop);
+
+    c->connected = true;
+    c->next_second = now + PH_SEC;
+    if (ph_loop_at(c->endpoint.loop, c->next_second, on_second, c) ||
+        (c->options->duration != PH_NEVER &&
+         ph_loop_at(c->endpoint.loop, now + c->options->duration, on_duration, c))) {
+        hang_up(c);
+    }
+}
+
+static void tell_end(struct caller *c, const struct ph_call_report *r)
+{
+    if (c->over) {
+        return;
+    }
+    c->over = true;
+    progress_update(&c->progress, r);
+    progress_summary(&c->progress, r, ph_loop_now(c->endpoint.loop));
+}
+
+static void on_call(void *user, struct ph_call *call)
+{
+    struct caller *c = user;
+    struct ph_call_report r;
+
+    if (call != c->call) {
+        return;
+    }
+    ph_call_report(call, &r);
+    progress_update(&c->progress, &r);
+    if (r.state == PH_CALL_CONNECTED && !c->connected) {
+        on_connected(c);
+    }
+    if (r.state == PH_CALL_ENDED) {
+        tell_end(c, &r);
+        if (!c->leaving) {
+            leave_soon(c);
+        }
+    }
+}
+
+static void on_registered(void *user, int err, const struct ph_addr *reflexive)
+{
+    struct caller *c = user;
+    struct ph_call_report r;
+
+    if (c->call || c->leaving) {
+        return; /* the relay was lost and found again: the call goes on */
+    }
+    progress_registered(c->options->endpoint.json, c->endpoint.fingerprint, err, reflexive);
+    if (!err) {
+        err = ph_agent_call(c->endpoint.agent, c->options->peer, &c->call);
+        if (err) {
+            fprintf(stderr, "pinhole: cannot call: %s\n", ph_strerror(err));
+        }
+    } else {
+        fprintf(stderr,
+                "pinhole: no relay answers (%s); check --relay '%s' and that UDP gets out\n",
+                ph_strerror(err), c->options->endpoint.relays[0]);
+    }
+    if (err) {
+        leave_soon(c);
+        return;
+    }
+    ph_call_report(c->call, &r);
+    progress_init(&c->progress, c->options->endpoint.json, &r);
+}
+
+/* Nobody calls a caller. */
+static enum ph_answer_mode on_offer(void *user, const uint8_t peer[PH_FINGERPRINT_LEN])
+{
+    (void)user;
+    (void)peer;
+    return PH_ANSWER_REFUSE;
+}
+
+static void on_stop(void *user)
+{
+    struct caller *c = user;
+
+    c->code = CLI_INTERRUPTED;
+    hang_up(c);
+}
+
+int cmd_call(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"duration", 'd', "SECONDS", 0,
+         "Hang up so long after the connection (default: when one side does)", 0},
+        {0},
+    };
+    static const struct argp_child children[] = {{&endpoint_argp, 0, NULL, 0}, {0}};
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .args_doc = "FINGERPRINT",
+        .children = children,
+        .doc = "Calls a peer, tells how it is reached, and each second what has come through."};
+    struct options o = {.duration = PH_NEVER};
+    struct caller c = {.options = &o};
+    struct ph_agent_config config = {
+        .callbacks = {.on_registered = on_registered, .on_offer = on_offer, .on_call = on_call},
+        .user = &c};
+    int code;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    code = endpoint_init(&c.endpoint, &o.endpoint, &config, on_stop, &c);
+    if (!code) {
+        if (ph_loop_run(c.endpoint.loop)) {
+            fprintf(stderr, "pinhole: the event loop failed: %s\n", strerror(errno));
+            c.code = CLI_CANNOT;
+        }
+        if (c.call) {
+            struct ph_call_report r;
+
+            ph_call_report(c.call, &r);
+            tell_end(&c, &r);
+        }
+        code = c.code ? c.code : c.connected ? CLI_GOOD : CLI_FAILED;
+    }
+    endpoint_fini(&c.endpoint);
+    return code;
+}

@@ -1,0 +1,137 @@
+#include "cli/endpoint.h"
+
+#include "base/mac.h"
+#include "cli/cli.h"
+#include "cli/resolve.h"
+#include "cli/seed.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    OPT_RELAY = 'r',
+    OPT_STUN = 's',
+    OPT_SEED_FILE = 'f',
+    OPT_JSON = 'j',
+};
+
+static const struct argp_option options[] = {
+    {"relay", OPT_RELAY, "HOST[:PORT]", 0,
+     "The relay to register with; may be given again, the next one serves when the first does not",
+     0},
+    {"stun", OPT_STUN, "HOST[:PORT]", 0, "A STUN server; may be given again (default: the relays)",
+     0},
+    {"seed-file", OPT_SEED_FILE, "FILE", 0,
+     "The identity; made when it is missing (default: a new identity each time)", 0},
+    {"json", OPT_JSON, NULL, 0, "Write JSON lines", 0},
+    {0},
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct endpoint_options *o = state->input;
+
+    switch (key) {
+    case OPT_RELAY:
+        if (o->relay_count == PH_RELAYS_MAX) {
+            argp_error(state, "more than %d relays, of which '%s' is one too many", PH_RELAYS_MAX,
+                       arg);
+        }
+        o->relays[o->relay_count++] = arg;
+        return 0;
+    case OPT_STUN:
+        if (o->stun_count == PH_STUNS_MAX) {
+            argp_error(state, "more than %d STUN servers, of which '%s' is one too many",
+                       PH_STUNS_MAX, arg);
+        }
+        o->stuns[o->stun_count++] = arg;
+        return 0;
+    case OPT_SEED_FILE:
+        o->seed_file = arg;
+        return 0;
+    case OPT_JSON:
+        o->json = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (o->relay_count == 0) {
+            argp_error(state, "no relay is given: add --relay HOST:PORT");
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+const struct argp endpoint_argp = {.options = options, .parser = parse};
+
+static int resolve_all(const struct endpoint_options *o, struct ph_agent_config *config)
+{
+    enum ph_family family = PH_AF_NONE;
+    int code;
+
+    for (size_t i = 0; i < o->relay_count; i++) {
+        code = resolve(o->relays[i], family, &config->relays[i]);
+        if (code) {
+            return code;
+        }
+        family = (enum ph_family)config->relays[0].family;
+        config->relay_count++;
+    }
+    for (size_t i = 0; i < o->stun_count; i++) {
+        code = resolve(o->stuns[i], family, &config->stuns[i]);
+        if (code) {
+            return code;
+        }
+        config->stun_count++;
+    }
+    /* The one socket is of the relays' family. */
+    config->bind.family = (uint8_t)family;
+    return CLI_GOOD;
+}
+
+int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
+                  struct ph_agent_config *config, void (*on_stop)(void *user), void *user)
+{
+    struct ph_loop_host_config host = {.netns_fd = -1};
+    int code, err;
+
+    memset(e, 0, sizeof(*e));
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    code = seed_load(o->seed_file, config->seed);
+    if (code) {
+        return code;
+    }
+    code = resolve_all(o, config);
+    if (code) {
+        return code;
+    }
+    err = ph_loop_new(&e->loop);
+    if (!err) {
+        err = cli_stop_init(&e->stop, e->loop, on_stop, user);
+    }
+    if (!err) {
+        err = ph_loop_host_new(e->loop, &host, &e->host);
+    }
+    if (!err) {
+        config->host = e->host;
+        err = ph_agent_new(config, &e->agent);
+    }
+    if (err) {
+        fprintf(stderr, "pinhole: cannot start: %s%s%s\n", ph_strerror(err),
+                err == PH_ERR_SYS ? ": " : "", err == PH_ERR_SYS ? strerror(errno) : "");
+        return CLI_CANNOT;
+    }
+    ph_hex(ph_agent_fingerprint(e->agent), PH_FINGERPRINT_LEN, e->fingerprint);
+    return CLI_GOOD;
+}
+
+void endpoint_fini(struct endpoint *e)
+{
+    ph_agent_free(e->agent);
+    if (e->loop) {
+        cli_stop_fini(&e->stop);
+        ph_loop_free(e->loop);
+    }
+    memset(e, 0, sizeof(*e));
+}

@@ -1,0 +1,36 @@
+/* What `answer` and `call` have in common: the options, the loop and the agent on it. */
+#ifndef PH_CLI_ENDPOINT_H
+#define PH_CLI_ENDPOINT_H
+
+#include "cli/stop.h"
+#include "pinhole.h"
+
+#include <argp.h>
+
+struct endpoint_options {
+    const char *relays[PH_RELAYS_MAX];
+    size_t relay_count;
+    const char *stuns[PH_STUNS_MAX];
+    size_t stun_count;
+    const char *seed_file;
+    bool json;
+};
+
+/* Its input is a struct endpoint_options. */
+extern const struct argp endpoint_argp;
+
+struct endpoint {
+    struct ph_loop *loop;
+    struct ph_host *host;
+    struct ph_agent *agent;
+    struct cli_stop stop;
+    char fingerprint[2 * PH_FINGERPRINT_LEN + 1];
+};
+
+/* Fills host, seed, relays, stuns and bind of the config and starts the agent. Returns a cli_exit;
+ * what is wrong is printed. To be ended with endpoint_fini whatever it returns. */
+int endpoint_init(struct endpoint *e, const struct endpoint_options *options,
+                  struct ph_agent_config *config, void (*on_stop)(void *user), void *user);
+void endpoint_fini(struct endpoint *e);
+
+#endif

@@ -1,0 +1,200 @@
+#include "base/mac.h"
+#include "base/trace.h"
+#include "cli/cli.h"
+#include "cli/resolve.h"
+#include "cli/seed.h"
+#include "cli/stop.h"
+
+#include <argp.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+/* What a burst of many calls needs while the loop is busy; the system's maximum caps it. */
+#define RCVBUF_BYTES (4u << 20)
+
+struct options {
+    struct ph_relay_config config;
+    const char *listen[2];
+    size_t listen_count;
+    const char *seed_file;
+    bool json;
+};
+
+static error_t parse(int key, char *arg, struct argp_state *state)
+{
+    struct options *o = state->input;
+
+    switch (key) {
+    case 'l':
+        if (o->listen_count == 2) {
+            argp_error(state, "more than two addresses to listen on, of which '%s' is the third",
+                       arg);
+        }
+        o->listen[o->listen_count++] = arg;
+        return 0;
+    case 'g':
+        if (strlen(arg) >= sizeof(o->config.region)) {
+            argp_error(state, "the region '%s' is longer than %zu bytes", arg,
+                       sizeof(o->config.region) - 1);
+        }
+        memset(o->config.region, 0, sizeof(o->config.region));
+        memcpy(o->config.region, arg, strlen(arg));
+        return 0;
+    case 'f':
+        o->seed_file = arg;
+        return 0;
+    case 'j':
+        o->json = true;
+        return 0;
+    case ARGP_KEY_ARG:
+        argp_error(state, "'%s' is not an option; an address is given by --listen", arg);
+        return 0;
+    case ARGP_KEY_END:
+        if (o->listen_count == 0) {
+            argp_error(state, "no address to listen on: add --listen 0.0.0.0:%d", CLI_PORT);
+        }
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+struct server {
+    struct ph_loop *loop;
+    struct ph_relay *relay;
+    struct cli_stop stop;
+};
+
+static void on_stop(void *user)
+{
+    struct server *s = user;
+
+    ph_loop_stop(s->loop);
+}
+
+static void tell_start(const struct server *s, const struct options *o)
+{
+    struct ph_addr at = ph_relay_address(s->relay);
+    char line[512], addr[PH_ADDR_STRLEN];
+
+    if (o->json) {
+        struct ph_json j = ph_json_begin(line, sizeof(line));
+
+        ph_json_str(&j, "event", "listening");
+        ph_json_addr(&j, "address", &at);
+        ph_json_str(&j, "region", o->config.region);
+        puts(ph_json_end(&j));
+    } else {
+        printf("relay on %s\n", ph_addr_format(&at, addr));
+    }
+}
+
+static void tell_end(const struct server *s, const struct options *o)
+{
+    struct ph_relay_stats st;
+    char line[512];
+
+    ph_relay_get_stats(s->relay, &st);
+    if (o->json) {
+        struct ph_json j = ph_json_begin(line, sizeof(line));
+
+        ph_json_str(&j, "event", "stopped");
+        ph_json_u64(&j, "clients", st.clients);
+        ph_json_u64(&j, "sessions", st.sessions);
+        ph_json_u64(&j, "forwarded_packets", st.forwarded_packets);
+        ph_json_u64(&j, "forwarded_bytes", st.forwarded_bytes);
+        ph_json_u64(&j, "dropped_unknown_tag", st.dropped_unknown_tag);
+        ph_json_u64(&j, "dropped_wrong_source", st.dropped_wrong_source);
+        ph_json_u64(&j, "dropped_rate", st.dropped_rate);
+        ph_json_u64(&j, "stun_requests", st.stun_requests);
+        puts(ph_json_end(&j));
+    } else {
+        printf("stopped: %llu packets forwarded, %llu dropped, %llu STUN requests answered\n",
+               (unsigned long long)st.forwarded_packets,
+               (unsigned long long)(st.dropped_unknown_tag + st.dropped_wrong_source +
+                                    st.dropped_rate),
+               (unsigned long long)st.stun_requests);
+    }
+}
+
+static int start(struct server *s, struct options *o)
+{
+    struct ph_loop_host_config host_config = {.netns_fd = -1, .rcvbuf_bytes = RCVBUF_BYTES};
+    struct ph_host *host;
+    int err = ph_loop_new(&s->loop);
+
+    if (!err) {
+        err = cli_stop_init(&s->stop, s->loop, on_stop, s);
+    }
+    if (!err) {
+        err = ph_loop_host_new(s->loop, &host_config, &host);
+    }
+    if (!err) {
+        o->config.host = host;
+        err = ph_relay_new(&o->config, &s->relay);
+    }
+    if (err == PH_ERR_SYS) {
+        fprintf(
+            stderr,
+            "pinhole: cannot listen on %s%s%s: %s; choose an address of this machine and a free "
+            "port from 1024 up\n",
+            o->listen[0], o->listen_count > 1 ? " and " : "",
+            o->listen_count > 1 ? o->listen[1] : "", strerror(errno));
+    } else if (err) {
+        fprintf(stderr, "pinhole: cannot start: %s\n", ph_strerror(err));
+    }
+    return err ? CLI_CANNOT : CLI_GOOD;
+}
+
+int cmd_relay(int argc, char **argv)
+{
+    static const struct argp_option options[] = {
+        {"listen", 'l', "ADDRESS[:PORT]", 0,
+         "Where clients come; given again: the second address of the STUN server", 0},
+        {"region", 'g', "NAME", 0, "Told to clients", 0},
+        {"seed-file", 'f', "FILE", 0, "The relay's identity; made when it is missing", 0},
+        {"json", 'j', NULL, 0, "Write JSON lines", 0},
+        {0},
+    };
+    static const struct argp argp = {
+        .options = options,
+        .parser = parse,
+        .doc = "Runs a relay until it is stopped: registers peers, passes their signalling on, "
+               "forwards their sealed packets and answers STUN, all on one UDP port."};
+    struct options o = {0};
+    struct server s = {0};
+    int code;
+
+    argp_parse(&argp, argc, argv, 0, NULL, &o);
+    setvbuf(stdout, NULL, _IOLBF, 0);
+    for (size_t i = 0; i < o.listen_count; i++) {
+        code = resolve_local(o.listen[i], &o.config.listen[i]);
+        if (code) {
+            return code;
+        }
+    }
+    code = seed_load(o.seed_file, o.config.seed);
+    if (code) {
+        return code;
+    }
+    code = start(&s, &o);
+    if (!code) {
+        tell_start(&s, &o);
+        if (ph_loop_run(s.loop)) {
+            fprintf(stderr, "pinhole: the event loop failed: %s\n", strerror(errno));
+            code = CLI_CANNOT;
+        } else {
+            /* To be told to stop is how a server ends well. */
+            code = s.stop.signal == SIGINT ? CLI_INTERRUPTED : CLI_GOOD;
+        }
+        tell_end(&s, &o);
+    }
+    ph_relay_free(s.relay);
+    if (s.loop) {
+        cli_stop_fini(&s.stop);
+        ph_loop_free(s.loop);
+    }
+    return code;
+}

@@ -1,0 +1,59 @@
+#include "cli/stop.h"
+
+#include "base/err.h"
+
+#include <signal.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+static void on_ready(void *user, uint32_t events)
+{
+    struct cli_stop *s = user;
+    struct signalfd_siginfo info;
+    bool second = s->signal != 0;
+
+    (void)events;
+    if (read(s->fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
+        return;
+    }
+    s->signal = (int)info.ssi_signo;
+    if (second) {
+        ph_loop_stop(s->loop);
+    } else {
+        s->on_stop(s->user);
+    }
+}
+
+int cli_stop_init(struct cli_stop *s, struct ph_loop *loop, void (*on_stop)(void *user), void *user)
+{
+    sigset_t set;
+    int err;
+
+    *s = (struct cli_stop){.loop = loop, .fd = -1, .on_stop = on_stop, .user = user};
+    sigemptyset(&set);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGTERM);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
+        return PH_ERR_SYS;
+    }
+    s->fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    if (s->fd < 0) {
+        return PH_ERR_SYS;
+    }
+    err = ph_loop_watch(loop, s->fd, EPOLLIN, on_ready, s);
+    if (err) {
+        close(s->fd);
+        s->fd = -1;
+    }
+    return err;
+}
+
+void cli_stop_fini(struct cli_stop *s)
+{
+    if (s->loop && s->fd >= 0) {
+        ph_loop_unwatch(s->loop, s->fd);
+        close(s->fd);
+        s->fd = -1;
+    }
+}

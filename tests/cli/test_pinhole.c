@@ -1,0 +1,243 @@
+/* The built command, over loopback: a relay, one who answers, calls. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "tests/program.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 20000
+
+struct running {
+    pid_t pid;
+    int fd;
+    char out[65536];
+    size_t len;
+};
+
+static void start(struct running *r, const char *const argv[])
+{
+    int fds[2];
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    r->pid = program_start(argv, fds[1]);
+    close(fds[1]);
+    assert_true(r->pid > 0);
+    r->fd = fds[0];
+    r->len = 0;
+    r->out[0] = '\0';
+}
+
+/* Reads until the text is there; returns where it stands. */
+static const char *await(struct running *r, const char *text)
+{
+    const char *at;
+
+    while ((at = strstr(r->out, text)) == NULL || !strchr(at, '\n')) {
+        struct pollfd pfd = {.fd = r->fd, .events = POLLIN};
+        ssize_t n;
+
+        if (poll(&pfd, 1, PATIENCE_MS) != 1) {
+            fail_msg("'%s' never came after '%s'", text, r->out);
+        }
+        n = read(r->fd, r->out + r->len, sizeof(r->out) - 1 - r->len);
+        if (n <= 0) {
+            fail_msg("it ended without '%s': '%s'", text, r->out);
+        }
+        r->len += (size_t)n;
+        r->out[r->len] = '\0';
+    }
+    return at;
+}
+
+static int finish(struct running *r, int sig)
+{
+    char rest[4096];
+    int status;
+
+    kill(r->pid, sig);
+    while (read(r->fd, rest, sizeof(rest)) > 0) {
+    }
+    assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
+    close(r->fd);
+    r->pid = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static struct running relay, answer;
+static char relay_addr[64], fingerprint[65];
+
+static int group_setup(void **state)
+{
+    const char *pinhole = program_pinhole();
+
+    (void)state;
+    if (access(pinhole, X_OK) != 0) {
+        return 0; /* the tests skip */
+    }
+    start(&relay, (const char *[]){pinhole, "relay", "--listen", "127.0.0.1:0", NULL});
+    if (sscanf(await(&relay, "relay on "), "relay on %63s", relay_addr) != 1) {
+        return -1;
+    }
+    start(&answer, (const char *[]){pinhole, "answer", "--relay", relay_addr, NULL});
+    if (sscanf(await(&answer, "fingerprint "), "fingerprint %64s", fingerprint) != 1) {
+        return -1;
+    }
+    await(&answer, "registered; the relay sees 127.0.0.1:");
+    return 0;
+}
+
+static int group_teardown(void **state)
+{
+    (void)state;
+    if (answer.pid > 0) {
+        finish(&answer, SIGKILL);
+    }
+    if (relay.pid > 0) {
+        finish(&relay, SIGKILL);
+    }
+    return 0;
+}
+
+static const char *built(void)
+{
+    const char *pinhole = program_pinhole();
+
+    if (access(pinhole, X_OK) != 0) {
+        print_message("skipped: %s is not built\n", pinhole);
+        skip();
+    }
+    return pinhole;
+}
+
+static void a_call_connects_and_ends_in_time(void **state)
+{
+    const char *const argv[] = {built(),      "call", fingerprint, "--relay", relay_addr,
+                                "--duration", "0.3",  "--json",    NULL};
+    char out[8192];
+
+    (void)state;
+    assert_int_equal(program_run(argv, out, sizeof(out)), 0);
+    assert_non_null(strstr(out, "{\"event\":\"registered\""));
+    assert_non_null(strstr(out, "{\"event\":\"calling\""));
+    assert_non_null(strstr(out, "{\"event\":\"connected\",\"path\":\"relay\""));
+    assert_non_null(strstr(out, "{\"event\":\"ended\""));
+    assert_non_null(strstr(out, "\"connected\":true"));
+    assert_non_null(strstr(out, "\"reason\":\"hung up\""));
+    await(&answer, "a call from ");
+    await(&answer, "the other side ended it");
+}
+
+static void an_unknown_peer_is_said(void **state)
+{
+    char nobody[65];
+    const char *const argv[] = {built(), "call", nobody, "--relay", relay_addr, NULL};
+    char out[8192];
+
+    (void)state;
+    memset(nobody, '7', 64);
+    nobody[64] = '\0';
+    assert_int_equal(program_run(argv, out, sizeof(out)), 1);
+    assert_non_null(strstr(out, "nobody of this fingerprint is registered"));
+}
+
+static void an_interrupted_call_says_so(void **state)
+{
+    static struct running call;
+
+    (void)state;
+    start(&call, (const char *[]){built(), "call", fingerprint, "--relay", relay_addr, NULL});
+    await(&call, "connected by the relay");
+    assert_int_equal(finish(&call, SIGINT), 130);
+}
+
+static void stun_shows_the_address(void **state)
+{
+    const char *const argv[] = {built(), "stun", relay_addr, NULL};
+    char out[1024];
+
+    (void)state;
+    assert_int_equal(program_run(argv, out, sizeof(out)), 0);
+    assert_non_null(strstr(out, " sees 127.0.0.1:"));
+}
+
+static void servers_end_when_they_are_told(void **state)
+{
+    (void)built();
+    (void)state;
+    assert_int_equal(finish(&answer, SIGTERM), 0);
+    assert_int_equal(finish(&relay, SIGINT), 130);
+}
+
+static void mistakes_are_quoted(void **state)
+{
+    static const struct {
+        const char *args[6];
+        int code;
+        const char *says;
+    } cases[] = {
+        {{NULL}, 2, "Usage: pinhole COMMAND"},
+        {{"--help"}, 0, "answer"},
+        {{"--version"}, 0, "pinhole "},
+        {{"dial"}, 2, "'dial'"},
+        {{"call", "--help"}, 0, "FINGERPRINT"},
+        {{"call", "--relay", "127.0.0.1"}, 2, "FINGERPRINT"},
+        {{"call", "abc", "--relay", "127.0.0.1"}, 2, "'abc'"},
+        {{"call", "--duration", "soon"}, 2, "'soon'"},
+        {{"call", "--duration", "-1"}, 2, "'-1'"},
+        {{"answer"}, 2, "--relay HOST:PORT"},
+        {{"answer", "stray"}, 2, "'stray'"},
+        {{"answer", "--relay", "a:b:c"}, 2, "'a:b:c'"},
+        {{"relay"}, 2, "--listen"},
+        {{"relay", "--listen", "here"}, 2, "'here'"},
+        {{"relay", "--listen", "203.0.113.1:4000"}, 3, "203.0.113.1:4000"},
+        {{"relay", "--region", "a-name-that-is-longer-than-the-message-takes"}, 2, "31"},
+        {{"stun"}, 2, "HOST:PORT"},
+        {{"stun", "a", "b"}, 2, "'b'"},
+        {{"id", "x"}, 2, "'x'"},
+        {{"id", "--seed-file", "/dev/null"}, 2, "/dev/null:1:1"},
+        {{"id", "--json"}, 0, "{\"fingerprint\":\""},
+    };
+    const char *pinhole = built();
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        const char *argv[8] = {pinhole};
+        char out[8192];
+        int code;
+
+        for (size_t k = 0; k < 6; k++) {
+            argv[k + 1] = cases[i].args[k];
+        }
+        code = program_run(argv, out, sizeof(out));
+        if (code != cases[i].code || !strstr(out, cases[i].says)) {
+            fail_msg("case %zu (%s): exit %d, and says: %s", i,
+                     cases[i].args[0] ? cases[i].args[0] : "nothing", code, out);
+        }
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_call_connects_and_ends_in_time),
+        cmocka_unit_test(an_unknown_peer_is_said),
+        cmocka_unit_test(an_interrupted_call_says_so),
+        cmocka_unit_test(stun_shows_the_address),
+        cmocka_unit_test(mistakes_are_quoted),
+        cmocka_unit_test(servers_end_when_they_are_told),
+    };
+
+    return cmocka_run_group_tests(tests, group_setup, group_teardown);
+}
