@@ -202,6 +202,25 @@ void rtnl_up(struct rtnl *r, int index, bool forward)
     append(r, msg, false, "device %d up", index);
 }
 
+void rtnl_quiet_ipv6(struct rtnl *r, int index)
+{
+    struct nl_msg *msg = request(r, RTM_NEWLINK, 0);
+    struct nlattr *spec, *inet6;
+
+    if (msg == NULL) {
+        return;
+    }
+    if (!put_link_header(msg, index, 0) || (spec = nla_nest_start(msg, IFLA_AF_SPEC)) == NULL ||
+        (inet6 = nla_nest_start(msg, AF_INET6)) == NULL ||
+        nla_put_u8(msg, IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE) != 0) {
+        append(r, msg, true, "quiet");
+        return;
+    }
+    nla_nest_end(msg, inet6);
+    nla_nest_end(msg, spec);
+    append(r, msg, false, "device %d without IPv6", index);
+}
+
 void rtnl_down(struct rtnl *r, int index)
 {
     struct nl_msg *msg = request(r, RTM_NEWLINK, 0);

@@ -34,6 +34,9 @@ void rtnl_bridge(struct rtnl *r, int index, const char *name, const uint8_t mac[
 void rtnl_enslave(struct rtnl *r, int index, int bridge);
 /* Up; with or without IPv4 forwarding of what comes in there; no reverse path filter. */
 void rtnl_up(struct rtnl *r, int index, bool forward);
+/* Before it is up: no IPv6 address of its own, hence no duplicate address detection and no router
+ * solicitations on a wire whose packets are counted. Only where the kernel has IPv6. */
+void rtnl_quiet_ipv6(struct rtnl *r, int index);
 void rtnl_down(struct rtnl *r, int index);
 void rtnl_addr_add(struct rtnl *r, int index, const struct ph_addr *addr, unsigned prefix);
 void rtnl_addr_del(struct rtnl *r, int index, const struct ph_addr *addr, unsigned prefix);

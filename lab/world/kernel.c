@@ -19,7 +19,7 @@ static int look_around(struct kernel_lab *lab, struct lab_error *err)
         return -1;
     }
     if (rtnl_open(&lab->rtnl, err) == 0) {
-        lab->ipv6 = netns_sysctl_get("net/ipv6/conf/default/disable_ipv6", &value) == 0;
+        lab->ipv6 = netns_sysctl_get("net/ipv6/conf/all/disable_ipv6", &value) == 0;
         lab->rp_filter = netns_sysctl_get("net/ipv4/conf/all/rp_filter", &value) == 0 && value != 0;
         lab->bridge_nft = netns_sysctl_get("net/bridge/bridge-nf-call-iptables", &value) == 0;
         rc = 0;
@@ -61,11 +61,6 @@ void kernel_lab_close(struct kernel_lab *lab)
 static int set_sysctls(const struct kernel_lab *lab, const struct layout_node *n,
                        struct lab_error *err)
 {
-    /* Before any device is there: no link-local addresses, no duplicate address detection and no
-     * router solicitations on wires whose packets are counted. */
-    if (lab->ipv6 && netns_sysctl("net/ipv6/conf/default/disable_ipv6", "1", err) != 0) {
-        return -1;
-    }
     if (lab->rp_filter && netns_sysctl("net/ipv4/conf/all/rp_filter", "0", err) != 0) {
         return -1;
     }
@@ -116,6 +111,9 @@ static void add_shaped(struct kernel_world *w, size_t link, const struct rtnl_en
         memcpy(inner.mac, ends[side].mac, sizeof(inner.mac));
         inner.mac[3] = 's'; /* it never sends, but two ends must not be the same */
         rtnl_veth(lab->rtnl, &ends[side], &inner);
+        if (lab->ipv6) {
+            rtnl_quiet_ipv6(lab->rtnl, inner.index);
+        }
         rtnl_up(lab->rtnl, inner.index, false);
     }
 }
@@ -195,7 +193,7 @@ static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct la
         return -1;
     }
     for (size_t i = 0; i < w->layout.node_count; i++) {
-        kernel_node_configure(&w->layout, i, rtnl[i]);
+        kernel_node_configure(&w->layout, i, w->lab->ipv6, rtnl[i]);
         if (rtnl_commit(rtnl[i], err) != 0) {
             return -1;
         }

@@ -114,7 +114,7 @@ static void add_addresses(const struct layout_node *n, struct rtnl *r)
     }
 }
 
-void kernel_node_configure(const struct layout *l, size_t node, struct rtnl *r)
+void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struct rtnl *r)
 {
     const struct layout_node *n = &l->nodes[node];
     bool forward = n->kind != LAYOUT_HOST;
@@ -131,6 +131,9 @@ void kernel_node_configure(const struct layout *l, size_t node, struct rtnl *r)
     for (size_t i = 0; i < n->if_count; i++) {
         if (n->ifs[i].port) {
             rtnl_enslave(r, kernel_if_index(i), kernel_if_index(n->lan_if));
+        }
+        if (ipv6) {
+            rtnl_quiet_ipv6(r, kernel_if_index(i));
         }
         rtnl_up(r, kernel_if_index(i), forward);
     }

@@ -13,7 +13,7 @@ struct kernel_lab {
     int home;          /* the builder's own namespace */
     int next_index;    /* of a device in the shaper's namespace: never used twice */
     uint32_t next_world;
-    bool ipv6;       /* there is something to switch off */
+    bool ipv6;       /* the kernel has it: it is to keep quiet */
     bool rp_filter;  /* a new namespace starts with reverse path filters on */
     bool bridge_nft; /* a new namespace sends bridged frames through its rules */
 };
@@ -35,7 +35,7 @@ static inline int kernel_if_index(size_t iface)
 }
 
 /* kernel_node.c: appends everything that makes a node's namespace what the layout says. */
-void kernel_node_configure(const struct layout *l, size_t node, struct rtnl *r);
+void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struct rtnl *r);
 void kernel_mac(size_t node, size_t iface, uint8_t mac[6]);
 /* Where a NAT stands. */
 void kernel_nat_site(const struct layout *l, size_t node, struct nat_site *out);
