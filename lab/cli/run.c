@@ -1,4 +1,5 @@
 /* natlab run SCENARIO... */
+#include "lab/cli/cli.h"
 #include "lab/data.h"
 #include "lab/report/grid.h"
 #include "lab/report/progress.h"
@@ -13,8 +14,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <unistd.h>
-
-int cmd_run(int argc, char **argv);
 
 #define SCENARIOS_MAX 32
 #define CELLS_MAX_ARG 32
