@@ -1,6 +1,7 @@
 /* natlab nat list | show PROFILE | check [PROFILE...] */
 #include "lab/cli/nat.h"
 
+#include "lab/cli/cli.h"
 #include "lab/nat/rules.h"
 #include "lab/yaml.h"
 
@@ -8,8 +9,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-
-int cmd_nat(int argc, char **argv);
 
 static enum lab_exit complain(const struct lab_error *err)
 {

@@ -165,7 +165,7 @@ int probe_send(struct probe *x, int socket, const struct ph_addr *to)
 static void receive(struct probe *x, size_t socket)
 {
     for (;;) {
-        struct sockaddr_in s;
+        struct sockaddr_in s = {.sin_family = AF_INET};
         socklen_t len = sizeof(s);
         uint8_t b[64];
         ssize_t n = recvfrom(x->sockets[socket].fd, b, sizeof(b), 0, (struct sockaddr *)&s, &len);
