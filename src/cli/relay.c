@@ -94,9 +94,11 @@ static void tell_start(const struct server *s, const struct options *o)
 static void tell_end(const struct server *s, const struct options *o)
 {
     struct ph_relay_stats st;
+    unsigned long long dropped;
     char line[512];
 
     ph_relay_get_stats(s->relay, &st);
+    dropped = st.dropped_unknown_tag + st.dropped_wrong_source + st.dropped_rate;
     if (o->json) {
         struct ph_json j = ph_json_begin(line, sizeof(line));
 
@@ -112,9 +114,7 @@ static void tell_end(const struct server *s, const struct options *o)
         puts(ph_json_end(&j));
     } else {
         printf("stopped: %llu packets forwarded, %llu dropped, %llu STUN requests answered\n",
-               (unsigned long long)st.forwarded_packets,
-               (unsigned long long)(st.dropped_unknown_tag + st.dropped_wrong_source +
-                                    st.dropped_rate),
+               (unsigned long long)st.forwarded_packets, dropped,
                (unsigned long long)st.stun_requests);
     }
 }

@@ -20,7 +20,7 @@ static char path[sizeof(folder) + 8];
 static int setup(void **state)
 {
     (void)state;
-    strcpy(folder + sizeof(folder) - 7, "XXXXXX");
+    memcpy(folder + sizeof(folder) - 7, "XXXXXX", 7); /* a template again */
     if (!mkdtemp(folder)) {
         return -1;
     }
