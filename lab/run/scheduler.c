@@ -68,7 +68,7 @@ static size_t find_slot(const struct scheduler *s, enum slot_state state)
 static bool all_empty(const struct scheduler *s)
 {
     for (size_t i = 0; i < s->config.slots; i++)
-        if (s->slots[i].state != SLOT_EMPTY)
+        if (s->slots[i].state != SLOT_EMPTY && !(s->stopped && s->slots[i].state == SLOT_READY))
             return false;
     return true;
 }

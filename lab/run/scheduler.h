@@ -60,7 +60,8 @@ enum scheduler_after scheduler_trial_ended(struct scheduler *s, size_t slot);
  * freed. */
 void scheduler_reset_done(struct scheduler *s, size_t slot, bool ok);
 void scheduler_freed(struct scheduler *s, size_t slot);
-/* No new build and no new start from here on. */
+/* No new build and no new start from here on; it is over when nothing is under way. Worlds that
+ * stand ready are left standing. */
 void scheduler_stop(struct scheduler *s);
 
 /* The cell and trial that a slot is at. */

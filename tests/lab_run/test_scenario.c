@@ -1,0 +1,315 @@
+/* Scenario files: what they become, and what is said of bad ones, to the letter. */
+#include "lab/data.h"
+#include "lab/run/matrix.h"
+#include "pinhole.h"
+
+#include <limits.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+static struct scenario *parse(const char *text)
+{
+    struct scenario *s = NULL;
+    struct lab_error err = {0};
+    if (scenario_parse("s.yaml", text, strlen(text), &s, &err) != 0)
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static struct scenario *load_shipped(const char *name)
+{
+    char relative[64], path[PATH_MAX];
+    struct scenario *s = NULL;
+    struct lab_error err = {0};
+    snprintf(relative, sizeof(relative), "scenarios/%s.yaml", name);
+    if (scenario_load(lab_data_path(relative, path, sizeof(path)), &s, &err) != 0)
+        fail_msg("%s", err.text);
+    return s;
+}
+
+static size_t count_cells(const struct scenario *s)
+{
+    struct matrix m;
+    struct lab_error err = {0};
+    if (matrix_expand(s, &m, &err) != 0)
+        fail_msg("%s", err.text);
+    size_t n = m.count;
+    matrix_free(&m);
+    return n;
+}
+
+static void test_quick(void **state)
+{
+    (void)state;
+    struct scenario *s = load_shipped("quick");
+    assert_string_equal(s->name, "quick");
+    assert_string_equal(s->topology.name, "two-nats");
+    assert_int_equal(s->trials, 3);
+    assert_true(s->unordered);
+    assert_int_equal(s->stages, 31);
+    assert_int_equal(s->give_up, 15 * PH_SEC);
+    assert_int_equal(s->media, PH_SEC);
+    assert_int_equal(s->axes.count, 4);
+    struct matrix m;
+    struct lab_error err = {0};
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(m.count, 36);
+    assert_string_equal(m.cells[0].key, "a.nat=open,b.nat=open,gateway=drop,link=20ms");
+    assert_string_equal(m.cells[1].key, "a.nat=open,b.nat=full-cone,gateway=drop,link=20ms");
+    assert_string_equal(m.cells[35].key, "a.nat=cgnat,b.nat=cgnat,gateway=drop,link=20ms");
+    matrix_free(&m);
+    scenario_free(s);
+}
+
+static void test_easy_and_hard_are_all_pairs(void **state)
+{
+    (void)state;
+    struct scenario *easy = load_shipped("easy"), *hard = load_shipped("hard");
+    /* 12 profiles map one port for all destinations, 8 do not; of the 12, 3 filter by no port. */
+    assert_int_equal(count_cells(easy), (12 * 13 / 2 + 3 * 8) * 2 * 3);
+    assert_int_equal(count_cells(hard), 8 * 9 / 2 + 9 * 8);
+    assert_true(easy->trials >= 20);
+    scenario_free(easy);
+    scenario_free(hard);
+}
+
+#define HEAD   "name: x\ntopology: two-nats\n"
+#define MATRIX "matrix: {a.nat: [open, random], b.nat: [open, cgnat], link: [0ms]}\n"
+#define PAIRS  "matrix: {a.nat: [open, cgnat, random], b.nat: same, link: [0ms]}\npairs: unordered\n"
+
+static void test_matrix(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        size_t cells;
+        const char *last;
+    } cases[] = {
+        {HEAD MATRIX, 4, "a.nat=random,b.nat=cgnat,link=0ms"},
+        {HEAD "matrix: {link: 20ms}\n", 1, "link=20ms"},
+        {HEAD PAIRS, 6, "a.nat=random,b.nat=random,link=0ms"},
+        {HEAD "matrix: {a.nat: [open, cgnat, random], b.nat: same, link: [0ms]}\n", 9,
+         "a.nat=random,b.nat=random,link=0ms"},
+        {HEAD MATRIX "exclude: [{a.nat: random}]\n", 2, "a.nat=open,b.nat=cgnat,link=0ms"},
+        {HEAD MATRIX "exclude: [{a.nat: \"r*\", b.nat: [cgnat]}]\n", 3,
+         "a.nat=random,b.nat=open,link=0ms"},
+        /* A pair is the same pair with its sides exchanged. */
+        {HEAD PAIRS "exclude: [{a.nat: random, b.nat: cgnat}]\n", 5,
+         "a.nat=random,b.nat=random,link=0ms"},
+        {HEAD MATRIX "include: [{a.nat: block-512, b.nat: open, link: 20ms}]\n", 5,
+         "a.nat=block-512,b.nat=open,link=20ms"},
+        /* An included cell that is there already is not there twice. */
+        {HEAD MATRIX "include: [{a.nat: open, b.nat: open, link: 0ms}]\n", 4,
+         "a.nat=random,b.nat=cgnat,link=0ms"},
+        {HEAD "matrix: {a.nat: [sequential], a.nat.allocation.step: [1, -2]}\n", 2,
+         "a.nat=sequential,a.nat.allocation.step=-2"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct scenario *s = parse(cases[i].text);
+        struct matrix m;
+        struct lab_error err = {0};
+        assert_int_equal(matrix_expand(s, &m, &err), 0);
+        if (m.count != cases[i].cells)
+            fail_msg("case %zu: %zu cells", i, m.count);
+        assert_string_equal(m.cells[m.count - 1].key, cases[i].last);
+        matrix_free(&m);
+        scenario_free(s);
+    }
+}
+
+static void test_world_of_a_cell(void **state)
+{
+    (void)state;
+    struct scenario *s =
+        parse(HEAD "matrix: {gateway: [accept], link: [80ms-1%], a.nat: [sequential], "
+                   "b.nat: [cgnat], a.nat.allocation.step: [-2]}\n");
+    struct matrix m;
+    struct world_spec spec;
+    struct lab_error err = {0};
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(matrix_world(s, &m.cells[0], 77, &spec, &err), 0);
+    assert_int_equal(spec.seed, 77);
+    assert_string_equal(spec.profiles[0].name, "sequential");
+    assert_int_equal(spec.profiles[0].allocation.step, -2);
+    assert_int_equal(spec.profiles[0].gateway, NAT_GATEWAY_ACCEPT);
+    assert_string_equal(spec.profiles[1].name, "cgnat");
+    assert_int_equal(spec.profiles[1].gateway, NAT_GATEWAY_ACCEPT);
+    assert_int_equal(spec.topology.links[0].params.up.delay_ns, 80 * PH_MS);
+    assert_true(spec.topology.links[0].params.up.loss > 0.009);
+    matrix_free(&m);
+    scenario_free(s);
+}
+
+static void test_cell_globs(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *glob;
+        size_t matches;
+    } cases[] = {
+        {"*", 36},
+        {"a.nat=open,b.nat=open,gateway=drop,link=20ms", 1},
+        {"a.nat=open*", 8},
+        {"*random*", 8},
+        {"b.nat=random", 7},
+        {"link=20ms,a.nat=r*", 2},
+        {"b.nat=nothing", 0},
+        {"c.nat=open", 0},
+        {"open", 0},
+        {"", 0},
+    };
+    struct scenario *s = load_shipped("quick");
+    struct matrix m;
+    struct lab_error err = {0};
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        size_t n = 0;
+        for (size_t c = 0; c < m.count; c++)
+            n += matrix_cell_matches(s, &m.cells[c], cases[i].glob) ? 1 : 0;
+        if (n != cases[i].matches)
+            fail_msg("%s: %zu", cases[i].glob, n);
+    }
+    matrix_free(&m);
+    scenario_free(s);
+}
+
+/* Each: the file, and the beginning of what is said. */
+static const struct {
+    const char *text, *said;
+} bad[] = {
+    {"", "s.yaml:1:1: the file is empty"},
+    {"- 1\n", "s.yaml:1:1: a scenario is a mapping"},
+    {"name: x\ntopolgy: two-nats\n",
+     "s.yaml:2:1: unknown key \"topolgy\"; did you mean \"topology\"?"},
+    {"topology: two-nats\n" MATRIX, "s.yaml:1:1: the scenario has no name"},
+    {"name: A b\ntopology: two-nats\n" MATRIX, "s.yaml:1:7: name is \"A b\"; it may have a-z"},
+    {"name: x\n" MATRIX, "s.yaml:1:1: the scenario names no topology"},
+    {"name: x\ntopology: two-nast\n" MATRIX, "s.yaml:2:11: topology \"two-nast\": "},
+    {HEAD, "s.yaml:1:1: the scenario has no matrix"},
+    {HEAD "matrix: [a]\n", "s.yaml:3:9: matrix must be a mapping of axes to lists of values"},
+    {HEAD "matrix: {a.nat: []}\n", "s.yaml:3:17: a.nat has no values"},
+    {HEAD "matrix: {a.nat: {x: 1}}\n", "s.yaml:3:17: a.nat is a mapping; it must be a list"},
+    {HEAD "matrix: {a.nat: [opne]}\n",
+     "s.yaml:3:18: there is no NAT profile \"opne\"; did you mean \"open\"?"},
+    {HEAD "matrix: {a.nat: [open, xyzzy-9000]}\n",
+     "s.yaml:3:24: there is no NAT profile \"xyzzy-9000\"; `natlab nat list` shows them"},
+    {HEAD "matrix: {a.nat: [../nat/open]}\n", "s.yaml:3:18: "},
+    {HEAD "matrix: {a.nat: [open, open]}\n",
+     "s.yaml:3:24: a.nat: \"open\" stands in the list a second time"},
+    {HEAD "matrix: {a.nat: [\"a,b\"]}\n", "s.yaml:3:19: a.nat \"a,b\": a value has no blanks"},
+    {HEAD "matrix: {c.nat: [open]}\n",
+     "s.yaml:3:10: axis \"c.nat\": the topology \"two-nats\" has no NAT \"c\""},
+    {HEAD "matrix: {b.nat: same}\n",
+     "s.yaml:3:17: b.nat is \"same\", but no axis of that kind stands before it"},
+    {HEAD "matrix: {gatway: [drop]}\n",
+     "s.yaml:3:10: unknown axis \"gatway\"; did you mean \"gateway\"?"},
+    {HEAD "matrix: {gateway: [open]}\n",
+     "s.yaml:3:20: gateway is \"open\"; it must be one of: accept, drop, reject"},
+    {HEAD "matrix: {strategy: [pinhole]}\n",
+     "s.yaml:3:10: the axis \"strategy\" is not in this version"},
+    {HEAD "matrix: {port_mapping: [pcp]}\n",
+     "s.yaml:3:10: the axis \"port_mapping\" is not in this version"},
+    {HEAD "matrix: {link: [20min]}\n", "s.yaml:3:17: link \"20min\": "},
+    {HEAD "matrix: {a.nat.allocation.stp: [1]}\n", "s.yaml:3:33: a.nat.allocation.stp \"1\": "},
+    {HEAD MATRIX "trials: 0\n",
+     "s.yaml:4:9: trials is \"0\"; it must be a whole number from 1 to 1000000"},
+    {HEAD MATRIX "trials: many\n", "s.yaml:4:9: trials is \"many\"; it must be a whole number"},
+    {HEAD MATRIX "give_up: 15\n", "s.yaml:4:10: give_up is \"15\"; it must be a time such as"},
+    {HEAD MATRIX "give_up: 1us\n", "s.yaml:4:10: give_up is \"1us\"; it must be from 100ms to"},
+    {HEAD MATRIX "media: 1h\n", "s.yaml:4:8: media is \"1h\"; it must be at most 10m"},
+    {HEAD MATRIX "stages: punch\n", "s.yaml:4:9: stages must be a list such as [punch, relay]"},
+    {HEAD MATRIX "stages: [punch]\n", "s.yaml:4:9: stages must have relay"},
+    {HEAD MATRIX "stages: [relay, pucnh]\n",
+     "s.yaml:4:17: a stage is \"pucnh\"; did you mean \"punch\"?"},
+    {HEAD MATRIX "pairs: both\n", "s.yaml:4:8: pairs is \"both\"; it must be one of: ordered, un"},
+    {HEAD MATRIX "pairs: unordered\n", "s.yaml:4:8: unordered pairs need the same list on both"},
+    {HEAD "matrix: {link: [0ms]}\npairs: unordered\n",
+     "s.yaml:4:8: unordered pairs need both axes a.nat and b.nat"},
+    {HEAD MATRIX "faults: [reboot-nat]\n", "s.yaml:4:9: faults are not in this version"},
+    {HEAD MATRIX "subject: libnice\n", "s.yaml:4:10: subjects other than pinhole are not in"},
+    {HEAD MATRIX "include: {a.nat: open}\n", "s.yaml:4:10: include must be a list"},
+    {HEAD MATRIX "include: [{a.nat: open, b.nat: open}]\n",
+     "s.yaml:4:11: an included cell says a value for every axis; link is missing"},
+    {HEAD MATRIX "exclude: [{a.nat: cgnat}]\n",
+     "s.yaml:4:19: a.nat has no value \"cgnat\" in this matrix"},
+    {HEAD MATRIX "exclude: [{a.nat: opn}]\n",
+     "s.yaml:4:19: a.nat has no value \"opn\" in this matrix; did you mean \"open\"?"},
+    {HEAD MATRIX "exclude: [{anat: open}]\n",
+     "s.yaml:4:12: \"anat\" is no axis of this matrix; did you mean \"a.nat\"?"},
+    {HEAD MATRIX "exclude: [{}]\n", "s.yaml:4:11: a condition must be a mapping such as"},
+    {HEAD MATRIX "exclude: [{a.nat: \"*\"}]\n", "s.yaml: the matrix has no cell left"},
+    {HEAD MATRIX "expect:\n  - connected\n", "s.yaml:5:5: an expectation must be a mapping"},
+    {HEAD MATRIX "expect:\n  - {is: all}\n", "s.yaml:5:5: an expectation names a rate"},
+    {HEAD MATRIX "expect:\n  - {rat: direct}\n",
+     "s.yaml:5:6: unknown key \"rat\"; did you mean \"rate\"?"},
+    {HEAD MATRIX "expect:\n  - {rate: direct}\n", "s.yaml:5:5: a rate is expected, but neither"},
+    {HEAD MATRIX "expect:\n  - {rate: conected, is: all}\n",
+     "s.yaml:5:12: rate is \"conected\"; did you mean \"connected\"?"},
+    {HEAD MATRIX "expect:\n  - {time: direct}\n", "s.yaml:5:5: a time is expected, but neither"},
+    {HEAD MATRIX "expect:\n  - {time: direct, p50: 1}\n", "s.yaml:5:25: p50 is \"1\"; it must be"},
+    {HEAD MATRIX "expect:\n  - {time: direct, p90: 1s}\n", "s.yaml:5:20: unknown key \"p90\""},
+    {HEAD MATRIX "expect:\n  - {time: direct, rate: direct, p50: 1s}\n",
+     "s.yaml:5:5: an expectation is of a rate or of a time, not of both"},
+    {HEAD MATRIX "expect:\n  - {rate: direct, at_least: 1.0}\n",
+     "s.yaml:5:30: at_least is \"1.0\"; it must be a number from 0.001 to 0.9999"},
+    {HEAD MATRIX "expect:\n  - {rate: direct, is: none, observed: 0.5}\n",
+     "s.yaml:5:5: `is: none` and a share above 0 cannot both be"},
+    /* 3 of 3 trials begin at 3 / (3 + 3.84). */
+    {HEAD MATRIX "expect:\n  - {rate: direct, at_least: 0.95}\n",
+     "s.yaml:5:5: at_least 0.95 cannot be reached: the 95% interval of 3 trials that are all good "
+     "begins at 0.439; 73 trials would do, or pool: true over more cells"},
+    {HEAD MATRIX "trials: 18\nexpect:\n  - {rate: direct, at_least: 0.95, pool: true}\n",
+     "s.yaml:6:5: at_least 0.95 cannot be reached: the 95% interval of 72 trials that are all "
+     "good begins at 0.949; 73 trials would do"},
+};
+
+static void test_bad_files(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct scenario *s = NULL;
+        struct lab_error err = {0};
+        if (scenario_parse("s.yaml", bad[i].text, strlen(bad[i].text), &s, &err) == 0)
+            fail_msg("case %zu was taken", i);
+        assert_null(s);
+        assert_int_equal(err.code, LAB_USAGE);
+        if (strncmp(err.text, bad[i].said, strlen(bad[i].said)) != 0)
+            fail_msg("case %zu: %s\n not: %s", i, err.text, bad[i].said);
+    }
+}
+
+static void test_reachable(void **state)
+{
+    (void)state;
+    struct scenario *s =
+        parse(HEAD MATRIX "trials: 19\nexpect:\n"
+                          "  - {rate: direct, at_least: 0.95, pool: true}\n"
+                          "  - {when: {b.nat: [open, cgnat], link: 0ms}, rate: direct,"
+                          " at_least: 0.8, observed: 0.9}\n"
+                          "  - {when: {a.nat: random}, time: media, p50: 100ms, p99: 1s}\n");
+    assert_int_equal(s->expect_count, 3);
+    assert_string_equal(s->expects[0].text, "direct at least 0.95, pooled");
+    assert_string_equal(s->expects[1].text, "b.nat=open|cgnat,link=0ms: direct at least 0.8 "
+                                            "observed at least 0.9 in each cell");
+    assert_string_equal(s->expects[2].text,
+                        "a.nat=random: time to media p50 at most 100ms p99 at most 1s");
+    assert_int_equal(s->expects[2].kind, EXPECT_TIME_MEDIA);
+    assert_int_equal(s->expects[2].p50, 100 * PH_MS);
+    assert_true(s->expects[2].p95 == PH_NEVER);
+    scenario_free(s);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_quick),      cmocka_unit_test(test_easy_and_hard_are_all_pairs),
+        cmocka_unit_test(test_matrix),     cmocka_unit_test(test_world_of_a_cell),
+        cmocka_unit_test(test_cell_globs), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_reachable),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
