@@ -5,6 +5,12 @@
 
 int cmd_run(int argc, char **argv);
 int cmd_nat(int argc, char **argv);
+int cmd_up(int argc, char **argv);
+int cmd_ls(int argc, char **argv);
+int cmd_exec(int argc, char **argv);
+int cmd_shell(int argc, char **argv);
+int cmd_down(int argc, char **argv);
+int cmd_gc(int argc, char **argv);
 int cmd_doctor(int argc, char **argv);
 
 #endif

@@ -16,6 +16,12 @@ struct command {
 static const struct command commands[] = {
     {"run", "run the trials of a scenario and draw the grid", cmd_run},
     {"nat", "list, show and check NAT profiles", cmd_nat},
+    {"up", "build a lab that lives in the background", cmd_up},
+    {"ls", "list the living labs, or the nodes of one", cmd_ls},
+    {"exec", "run a program inside a node of a living lab", cmd_exec},
+    {"shell", "open a shell inside a node of a living lab", cmd_shell},
+    {"down", "end living labs", cmd_down},
+    {"gc", "remove what killed labs left", cmd_gc},
     {"doctor", "what this machine can and cannot do, and the mend", cmd_doctor},
 };
 
