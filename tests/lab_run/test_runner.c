@@ -1,0 +1,196 @@
+/* Whole runs in the simulator, through the same processes and messages as in the kernel. */
+#include "lab/report/expect.h"
+#include "lab/report/summary.h"
+#include "lab/run/message.h"
+#include "lab/run/runner.h"
+#include "lab/run/seed.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static const char scenario_text[] =
+    "name: small\ntopology: two-nats\ntrials: 4\n"
+    "matrix: {a.nat: [port-preserving, random], b.nat: same, link: [20ms, 80ms-1%]}\n"
+    "pairs: unordered\nmedia: 200ms\n"
+    "expect:\n"
+    "  - {rate: connected, is: all}\n"
+    "  - {when: {a.nat: random, b.nat: random}, rate: direct, is: none}\n"
+    "  - {when: {a.nat: port-preserving, b.nat: port-preserving}, rate: direct, at_least: 0.6,"
+    " pool: true}\n";
+
+struct counter {
+    struct run *run;
+    size_t trials;
+    char *line; /* of trial 0 of cell 0 */
+};
+
+static void on_trial(void *user, size_t cell, unsigned trial, uint64_t seed,
+                     const struct trial_result *result)
+{
+    struct counter *c = user;
+    c->trials++;
+    assert_true(seed == seed_trial(c->run->seed, c->run->scenario->name,
+                                   c->run->matrix.cells[cell].key, trial));
+    if (cell == 0 && trial == 0) {
+        free(c->line);
+        c->line = record_json(c->run, cell, trial, seed, result);
+    }
+}
+
+/* Runs it and gives its summary.json; expects may be NULL. */
+static char *run_it(size_t jobs, size_t workers, uint64_t seed, struct expect_result *expects,
+                    char **line)
+{
+    struct scenario *s = NULL;
+    struct matrix m;
+    struct run run;
+    struct lab_error err = {0};
+    struct expect_result unused[EXPECTATIONS_MAX];
+    if (scenario_parse("s.yaml", scenario_text, sizeof(scenario_text) - 1, &s, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(run_init(&run, s, &m, s->trials, &err), 0);
+    run.world = "sim";
+    run.seed = seed;
+    struct counter counter = {.run = &run};
+    struct runner_config config = {
+        .sim = true,
+        .jobs = jobs,
+        .workers = workers,
+        .on_trial = on_trial,
+        .user = &counter,
+    };
+    if (runner_run(&run, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_false(run.interrupted);
+    assert_int_equal(counter.trials, 6 * 4);
+    if (expects == NULL)
+        expects = unused;
+    assert_int_equal(expect_all(&run, expects, NULL), 0);
+    char *text = summary_json(&run, expects);
+    assert_non_null(text);
+    assert_non_null(counter.line);
+    if (line != NULL)
+        *line = counter.line;
+    else
+        free(counter.line);
+    run_fini(&run);
+    scenario_free(s);
+    return text;
+}
+
+static void test_expectations_hold(void **state)
+{
+    (void)state;
+    struct expect_result e[EXPECTATIONS_MAX];
+    char *text = run_it(0, 0, 1, e, NULL);
+    for (size_t i = 0; i < 3; i++)
+        if (e[i].status != EXPECT_PASSED)
+            fail_msg("expectation %zu: %s", i, e[i].detail);
+    free(text);
+}
+
+/* Equal inputs give equal bytes, however many run at once. */
+static void test_repeats(void **state)
+{
+    (void)state;
+    char *line[3];
+    char *one = run_it(1, 1, 7, NULL, &line[0]);
+    char *many = run_it(6, 3, 7, NULL, &line[1]);
+    char *other = run_it(6, 3, 8, NULL, &line[2]);
+    assert_string_equal(one, many);
+    assert_string_equal(line[0], line[1]);
+    assert_string_not_equal(line[0], line[2]);
+    free(one);
+    free(many);
+    free(other);
+    for (size_t i = 0; i < 3; i++)
+        free(line[i]);
+}
+
+static void test_line(void **state)
+{
+    (void)state;
+    char *line = NULL;
+    free(run_it(2, 2, 3, NULL, &line));
+    json_error_t why;
+    json_t *o = json_loads(line, 0, &why);
+    assert_non_null(o);
+    assert_null(strchr(line, '\n'));
+    static const char *const keys[] = {"schema", "scenario", "world", "cell",      "trial",
+                                       "seed",   "status",   "path",  "stage",     "setup_ms",
+                                       "stages", "floor_ms", "media", "connected", "lateness_ms"};
+    for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++)
+        if (json_object_get(o, keys[i]) == NULL)
+            fail_msg("no %s in %s", keys[i], line);
+    assert_string_equal(json_string_value(json_object_get(o, "status")), "ok");
+    assert_string_equal(json_string_value(json_object_get(o, "path")), "direct");
+    assert_string_equal(json_string_value(json_object_get(o, "stage")), "punch");
+    assert_int_equal(strlen(json_string_value(json_object_get(o, "seed"))), 16);
+    json_t *cell = json_object_get(o, "cell");
+    assert_int_equal(json_object_size(cell), 3);
+    assert_string_equal(json_string_value(json_object_get(cell, "a.nat")), "port-preserving");
+    double direct = json_real_value(json_object_get(json_object_get(o, "setup_ms"), "direct"));
+    double floor = json_real_value(json_object_get(json_object_get(o, "floor_ms"), "direct"));
+    assert_true(floor > 159.999 && floor < 160.001);
+    assert_true(direct >= floor - 0.001);
+    json_t *stages = json_object_get(o, "stages");
+    assert_int_equal(json_object_size(stages), PH_STAGE_COUNT);
+    json_decref(o);
+    free(line);
+}
+
+static void test_messages_carry_descriptors(void **state)
+{
+    (void)state;
+    int pair[2], pipes[2];
+    assert_int_equal(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair), 0);
+    assert_int_equal(pipe(pipes), 0);
+    struct message out = {.type = MESSAGE_START, .slot = 3, .cell = 9, .ok = true, .seed = 77};
+    out.fds[0] = pipes[1];
+    out.fd_count = 1;
+    struct message in;
+    assert_int_equal(message_receive(pair[1], &in, MSG_DONTWAIT), 0);
+    assert_int_equal(message_send(pair[0], &out), 0);
+    assert_int_equal(message_receive(pair[1], &in, 0), 1);
+    assert_int_equal(in.slot, 3);
+    assert_int_equal(in.cell, 9);
+    assert_true(in.seed == 77);
+    assert_int_equal(in.fd_count, 1);
+    close(pipes[1]);
+    assert_int_equal(write(in.fds[0], "x", 1), 1);
+    message_close_fds(&in);
+    char byte = 0;
+    assert_int_equal(read(pipes[0], &byte, 1), 1);
+    assert_int_equal(byte, 'x');
+    assert_int_equal(read(pipes[0], &byte, 1), 0); /* every copy is closed */
+
+    out = (struct message){.type = MESSAGE_BUILT, .code = LAB_CANNOT, .text = "no nftables"};
+    assert_int_equal(message_send(pair[0], &out), 0);
+    assert_int_equal(message_receive(pair[1], &in, 0), 1);
+    assert_false(in.ok);
+    assert_int_equal(in.code, LAB_CANNOT);
+    assert_string_equal(in.text, "no nftables");
+    close(pair[0]);
+    assert_int_equal(message_receive(pair[1], &in, 0), -1);
+    close(pair[1]);
+    close(pipes[0]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_expectations_hold),
+        cmocka_unit_test(test_repeats),
+        cmocka_unit_test(test_line),
+        cmocka_unit_test(test_messages_carry_descriptors),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
