@@ -1,0 +1,423 @@
+/* Summaries, expectations, JUnit and the grid, from made-up trials. */
+#include "lab/report/grid.h"
+#include "lab/report/junit.h"
+#include "lab/report/progress.h"
+#include "lab/report/summary.h"
+
+#include <math.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define TRIALS 10
+
+struct made {
+    struct scenario *s;
+    struct run run;
+};
+
+/* Two profiles, three unordered pairs: oo, or, rr. */
+static void make(struct made *m, const char *expect, unsigned trials)
+{
+    char text[2048];
+    struct matrix matrix;
+    struct lab_error err = {0};
+    snprintf(text, sizeof(text),
+             "name: made\ntopology: two-nats\ntrials: %d\n"
+             "matrix: {a.nat: [open, random], b.nat: same, link: [20ms]}\npairs: unordered\n%s%s",
+             TRIALS, expect[0] != '\0' ? "expect:\n" : "", expect);
+    if (scenario_parse("s.yaml", text, strlen(text), &m->s, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(matrix_expand(m->s, &matrix, &err), 0);
+    assert_int_equal(matrix.count, 3);
+    assert_int_equal(run_init(&m->run, m->s, &matrix, trials, &err), 0);
+    m->run.partial = trials != TRIALS;
+}
+
+static void drop(struct made *m)
+{
+    run_fini(&m->run);
+    scenario_free(m->s);
+}
+
+static struct trial_result trial(enum trial_status status, bool connected, bool direct, unsigned ms)
+{
+    struct trial_result r;
+    run_lab_error(&r, "made");
+    r.status = status;
+    r.connected = connected;
+    r.direct = direct;
+    r.stage = direct ? PH_STAGE_PUNCH : connected ? PH_STAGE_RELAY : PH_STAGE_NONE;
+    if (connected)
+        r.setup_relay = r.setup_media = (ph_ns)ms * PH_MS / 2;
+    if (direct)
+        r.setup_direct = (ph_ns)ms * PH_MS;
+    r.stages[PH_STAGE_PUNCH].state = direct ? PH_STAGE_WON : PH_STAGE_LOST;
+    r.stages[PH_STAGE_PUNCH].start = 40 * PH_MS;
+    r.stages[PH_STAGE_PUNCH].end = (40 + (ph_ns)ms) * PH_MS;
+    r.stages[PH_STAGE_PUNCH].packets = 3;
+    return r;
+}
+
+/* 10 direct at 160..169 ms; then `relayed` by relay and the others direct; then none direct. */
+static void fill(struct made *m, unsigned relayed)
+{
+    for (unsigned t = 0; t < m->run.trials; t++) {
+        struct trial_result r = trial(TRIAL_OK, true, true, 160 + t);
+        run_add(&m->run, 0, t, &r);
+        r = trial(TRIAL_OK, true, t >= relayed, 200);
+        run_add(&m->run, 1, t, &r);
+        r = trial(TRIAL_OK, true, false, 100);
+        run_add(&m->run, 2, t, &r);
+    }
+}
+
+static void near(double a, double b)
+{
+    if (fabs(a - b) > 1e-9)
+        fail_msg("%.9f is not %.9f", a, b);
+}
+
+static void test_summary(void **state)
+{
+    (void)state;
+    struct made m;
+    struct summary s;
+    make(&m, "", TRIALS);
+    fill(&m, 4);
+    assert_int_equal(summary_of(&m.run, NULL, &s), 0);
+    assert_int_equal(s.trials, 30);
+    assert_int_equal(s.counted, 30);
+    assert_int_equal(s.connected, 30);
+    assert_int_equal(s.direct, 16);
+    assert_int_equal(s.direct_time.count, 16);
+    assert_int_equal(s.stages[PH_STAGE_PUNCH].won, 16);
+    assert_int_equal(s.stages[PH_STAGE_PUNCH].lost, 14);
+    assert_int_equal(s.stages[PH_STAGE_PUNCH].packets, 90);
+    assert_int_equal(s.stages[PH_STAGE_PREDICT].skipped, 30);
+    assert_int_equal(summary_of_cell(&m.run, 0, &s), 0);
+    near(s.direct_time.p50, 164);
+    near(s.direct_time.p95, 169);
+    near(s.direct_floor.p50, 164.0 / 160.0);
+    assert_int_equal(summary_of_cell(&m.run, 2, &s), 0);
+    assert_int_equal(s.direct_time.count, 0);
+    near(s.relay_time.p50, 50);
+    drop(&m);
+}
+
+/* Lab errors count for nothing, inconclusive trials for rates but not for times. */
+static void test_status(void **state)
+{
+    (void)state;
+    struct made m;
+    struct summary s;
+    make(&m, "", TRIALS);
+    fill(&m, 0);
+    struct trial_result r = trial(TRIAL_LAB_ERROR, true, true, 1);
+    run_add(&m.run, 0, 0, &r);
+    r = trial(TRIAL_OK, true, true, 1);
+    r.lateness = 5 * PH_MS + 1;
+    assert_int_equal(run_add(&m.run, 0, 1, &r)->status, TRIAL_INCONCLUSIVE);
+    r.lateness = 5 * PH_MS;
+    assert_int_equal(run_add(&m.run, 0, 2, &r)->status, TRIAL_OK);
+    r.lateness = 0;
+    r.shaper_lateness = 6 * PH_MS;
+    assert_int_equal(run_add(&m.run, 0, 3, &r)->status, TRIAL_INCONCLUSIVE);
+    assert_int_equal(summary_of_cell(&m.run, 0, &s), 0);
+    assert_int_equal(s.trials, 10);
+    assert_int_equal(s.counted, 9);
+    assert_int_equal(s.lab_errors, 1);
+    assert_int_equal(s.inconclusive, 2);
+    assert_int_equal(s.direct, 9);
+    assert_int_equal(s.direct_time.count, 7);
+    drop(&m);
+}
+
+static void test_expectations(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *expect;
+        unsigned relayed, trials;
+        enum expect_status status;
+        const char *detail; /* how it begins */
+    } cases[] = {
+        {"  - {rate: connected, is: all}\n", 4, TRIALS, EXPECT_PASSED, "30 of 30 in 3 cells"},
+        {"  - {rate: direct, is: all}\n", 4, TRIALS, EXPECT_FAILED,
+         "a.nat=open,b.nat=random,link=20ms: 6 of 10 (and 1 cells more)"},
+        {"  - {when: {a.nat: random}, rate: direct, is: none}\n", 10, TRIALS, EXPECT_PASSED,
+         "0 of 20 in 2 cells"}, /* open with random is random with open */
+        {"  - {when: {a.nat: random, b.nat: random}, rate: direct, is: all}\n", 0, TRIALS,
+         EXPECT_FAILED, "a.nat=random,b.nat=random,link=20ms: 0 of 10"},
+        {"  - {when: {a.nat: open}, rate: direct, at_least: 0.8, pool: true}\n", 0, TRIALS,
+         EXPECT_PASSED, "20 of 20, at least 0.839"},
+        {"  - {when: {a.nat: open}, rate: direct, at_least: 0.8, pool: true}\n", 1, TRIALS,
+         EXPECT_FAILED, "19 of 20; the 95% interval begins at 0.764"},
+        {"  - {when: {a.nat: open}, rate: direct, at_least: 0.7}\n", 1, TRIALS, EXPECT_FAILED,
+         "a.nat=open,b.nat=random,link=20ms: 9 of 10; the 95% interval begins at 0.596"},
+        {"  - {when: {a.nat: open}, rate: direct, at_least: 0.7}\n", 0, 3, EXPECT_TOO_FEW,
+         "a.nat=open,b.nat=open,link=20ms: 3 of 3; 9 trials would do"},
+        {"  - {when: {b.nat: random}, rate: direct, observed: 0.6}\n", 4, TRIALS, EXPECT_FAILED,
+         "a.nat=random,b.nat=random,link=20ms: 0 of 10 observed"},
+        {"  - {when: {a.nat: open}, rate: direct, observed: 0.6}\n", 4, TRIALS, EXPECT_PASSED,
+         "16 of 20 in 2 cells"},
+        {"  - {time: direct, p95: 200ms, pool: true}\n", 4, TRIALS, EXPECT_PASSED,
+         "p95 200.0 ms of 16 trials"},
+        {"  - {time: direct, p50: 168ms, p95: 199ms, pool: true}\n", 4, TRIALS, EXPECT_FAILED,
+         "p95 200.0 ms of 16 trials"},
+        {"  - {time: direct, p95: 199ms}\n", 4, TRIALS, EXPECT_FAILED,
+         "a.nat=open,b.nat=random,link=20ms: p95 200.0 ms of 6 trials"},
+        {"  - {when: {a.nat: random, b.nat: random}, time: direct, p95: 1s}\n", 0, TRIALS,
+         EXPECT_FAILED, "no trial has this time"},
+        {"  - {when: {a.nat: random, b.nat: random}, time: media, p95: 50ms}\n", 0, TRIALS,
+         EXPECT_PASSED, "p50 50.0, p95 50.0, p99 50.0 ms over all 10 trials"},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct made m;
+        struct expect_result r;
+        bool cell_failed[3];
+        make(&m, cases[i].expect, cases[i].trials);
+        fill(&m, cases[i].relayed);
+        assert_int_equal(expect_all(&m.run, &r, cell_failed), 0);
+        if (r.status != cases[i].status ||
+            strncmp(r.detail, cases[i].detail, strlen(cases[i].detail)) != 0)
+            fail_msg("case %zu: %s: %s", i, expect_status_name(r.status), r.detail);
+        drop(&m);
+    }
+}
+
+/* A cell in which the lab alone failed has nothing to pass with. */
+static void test_no_counted_trial(void **state)
+{
+    (void)state;
+    struct made m;
+    struct expect_result r;
+    bool cell_failed[3];
+    make(&m, "  - {rate: connected, is: all}\n", TRIALS);
+    fill(&m, 0);
+    for (unsigned t = 0; t < TRIALS; t++) {
+        struct trial_result e;
+        run_lab_error(&e, "no world");
+        run_add(&m.run, 1, t, &e);
+    }
+    assert_int_equal(expect_all(&m.run, &r, cell_failed), 0);
+    assert_int_equal(r.status, EXPECT_FAILED);
+    assert_string_equal(r.detail, "a.nat=open,b.nat=random,link=20ms: no counted trial");
+    assert_false(cell_failed[0]);
+    assert_true(cell_failed[1]);
+    assert_false(cell_failed[2]);
+    drop(&m);
+}
+
+/* The text that a function writes; free it. */
+static char *capture(const struct made *m, int (*write)(const struct made *m, FILE *out))
+{
+    static char *text; /* open_memstream's own */
+    static size_t len;
+    FILE *f = open_memstream(&text, &len);
+    assert_non_null(f);
+    assert_int_equal(write(m, f), 0);
+    assert_int_equal(fclose(f), 0);
+    return text;
+}
+
+static int write_junit(const struct made *m, FILE *out)
+{
+    struct expect_result r[EXPECTATIONS_MAX];
+    bool cell_failed[3];
+    return expect_all(&m->run, r, cell_failed) != 0 ? -1
+                                                    : junit_write(&m->run, r, cell_failed, out);
+}
+
+/* Enough of XML to see that tags close in order and no bare & or < stands in a value. */
+static void check_xml(const char *text)
+{
+    char open[16][32];
+    size_t depth = 0, elements = 0;
+    const char *p = strstr(text, "?>");
+    assert_non_null(p);
+    for (p += 2; *p != '\0'; p++) {
+        if (*p == '&')
+            assert_true(strncmp(p, "&quot;", 6) == 0 || strncmp(p, "&lt;", 4) == 0 ||
+                        strncmp(p, "&gt;", 4) == 0 || strncmp(p, "&amp;", 5) == 0 ||
+                        strncmp(p, "&apos;", 6) == 0 || strncmp(p, "&#", 2) == 0);
+        if (*p != '<')
+            continue;
+        const char *end = p + 1;
+        bool quoted = false;
+        while (*end != '\0' && (quoted || *end != '>')) {
+            quoted = *end == '"' ? !quoted : quoted;
+            assert_true(!(quoted && *end == '<'));
+            end++;
+        }
+        assert_int_equal(*end, '>');
+        size_t n = strcspn(p + 1, " />");
+        if (p[1] == '/') {
+            assert_true(depth > 0);
+            depth--;
+            n = strcspn(p + 2, ">");
+            assert_int_equal(strlen(open[depth]), n);
+            assert_memory_equal(open[depth], p + 2, n);
+        } else if (end[-1] != '/') {
+            assert_true(depth < 16 && n < 32);
+            memcpy(open[depth], p + 1, n);
+            open[depth++][n] = '\0';
+        }
+        elements++;
+        p = end;
+    }
+    assert_int_equal(depth, 0);
+    assert_true(elements > 10);
+}
+
+static void test_junit(void **state)
+{
+    (void)state;
+    struct made m;
+    make(&m,
+         "  - {rate: connected, is: all}\n"
+         "  - {when: {a.nat: \"*\"}, rate: direct, is: all}\n",
+         TRIALS);
+    fill(&m, 4);
+    struct trial_result r = trial(TRIAL_LAB_ERROR, false, false, 0);
+    run_add(&m.run, 2, 0, &r);
+    char *text = capture(&m, write_junit);
+    check_xml(text);
+    assert_non_null(strstr(text, "<testsuite name=\"made\" tests=\"5\" failures=\"2\" errors=\"1\" "
+                                 "skipped=\"0\""));
+    assert_non_null(strstr(text, "name=\"a.nat=open,b.nat=random,link=20ms\""));
+    assert_non_null(strstr(text, "<error message=\"1 of 10 trials: lab error\"/>"));
+    free(text);
+    drop(&m);
+
+    char *escaped = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&escaped, &len);
+    junit_escape("a<b>&\"c'\001\n", f);
+    assert_int_equal(fclose(f), 0);
+    assert_string_equal(escaped, "a&lt;b&gt;&amp;&quot;c&apos;?&#10;");
+    free(escaped);
+}
+
+static int write_grid(const struct made *m, FILE *out)
+{
+    struct expect_result r[EXPECTATIONS_MAX];
+    return expect_all(&m->run, r, NULL) != 0 ? -1 : grid_print(&m->run, r, false, out);
+}
+
+static int write_colours(const struct made *m, FILE *out)
+{
+    struct expect_result r[EXPECTATIONS_MAX];
+    return expect_all(&m->run, r, NULL) != 0 ? -1 : grid_print(&m->run, r, true, out);
+}
+
+static void test_grid(void **state)
+{
+    (void)state;
+    struct made m;
+    make(&m, "  - {rate: connected, is: all}\n", TRIALS);
+    fill(&m, 4);
+    char *text = capture(&m, write_grid);
+    static const char *const lines[] = {
+        "made  link=20ms\n",
+        "  1 open                 D 164    M60% 200",
+        "  2 random                        R 50  ",
+        "  to direct floor  160.0 ms   median  167.0   p95  200.0   p99  200.0   of 16 trials; "
+        "median 1.04 x its floor\n",
+        "punch           16      14       0        0     167.0     200.0\n",
+        "30 trials: 30 connected, 16 direct, 0 inconclusive in time, 0 lab errors",
+        "ok      connected in all trials (30 of 30 in 3 cells)\n",
+    };
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++)
+        if (strstr(text, lines[i]) == NULL)
+            fail_msg("not there: %s\n%s", lines[i], text);
+    assert_null(strchr(text, '\033'));
+    free(text);
+    text = capture(&m, write_colours);
+    assert_non_null(strstr(text, "\033[32mD 164"));
+    free(text);
+
+    struct trial_result r = trial(TRIAL_OK, false, false, 0);
+    run_add(&m.run, 1, 0, &r);
+    for (unsigned t = 0; t < TRIALS; t++)
+        run_add(&m.run, 2, t, &r);
+    text = capture(&m, write_grid);
+    assert_non_null(strstr(text, "!90% 200"));
+    assert_non_null(strstr(text, " X "));
+    free(text);
+    drop(&m);
+}
+
+static int write_markdown(const struct made *m, FILE *out)
+{
+    struct expect_result r[EXPECTATIONS_MAX];
+    return expect_all(&m->run, r, NULL) != 0 ? -1 : summary_markdown(&m->run, r, out);
+}
+
+static void test_documents(void **state)
+{
+    (void)state;
+    struct made m;
+    struct expect_result r[EXPECTATIONS_MAX];
+    make(&m, "  - {rate: connected, is: all}\n", TRIALS);
+    fill(&m, 4);
+    m.run.duration = 5 * PH_SEC;
+    char *markdown = capture(&m, write_markdown);
+    assert_non_null(strstr(markdown, "| open | random | 20ms | 10/10 | 6/10 | 160.0 | 200.0 |"));
+    assert_non_null(strstr(markdown, "| connected in all trials | ok | 30 of 30 in 3 cells |"));
+    free(markdown);
+    assert_int_equal(expect_all(&m.run, r, NULL), 0);
+    char *one = summary_json(&m.run, r);
+    m.run.duration = 6 * PH_SEC; /* nothing of the clock is in it */
+    char *two = summary_json(&m.run, r);
+    assert_string_equal(one, two);
+    json_t *o = json_loads(one, 0, NULL);
+    assert_non_null(o);
+    json_t *cell = json_array_get(json_object_get(o, "cells"), 1);
+    assert_int_equal(json_integer_value(json_object_get(cell, "direct")), 6);
+    near(json_real_value(json_object_get(json_object_get(cell, "direct_rate"), "low")), 0.313);
+    assert_int_equal(json_integer_value(json_object_get(json_object_get(o, "total"), "direct")),
+                     16);
+    json_decref(o);
+    free(one);
+    free(two);
+    drop(&m);
+}
+
+static void test_progress(void **state)
+{
+    (void)state;
+    struct made m;
+    struct progress p;
+    char *text = NULL;
+    size_t len = 0;
+    make(&m, "", TRIALS);
+    fill(&m, 4);
+    FILE *f = open_memstream(&text, &len);
+    assert_int_equal(progress_init(&p, &m.run, f), 0);
+    for (unsigned t = 0; t < TRIALS; t++)
+        progress_trial(&p, 1, t);
+    progress_tick(&p, PH_SEC);
+    progress_end(&p);
+    assert_int_equal(fclose(f), 0);
+    assert_string_equal(text, "[1/3] a.nat=open,b.nat=random,link=20ms: connected 10/10, direct "
+                              "6/10, median 200.0 ms\n");
+    assert_int_equal(p.done, 10);
+    progress_fini(&p);
+    free(text);
+    drop(&m);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_summary),      cmocka_unit_test(test_status),
+        cmocka_unit_test(test_expectations), cmocka_unit_test(test_no_counted_trial),
+        cmocka_unit_test(test_junit),        cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_documents),    cmocka_unit_test(test_progress),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
