@@ -325,8 +325,8 @@ static void test_grid(void **state)
         "made  link=20ms\n",
         "  1 open                 D 164    M60% 200",
         "  2 random                        R 50  ",
-        "  to direct floor  160.0 ms   median  167.0   p95  200.0   p99  200.0   of 16 trials; "
-        "median 1.04 x its floor\n",
+        "  to direct floor  160.0 ms   median  167.0   p95  200.0   p99  200.0   of 16 trials;",
+        "; median 1.04 x its floor\n",
         "punch           16      14       0        0     167.0     200.0\n",
         "30 trials: 30 connected, 16 direct, 0 inconclusive in time, 0 lab errors",
         "ok      connected in all trials (30 of 30 in 3 cells)\n",
