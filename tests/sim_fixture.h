@@ -11,10 +11,10 @@ struct sim_fixture_config {
     const char *topology; /* NULL: two-nats */
     const char *nat[2];   /* profiles of a and b; NULL: port-preserving */
     const char *link;     /* preset; NULL: 20ms */
-    ph_ns jitter;          /* of every link that has a delay, each way */
+    ph_ns jitter;         /* of every link that has a delay, each way */
     uint64_t seed;
     void (*trace)(void *user, const char *line); /* of both peers; user is their struct sim_peer */
-    unsigned stages[2]; /* 0: all */
+    unsigned stages[2];                          /* 0: all */
     enum ph_answer_mode answer;
     bool no_stun;
     bool no_ttl_learning;
