@@ -12,7 +12,7 @@
 #define LAB_NET_SHAPER_H
 
 #include "lab/error.h"
-#include "lab/topo/topology.h"
+#include "lab/net/link.h"
 
 #include <stddef.h>
 #include <stdint.h>

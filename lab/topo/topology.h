@@ -5,6 +5,7 @@
 
 #include "lab/error.h"
 #include "lab/nat/profile.h"
+#include "lab/net/link.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -45,19 +46,6 @@ struct topo_host {
     char on[TOPO_NAME_MAX];     /* a network: a public address of its own */
     enum topo_runs runs;
     unsigned addresses; /* 1..TOPO_ADDRESSES_MAX */
-};
-
-/* What a link does to the packets in one direction. All zero: nothing at all. */
-struct link_direction {
-    uint64_t delay_ns;
-    uint64_t jitter_ns; /* uniform in +- jitter, order is kept */
-    double loss;        /* 0..1 */
-    uint64_t rate_bps;  /* 0: none; a queue of 100 ms drains at it, then drops */
-};
-
-struct link_params {
-    struct link_direction up; /* away from the host: from between[0] to between[1] */
-    struct link_direction down;
 };
 
 struct topo_link {
