@@ -5,6 +5,7 @@
 
 #include <argp.h>
 #include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,6 +34,40 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
+}
+
+/* A folder of $PATH that may not be looked into makes execvp say EACCES of a program that is in no
+ * other folder either; a shell says then that there is none, and so does this. */
+static bool in_path(const char *program)
+{
+    const char *path = getenv("PATH");
+
+    if (strchr(program, '/') != NULL) {
+        return access(program, F_OK) == 0;
+    }
+    while (path != NULL && *path != '\0') {
+        int len = (int)strcspn(path, ":");
+        char full[4096];
+
+        (void)snprintf(full, sizeof(full), "%.*s/%s", len, path, program);
+        if (access(full, F_OK) == 0) {
+            return true;
+        }
+        path += len + (path[len] == ':' ? 1 : 0);
+    }
+    return false;
+}
+
+/* What a shell says of a program that it could not start, by errno of the attempt. */
+static int not_run(const char *program)
+{
+    int error = errno;
+
+    if (error == EACCES && !in_path(program)) {
+        error = ENOENT;
+    }
+    (void)fprintf(stderr, "natlab exec: %s: %s\n", program, strerror(error));
+    return error == ENOENT ? 127 : 126;
 }
 
 int cmd_exec(int argc, char **argv)
@@ -69,10 +104,5 @@ int cmd_exec(int argc, char **argv)
     (void)setenv("NATLAB_LAB", lab, 1);
     (void)setenv("NATLAB_NODE", o.words[o.count - 1], 1);
     (void)execvp(argv[mine + 1], argv + mine + 1);
-    {
-        int code = errno == ENOENT ? 127 : 126;
-
-        (void)fprintf(stderr, "natlab exec: %s: %s\n", argv[mine + 1], strerror(errno));
-        return code;
-    }
+    return not_run(argv[mine + 1]);
 }

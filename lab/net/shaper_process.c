@@ -171,12 +171,13 @@ static void send_due(struct process *p)
     while (done < n) {
         int sent = sendmmsg(p->sock, msgs + done, n - done, MSG_DONTWAIT);
 
-        now = read_clock(CLOCK_MONOTONIC);
-        for (int i = 0; i < sent; i++) {
-            shaper_table_sent(p->table, frames[done + (unsigned)i], now);
-        }
         if (sent > 0) {
-            done += (unsigned)sent;
+            unsigned until = done + (unsigned)sent < n ? done + (unsigned)sent : n;
+
+            now = read_clock(CLOCK_MONOTONIC);
+            while (done < until) {
+                shaper_table_sent(p->table, frames[done++], now);
+            }
         } else if (errno != EINTR) {
             /* A device that is down or gone loses its frames like any cable; full buffers are this
              * process's own fault. */
