@@ -162,6 +162,8 @@ static void test_expectations(void **state)
          "a.nat=open,b.nat=open,link=20ms: 3 of 3; 9 trials would do"},
         {"  - {when: {b.nat: random}, rate: direct, observed: 0.6}\n", 4, TRIALS, EXPECT_FAILED,
          "a.nat=random,b.nat=random,link=20ms: 0 of 10 observed"},
+        {"  - {when: {b.nat: random}, rate: direct, observed: 0.6}\n", 4, 1, EXPECT_TOO_FEW,
+         "a.nat=open,b.nat=random,link=20ms: 0 of 1 observed"},
         {"  - {when: {a.nat: open}, rate: direct, observed: 0.6}\n", 4, TRIALS, EXPECT_PASSED,
          "16 of 20 in 2 cells"},
         {"  - {time: direct, p95: 200ms, pool: true}\n", 4, TRIALS, EXPECT_PASSED,
