@@ -379,6 +379,8 @@ int cmd_run(int argc, char **argv)
     }
     bool go = code == LAB_GOOD;
     for (size_t i = 0; go && i < o.scenario_count; i++) {
+        if (scenarios[i] == NULL)
+            continue; /* said above, and then nothing goes */
         err = (struct lab_error){0};
         enum lab_exit one = run_scenario(scenarios[i], &o, &err);
         if (err.text[0] != '\0')

@@ -159,7 +159,7 @@ static int read_values(const struct axes *axes, struct axis *axis, const struct 
     size_t n = value->type == YAML_SEQUENCE ? value->count : 1;
     for (size_t i = 0; i < n; i++) {
         struct yaml_node *item = value->type == YAML_SEQUENCE ? value->items[i] : value;
-        size_t before = axis->count, index;
+        size_t before = axis->count, index = 0;
         if (axis_add_value(axis, topology, item, &index, err) != 0)
             return -1;
         if (axis->count == before)

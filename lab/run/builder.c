@@ -49,7 +49,7 @@ static void add_fds(struct builder *b, const struct kernel_world *w, struct mess
  * until worlds are built again, when nobody times anything. */
 static void bury(struct builder *b, size_t slot)
 {
-    if (b->worlds[slot] == NULL)
+    if (b->worlds[slot] == NULL || b->grave_count >= b->slots)
         return;
     b->graves[b->grave_count++] = b->worlds[slot];
     b->worlds[slot] = NULL;
@@ -57,7 +57,7 @@ static void bury(struct builder *b, size_t slot)
 
 static void free_graves(struct builder *b)
 {
-    while (b->grave_count > 0)
+    while (b->graves != NULL && b->grave_count > 0)
         kernel_world_free(b->graves[--b->grave_count]);
 }
 

@@ -4,6 +4,7 @@
 #include "lab/report/summary.h"
 
 #include <errno.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -162,7 +163,7 @@ static int write_run(const struct results *r, const struct run *run, bool over,
     json_object_set_new(o, "machine", machine);
     json_object_set_new(o, "started", json_string(r->started));
     if (over) {
-        json_object_set_new(o, "duration_s", json_real((double)(run->duration / PH_MS) / 1e3));
+        json_object_set_new(o, "duration_s", json_real(round((double)run->duration / 1e6) / 1e3));
         json_object_set_new(o, "interrupted", json_boolean(run->interrupted));
     }
     char *text = json_dumps(o, JSON_INDENT(1) | JSON_REAL_PRECISION(10));

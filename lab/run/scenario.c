@@ -86,6 +86,20 @@ static int read_topology(struct yaml_node *root, struct scenario *s, struct lab_
     return rc == 0 ? 0 : yaml_fail(n, err, "topology \"%s\": %s", name, why.text);
 }
 
+/* Leaves *out as it is where the file says nothing. */
+static int read_time(struct yaml_node *root, const char *key, ph_ns min, const char *right,
+                     ph_ns *out, struct lab_error *err)
+{
+    struct yaml_node *n = yaml_get(root, key);
+    if (n == NULL)
+        return 0;
+    if (yaml_duration(n, key, out, err) != 0)
+        return -1;
+    if (*out < min || *out > 600 * PH_SEC)
+        return yaml_fail(n, err, "%s is \"%s\"; it must be %s", key, n->scalar, right);
+    return 0;
+}
+
 static int read_numbers(struct yaml_node *root, struct scenario *s, struct lab_error *err)
 {
     int64_t trials = 3;
@@ -95,17 +109,10 @@ static int read_numbers(struct yaml_node *root, struct scenario *s, struct lab_e
     if (n != NULL && yaml_int(n, "trials", 1, 1000000, &trials, err) != 0)
         return -1;
     s->trials = (unsigned)trials;
-    n = yaml_get(root, "give_up");
-    if (n != NULL && yaml_duration(n, "give_up", &s->give_up, err) != 0)
-        return -1;
-    if (s->give_up < 100 * PH_MS || s->give_up > 600 * PH_SEC)
-        return yaml_fail(n, err, "give_up is \"%s\"; it must be from 100ms to 10m", n->scalar);
-    n = yaml_get(root, "media");
-    if (n != NULL && yaml_duration(n, "media", &s->media, err) != 0)
-        return -1;
-    if (s->media > 600 * PH_SEC)
-        return yaml_fail(n, err, "media is \"%s\"; it must be at most 10m", n->scalar);
-    return 0;
+    return read_time(root, "give_up", 100 * PH_MS, "from 100ms to 10m", &s->give_up, err) != 0 ||
+                   read_time(root, "media", 0, "at most 10m", &s->media, err) != 0
+               ? -1
+               : 0;
 }
 
 static int read_stages(struct yaml_node *root, struct scenario *s, struct lab_error *err)

@@ -5,12 +5,15 @@
 #include "lab/run/runner.h"
 #include "lab/run/seed.h"
 
+#include <errno.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -42,6 +45,122 @@ static void on_trial(void *user, size_t cell, unsigned trial, uint64_t seed,
         free(c->line);
         c->line = record_json(c->run, cell, trial, seed, result);
     }
+}
+
+/* What happens in the middle of a run. */
+struct accident {
+    struct counter counter;
+    size_t at; /* after so many trials */
+    void (*happen)(void);
+    size_t lab_errors;
+    char why[256];
+};
+
+static void on_trial_with_accident(void *user, size_t cell, unsigned trial, uint64_t seed,
+                                   const struct trial_result *result)
+{
+    struct accident *a = user;
+    on_trial(&a->counter, cell, trial, seed, result);
+    if (result->status == TRIAL_LAB_ERROR) {
+        a->lab_errors++;
+        snprintf(a->why, sizeof(a->why), "%s", result->error);
+    }
+    if (a->counter.trials == a->at)
+        a->happen();
+}
+
+static void run_with_accident(struct accident *a, bool *interrupted, size_t *present)
+{
+    struct scenario *s = NULL;
+    struct matrix m;
+    struct run run;
+    struct lab_error err = {0};
+    if (scenario_parse("s.yaml", scenario_text, sizeof(scenario_text) - 1, &s, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(run_init(&run, s, &m, 40, &err), 0);
+    run.world = "sim";
+    run.seed = 5;
+    a->counter.run = &run;
+    struct runner_config config = {
+        .sim = true,
+        .jobs = 2,
+        .workers = 2,
+        .on_trial = on_trial_with_accident,
+        .user = a,
+    };
+    if (runner_run(&run, &config, &err) != 0)
+        fail_msg("%s", err.text);
+    *interrupted = run.interrupted;
+    *present = 0;
+    for (size_t i = 0; i < run.matrix.count * run.trials; i++)
+        *present += run.records[i].present ? 1 : 0;
+    free(a->counter.line);
+    run_fini(&run);
+    scenario_free(s);
+}
+
+static void interrupt(void)
+{
+    assert_int_equal(kill(getpid(), SIGINT), 0);
+}
+
+/* What was measured before an interrupt is kept, and no process is left. */
+static void test_interrupt(void **state)
+{
+    (void)state;
+    struct accident a = {.at = 10, .happen = interrupt};
+    bool interrupted = false;
+    size_t present = 0;
+    run_with_accident(&a, &interrupted, &present);
+    assert_true(interrupted);
+    assert_true(present >= 10 && present < 240);
+    assert_int_equal(a.lab_errors, 0);
+    assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+    assert_int_equal(errno, ECHILD);
+}
+
+/* The first of this process's children, 0: the kernel does not tell. */
+static pid_t first_child(void)
+{
+    char path[64], line[64] = "";
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    FILE *f = fopen(path, "re");
+    if (f == NULL)
+        return 0;
+    if (fgets(line, sizeof(line), f) == NULL)
+        line[0] = '\0';
+    assert_int_equal(fclose(f), 0);
+    return (pid_t)strtol(line, NULL, 10);
+}
+
+static void kill_worker(void)
+{
+    pid_t pid = first_child();
+    assert_true(pid > 1);
+    assert_int_equal(kill(pid, SIGKILL), 0);
+}
+
+/* A worker that dies costs the trials that it was at, as lab errors, and nothing else. */
+static void test_worker_dies(void **state)
+{
+    (void)state;
+    struct accident a = {.at = 10, .happen = kill_worker};
+    bool interrupted = true;
+    size_t present = 0;
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/self/task/%d/children", (int)getpid());
+    if (access(path, R_OK) != 0) {
+        print_message("%s: this kernel does not list children\n", path);
+        skip();
+    }
+    run_with_accident(&a, &interrupted, &present);
+    assert_false(interrupted);
+    assert_int_equal(present, 240);
+    /* Two slots: at most two trials were in the hands of one worker. */
+    assert_true(a.lab_errors <= 2);
+    if (a.lab_errors > 0)
+        assert_string_equal(a.why, "a process that ran trials was killed by signal 9");
 }
 
 /* Runs it and gives its summary.json; expects may be NULL. */
@@ -190,6 +309,8 @@ int main(void)
         cmocka_unit_test(test_expectations_hold),
         cmocka_unit_test(test_repeats),
         cmocka_unit_test(test_line),
+        cmocka_unit_test(test_interrupt),
+        cmocka_unit_test(test_worker_dies),
         cmocka_unit_test(test_messages_carry_descriptors),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
