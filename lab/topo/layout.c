@@ -23,149 +23,28 @@
 #define CARRIER_BASE    0x64400000u /* 100.64.0.0 */
 #define SITES_MAX       62 /* of a network: 64 blocks of 16 bits, the first is the routers' */
 #define MEMBERS_MAX     11 /* of a LAN, so that each has 16 further addresses below .240 */
-#define REGIONS_MAX     64
 #define FIRST_MEMBER    10
 #define FURTHER_ADDRESS 64 /* of the first member of a LAN */
 #define FURTHER_OF_SITE 16
 
-/* A block of addresses out of which LANs are taken. */
-struct region {
-    uint32_t base;
-    uint32_t next;  /* number of the next /24 */
-    size_t holder;  /* the NAT in front of it, SIZE_MAX: the site's arm */
-    bool exhausted; /* more than 255 */
-};
-
-struct build {
-    const struct world_spec *spec;
-    struct layout *l;
-    struct lab_error *err;
-    bool full; /* something did not fit: reported once, at the end */
-    struct region regions[REGIONS_MAX];
-    size_t region_count;
-    size_t region_of[LAYOUT_NODES_MAX]; /* that a node's own address is out of */
-    size_t nat_node[TOPO_NATS_MAX], home_node[TOPO_NATS_MAX], access_node[TOPO_NATS_MAX];
-    bool attached[TOPO_NATS_MAX];
-    unsigned sites[TOPO_NETWORKS_MAX];
-    unsigned arms[TOPO_NETWORKS_MAX];
-    unsigned routers[TOPO_NETWORKS_MAX];
-    uint32_t wires[TOPO_NETWORKS_MAX]; /* numbered /30s between routers */
-    size_t core[TOPO_NETWORKS_MAX];
-};
-
-static struct ph_addr v4(uint32_t ip)
-{
-    return ph_addr_v4_u32(ip, 0);
-}
-
-__attribute__((format(printf, 3, 4))) static size_t add_node(struct build *b, enum layout_kind kind,
-                                                             const char *fmt, ...)
-{
-    struct layout *l = b->l;
-    struct layout_node *n;
-    va_list ap;
-
-    if (l->node_count == LAYOUT_NODES_MAX) {
-        b->full = true;
-        return LAYOUT_NODES_MAX - 1;
-    }
-    n = &l->nodes[l->node_count];
-    va_start(ap, fmt);
-    vsnprintf(n->name, sizeof(n->name), fmt, ap);
-    va_end(ap);
-    n->kind = kind;
-    n->wan_if = n->lan_if = n->upstream = n->nat = SIZE_MAX;
-    return l->node_count++;
-}
-
-static size_t add_if(struct build *b, size_t node, const char *name, uint32_t ip, unsigned prefix)
-{
-    struct layout_node *n = &b->l->nodes[node];
-    struct layout_if *f;
-
-    if (n->if_count == LAYOUT_IFS_MAX) {
-        b->full = true;
-        return LAYOUT_IFS_MAX - 1;
-    }
-    f = &n->ifs[n->if_count];
-    snprintf(f->name, sizeof(f->name), "%s", name);
-    f->addr = ip != 0 ? v4(ip) : (struct ph_addr){0};
-    f->prefix = prefix;
-    f->link = SIZE_MAX;
-    return n->if_count++;
-}
-
-static void add_link(struct build *b, size_t lower, size_t lower_if, size_t upper, size_t upper_if)
-{
-    struct layout *l = b->l;
-    struct layout_link *w;
-
-    if (l->link_count == LAYOUT_LINKS_MAX) {
-        b->full = true;
-        return;
-    }
-    w = &l->links[l->link_count];
-    w->node[0] = lower;
-    w->iface[0] = lower_if;
-    w->node[1] = upper;
-    w->iface[1] = upper_if;
-    l->nodes[lower].ifs[lower_if].link = l->link_count;
-    l->nodes[upper].ifs[upper_if].link = l->link_count;
-    l->link_count++;
-}
-
-static void add_route(struct build *b, size_t node, uint32_t to, unsigned prefix, uint32_t via,
-                      size_t iface)
-{
-    struct layout_node *n = &b->l->nodes[node];
-
-    if (n->route_count == sizeof(n->routes) / sizeof(n->routes[0])) {
-        b->full = true;
-        return;
-    }
-    n->routes[n->route_count++] =
-        (struct layout_route){.to = v4(to), .prefix = prefix, .via = v4(via), .iface = iface};
-}
-
-static size_t add_region(struct build *b, uint32_t base, size_t holder)
-{
-    if (b->region_count == REGIONS_MAX) {
-        b->full = true;
-        return REGIONS_MAX - 1;
-    }
-    b->regions[b->region_count] = (struct region){.base = base, .holder = holder};
-    return b->region_count++;
-}
-
-static uint32_t take_lan(struct build *b, size_t region)
-{
-    struct region *r = &b->regions[region];
-
-    if (r->next == 256) {
-        b->full = true;
-        return r->base;
-    }
-    return r->base + (r->next++ << 8);
-}
-
 /* A node gets its interface towards the internet, with its addresses. */
-static size_t set_uplink(struct build *b, size_t node, size_t upstream, size_t region, uint32_t ip,
-                         unsigned prefix, uint32_t further, uint32_t gateway)
+static size_t set_uplink(struct layout_build *b, size_t node, size_t upstream, size_t region,
+                         uint32_t ip, unsigned prefix, uint32_t further, uint32_t gateway)
 {
     struct layout_node *n = &b->l->nodes[node];
-    size_t iface = add_if(b, node, n->kind == LAYOUT_HOST ? "eth0" : "wan", ip, prefix);
+    size_t iface = layout_add_if(b, node, n->kind == LAYOUT_HOST ? "eth0" : "wan", ip, prefix);
 
     n->wan_if = iface;
     n->upstream = upstream;
     b->region_of[node] = region;
-    add_route(b, node, 0, 0, gateway, iface);
+    layout_add_route(b, node, 0, 0, gateway, iface);
     if (n->kind == LAYOUT_HOST) {
         for (size_t i = 0; i < n->addr_count; i++) {
-            n->addrs[i] = v4(i == 0 ? ip : further + (uint32_t)i);
+            n->addrs[i] = layout_v4(i == 0 ? ip : further + (uint32_t)i);
         }
     } else if (n->kind == LAYOUT_NAT) {
         for (size_t i = 0; i < n->wan_count; i++) {
-            n->wan[i] = v4(i == 0 ? ip : further + (uint32_t)i);
+            n->wan[i] = layout_v4(i == 0 ? ip : further + (uint32_t)i);
         }
     }
     return iface;
@@ -173,7 +52,7 @@ static size_t set_uplink(struct build *b, size_t node, size_t upstream, size_t r
 
 /* The LAN of a router that does not translate is reached through it, from everything above it that
  * stands in the same block. */
-static void route_down(struct build *b, size_t owner, size_t region, uint32_t lan)
+static void route_down(struct layout_build *b, size_t owner, size_t region, uint32_t lan)
 {
     size_t child = owner, holder = b->regions[region].holder;
 
@@ -185,7 +64,7 @@ static void route_down(struct build *b, size_t owner, size_t region, uint32_t la
         if (p->lan_if == SIZE_MAX) {
             return; /* a network's router: it routes the whole block */
         }
-        add_route(b, parent, lan, 24, ph_addr_v4_get(&c->ifs[c->wan_if].addr), p->lan_if);
+        layout_add_route(b, parent, lan, 24, ph_addr_v4_get(&c->ifs[c->wan_if].addr), p->lan_if);
         child = parent;
     }
 }
@@ -196,7 +75,7 @@ static bool translates(const struct layout_node *n)
 }
 
 /* Opens the LAN of `owner` with these members on it. */
-static void add_lan(struct build *b, size_t owner, const size_t *members, size_t count)
+static void add_lan(struct layout_build *b, size_t owner, const size_t *members, size_t count)
 {
     struct layout_node *o = &b->l->nodes[owner];
     size_t region = b->region_of[owner];
@@ -212,12 +91,12 @@ static void add_lan(struct build *b, size_t owner, const size_t *members, size_t
             const struct layout_node *m = &b->l->nodes[members[i]];
             carrier = carrier || translates(m) || m->kind == LAYOUT_ROUTER;
         }
-        region =
-            add_region(b, (carrier ? CARRIER_BASE : PRIVATE_BASE) + ((uint32_t)owner << 16), owner);
+        region = layout_add_region(
+            b, (carrier ? CARRIER_BASE : PRIVATE_BASE) + ((uint32_t)owner << 16), owner);
     }
-    lan = take_lan(b, region);
-    o->lan_if = add_if(b, owner, "lan", lan + 1, 24);
-    o->lan_net = v4(translates(o) ? b->regions[region].base : lan);
+    lan = layout_take_lan(b, region);
+    o->lan_if = layout_add_if(b, owner, "lan", lan + 1, 24);
+    o->lan_net = layout_v4(translates(o) ? b->regions[region].base : lan);
     o->lan_net_prefix = translates(o) ? 16 : 24;
     if (!translates(o)) {
         route_down(b, owner, region, lan);
@@ -236,15 +115,15 @@ static void add_lan(struct build *b, size_t owner, const size_t *members, size_t
             char name[16];
 
             snprintf(name, sizeof(name), "lan%zu", i + 1);
-            port = add_if(b, owner, name, 0, 0);
+            port = layout_add_if(b, owner, name, 0, 0);
             o->ifs[port].port = true;
         }
-        add_link(b, members[i], iface, owner, port);
+        layout_add_link(b, members[i], iface, owner, port);
     }
 }
 
 /* Everything inside a NAT whose outside is done. */
-static int add_inside(struct build *b, size_t nat)
+static int add_inside(struct layout_build *b, size_t nat)
 {
     const struct topology *t = &b->spec->topology;
     size_t members[TOPO_HOSTS_MAX + TOPO_NATS_MAX], count = 0;
@@ -283,22 +162,22 @@ static int add_inside(struct build *b, size_t nat)
     return 0;
 }
 
-static size_t add_router(struct build *b, size_t network)
+static size_t add_router(struct layout_build *b, size_t network)
 {
-    return add_node(b, LAYOUT_ROUTER, "%s.%u", b->spec->topology.networks[network].name,
-                    ++b->routers[network]);
+    return layout_add_node(b, LAYOUT_ROUTER, "%s.%u", b->spec->topology.networks[network].name,
+                           ++b->routers[network]);
 }
 
 /* An arm's length: any two together, and the core, are `hops` routers or more; with just two sites
  * exactly that many. */
-static unsigned arm_length(struct build *b, size_t network)
+static unsigned arm_length(struct layout_build *b, size_t network)
 {
     unsigned others = b->spec->topology.networks[network].hops - 1;
 
     return b->arms[network]++ == 1 ? others / 2 : (others + 1) / 2;
 }
 
-static void add_site(struct build *b, size_t network, size_t node, bool server)
+static void add_site(struct layout_build *b, size_t network, size_t node, bool server)
 {
     uint32_t first = PUBLIC_BASE + ((uint32_t)network << 22);
     uint32_t block = first + ((b->sites[network] + 1) << 16);
@@ -316,26 +195,27 @@ static void add_site(struct build *b, size_t network, size_t node, bool server)
         size_t up, down;
 
         snprintf(name, sizeof(name), "eth%zu", b->l->nodes[at].if_count);
-        up = add_if(b, at, name, wire + 1, 30);
-        down = add_if(b, next, "eth0", wire + 2, 30);
-        add_link(b, next, down, at, up);
-        add_route(b, at, block, 16, wire + 2, up);
-        add_route(b, next, 0, 0, wire + 1, down);
+        up = layout_add_if(b, at, name, wire + 1, 30);
+        down = layout_add_if(b, next, "eth0", wire + 2, 30);
+        layout_add_link(b, next, down, at, up);
+        layout_add_route(b, at, block, 16, wire + 2, up);
+        layout_add_route(b, next, 0, 0, wire + 1, down);
         b->l->nodes[next].upstream = at;
         at = next;
     }
     {
         char name[16];
-        size_t region = add_region(b, block, SIZE_MAX);
+        size_t region = layout_add_region(b, block, SIZE_MAX);
 
         /* The site's first /24 numbers its own link and further addresses. */
         b->regions[region].next = 1;
         snprintf(name, sizeof(name), "eth%zu", b->l->nodes[at].if_count);
-        iface = add_if(b, at, name, block + 1, 30);
-        add_route(b, at, block, 16, block + 2, iface);
-        add_link(b, node,
-                 set_uplink(b, node, at, region, block + 2, 30, block + FURTHER_OF_SITE, block + 1),
-                 at, iface);
+        iface = layout_add_if(b, at, name, block + 1, 30);
+        layout_add_route(b, at, block, 16, block + 2, iface);
+        layout_add_link(
+            b, node,
+            set_uplink(b, node, at, region, block + 2, 30, block + FURTHER_OF_SITE, block + 1), at,
+            iface);
     }
 }
 
@@ -349,24 +229,25 @@ static size_t network_named(const struct topology *t, const char *name)
     return SIZE_MAX;
 }
 
-static void add_hosts(struct build *b)
+static void add_hosts(struct layout_build *b)
 {
     const struct topology *t = &b->spec->topology;
 
     for (size_t i = 0; i < t->host_count; i++) {
-        struct layout_node *n = &b->l->nodes[add_node(b, LAYOUT_HOST, "%s", t->hosts[i].name)];
+        struct layout_node *n =
+            &b->l->nodes[layout_add_node(b, LAYOUT_HOST, "%s", t->hosts[i].name)];
 
         n->runs = t->hosts[i].runs;
         n->addr_count = t->hosts[i].addresses;
     }
 }
 
-static int add_home(struct build *b, size_t nat)
+static int add_home(struct layout_build *b, size_t nat)
 {
     const struct nat_profile *outer = &b->spec->profiles[nat];
     struct layout_node *n;
 
-    b->home_node[nat] = add_node(b, LAYOUT_NAT, "%s.home", b->spec->topology.nats[nat].name);
+    b->home_node[nat] = layout_add_node(b, LAYOUT_NAT, "%s.home", b->spec->topology.nats[nat].name);
     n = &b->l->nodes[b->home_node[nat]];
     if (nat_profile_find(outer->inside, &n->profile, b->err) != 0) {
         return -1;
@@ -398,14 +279,14 @@ static bool needs_access(const struct world_spec *spec, size_t nat)
     return false;
 }
 
-static int add_nats(struct build *b)
+static int add_nats(struct layout_build *b)
 {
     const struct topology *t = &b->spec->topology;
 
     for (size_t i = 0; i < t->nat_count; i++) {
         struct layout_node *n;
 
-        b->nat_node[i] = add_node(b, LAYOUT_NAT, "%s.nat", t->nats[i].name);
+        b->nat_node[i] = layout_add_node(b, LAYOUT_NAT, "%s.nat", t->nats[i].name);
         b->home_node[i] = b->access_node[i] = SIZE_MAX;
         n = &b->l->nodes[b->nat_node[i]];
         n->profile = b->spec->profiles[i];
@@ -419,13 +300,13 @@ static int add_nats(struct build *b)
             return -1;
         }
         if (needs_access(b->spec, i)) {
-            b->access_node[i] = add_node(b, LAYOUT_ROUTER, "%s.access", t->nats[i].name);
+            b->access_node[i] = layout_add_node(b, LAYOUT_ROUTER, "%s.access", t->nats[i].name);
         }
     }
     return 0;
 }
 
-static int add_sites(struct build *b)
+static int add_sites(struct layout_build *b)
 {
     const struct topology *t = &b->spec->topology;
 
@@ -456,7 +337,7 @@ static int add_sites(struct build *b)
     return 0;
 }
 
-static int check_complete(const struct build *b)
+static int check_complete(const struct layout_build *b)
 {
     const struct topology *t = &b->spec->topology;
 
@@ -484,7 +365,7 @@ static int check_complete(const struct build *b)
 
 int layout_compute(const struct world_spec *spec, struct layout *out, struct lab_error *err)
 {
-    struct build b = {.spec = spec, .l = out, .err = err};
+    struct layout_build b = {.spec = spec, .l = out, .err = err};
 
     memset(out, 0, sizeof(*out));
     out->seed = spec->seed;
