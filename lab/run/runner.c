@@ -40,6 +40,7 @@ struct runner {
     struct child workers[WORKERS_MAX];
     size_t worker_count, slots;
     struct held *held;
+    size_t *order;      /* the scheduler's n-th cell is this one of the run */
     struct message *in; /* the last message received */
     int signals;
     unsigned deaths;
@@ -67,6 +68,47 @@ size_t runner_default_jobs(bool sim)
 {
     size_t jobs = (sim ? 2 : 20) * cores();
     return jobs < JOBS_DEFAULT_MAX ? jobs : JOBS_DEFAULT_MAX;
+}
+
+struct ordered {
+    size_t cell;
+    ph_ns floor;
+};
+
+static int by_floor(const void *a, const void *b)
+{
+    const struct ordered *x = a, *y = b;
+    if (x->floor != y->floor)
+        return x->floor < y->floor ? -1 : 1;
+    return x->cell < y->cell ? -1 : x->cell > y->cell ? 1 : 0;
+}
+
+/* A round takes as long as its slowest cell, so cells of like delays run together. */
+static size_t *order_cells(const struct run *run)
+{
+    size_t n = run->matrix.count;
+    struct ordered *list = calloc(n, sizeof(*list));
+    size_t *order = calloc(n, sizeof(*order));
+    if (list != NULL && order != NULL) {
+        for (size_t i = 0; i < n; i++)
+            list[i] = (struct ordered){.cell = i, .floor = run->floor_relay[i]};
+        qsort(list, n, sizeof(*list), by_floor);
+        for (size_t i = 0; i < n; i++)
+            order[i] = list[i].cell;
+    } else {
+        free(order);
+        order = NULL;
+    }
+    free(list);
+    return order;
+}
+
+/* The cell of the run, trial and worker that a slot is at. */
+static void where(const struct runner *r, size_t slot, size_t *cell, unsigned *trial,
+                  size_t *worker)
+{
+    scheduler_where(r->scheduler, slot, cell, trial, worker);
+    *cell = r->order[*cell];
 }
 
 static uint64_t trial_seed(const struct runner *r, size_t cell, unsigned trial)
@@ -99,7 +141,7 @@ static int ask_builder(struct runner *r, enum message_type type, size_t slot)
     struct message m = {.type = type, .slot = (uint32_t)slot, .ok = true};
     size_t cell, worker;
     unsigned trial;
-    scheduler_where(r->scheduler, slot, &cell, &trial, &worker);
+    where(r, slot, &cell, &trial, &worker);
     m.cell = (uint32_t)cell;
     m.trial = trial;
     m.world_seed = world_seed(r, cell);
@@ -116,14 +158,15 @@ static void drop_world(struct held *h)
 
 static int start_trial(struct runner *r, const struct scheduler_action *a)
 {
+    size_t cell = r->order[a->cell];
     struct message m = {
         .type = MESSAGE_START,
         .slot = (uint32_t)a->slot,
-        .cell = (uint32_t)a->cell,
+        .cell = (uint32_t)cell,
         .trial = a->trial,
         .ok = true,
-        .seed = trial_seed(r, a->cell, a->trial),
-        .world_seed = world_seed(r, a->cell),
+        .seed = trial_seed(r, cell, a->trial),
+        .world_seed = world_seed(r, cell),
         .fd_count = r->held[a->slot].world.fd_count,
     };
     memcpy(m.fds, r->held[a->slot].world.fds, sizeof(m.fds));
@@ -160,7 +203,7 @@ static int end_trial(struct runner *r, size_t slot, const struct trial_result *r
     struct held *h = &r->held[slot];
     size_t cell, worker;
     unsigned trial;
-    scheduler_where(r->scheduler, slot, &cell, &trial, &worker);
+    where(r, slot, &cell, &trial, &worker);
     h->pending = *result;
     h->has_pending = true;
     enum scheduler_after after = scheduler_trial_ended(r->scheduler, slot);
@@ -185,7 +228,7 @@ static int on_builder(struct runner *r)
     struct held *h = &r->held[m->slot];
     size_t cell, worker;
     unsigned trial; /* the next one */
-    scheduler_where(r->scheduler, m->slot, &cell, &trial, &worker);
+    where(r, m->slot, &cell, &trial, &worker);
     switch (m->type) {
     case MESSAGE_BUILT:
         h->world = *m;
@@ -236,7 +279,7 @@ static int on_worker_death(struct runner *r, size_t i)
     for (size_t slot = 0; slot < r->slots; slot++) {
         size_t cell, worker;
         unsigned trial;
-        scheduler_where(r->scheduler, slot, &cell, &trial, &worker);
+        where(r, slot, &cell, &trial, &worker);
         if (!scheduler_running(r->scheduler, slot) || worker != i)
             continue;
         if (end_trial(r, slot, &result) != 0)
@@ -255,7 +298,7 @@ static int on_worker(struct runner *r, size_t i)
         return 0;
     size_t cell, worker;
     unsigned trial;
-    scheduler_where(r->scheduler, m->slot, &cell, &trial, &worker);
+    where(r, m->slot, &cell, &trial, &worker);
     if (!scheduler_running(r->scheduler, m->slot) || worker != i || trial != m->trial)
         return 0;
     return end_trial(r, m->slot, &m->result);
@@ -380,7 +423,8 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->scheduler = scheduler_new(&sc);
     r->held = calloc(r->slots, sizeof(*r->held));
     r->in = calloc(1, sizeof(*r->in));
-    if (r->scheduler == NULL || r->held == NULL || r->in == NULL) {
+    r->order = order_cells(run);
+    if (r->scheduler == NULL || r->order == NULL || r->held == NULL || r->in == NULL) {
         lab_fail(err, LAB_CANNOT, "out of memory");
         goto cleanup;
     }
@@ -401,6 +445,7 @@ cleanup:
         close(r->signals);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     scheduler_free(r->scheduler);
+    free(r->order);
     free(r->held);
     free(r->in);
     free(r);
