@@ -147,6 +147,7 @@ static enum lab_exit run_one(struct run *run, const struct options *o, const cha
         .user = s,
     };
     int rc = runner_run(run, &config, err);
+    run->partial = run->partial || run->interrupted;
     progress_end(&s->progress);
     code = rc == 0 ? LAB_GOOD : err->code;
     struct lab_error conclude_error = {0};

@@ -81,6 +81,10 @@ static bool judge_cell_rate(struct judge *j, const struct summary *s, const char
     const struct expectation *e = j->e;
     uint64_t k = successes(e, s), n = s->counted;
     bool failed = false;
+    if (s->trials == 0 && j->run->interrupted) {
+        note(j, EXPECT_TOO_FEW, "%s: not run", key);
+        return false;
+    }
     if (n == 0) {
         note(j, EXPECT_FAILED, "%s: no counted trial", key);
         return true;
