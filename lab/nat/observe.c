@@ -97,10 +97,13 @@ static int observe_flows(struct bench *w)
     struct observation *o = w->o;
     int tag;
     if (w->declared->udp_blocked) {
+        /* Once TCP has passed, the devices of the world are ready; once it has passed again, a
+         * datagram in between has, if it may. */
+        if (explain_silence(w) != 0)
+            return -1;
         tag = probe_send(&w->x, w->flows[0], &w->to_a);
         if (tag < 0 || explain_silence(w) != 0)
             return -1;
-        /* TCP has passed meanwhile, so a datagram that may pass has. */
         probe_rest(&w->x, probe_now() + PH_MS);
         o->udp = tag_of(w, tag)->heard ? SEEN_YES : SEEN_NO;
         if (o->udp == SEEN_NO)

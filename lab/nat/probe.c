@@ -226,7 +226,7 @@ bool probe_wait(struct probe *x, int first)
             for (size_t t = (size_t)first; t < x->tag_count; t++)
                 if (!x->tags[t].heard)
                     send_tag(x, t);
-        unsigned ms = i == 0 ? x->wait_ms / 4 : x->wait_ms;
+        unsigned ms = i == 0 ? x->wait_ms / 4 : x->wait_ms << (i - 1);
         receive_until(x, probe_now() + (x->round_trip_ms + ms) * PH_MS, (size_t)first);
         if (all_heard(x, (size_t)first))
             return true;

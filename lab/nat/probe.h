@@ -13,7 +13,7 @@
 
 #define PROBE_SOCKETS_MAX 40
 #define PROBE_TAGS_MAX    256
-#define PROBE_TRIES       4
+#define PROBE_TRIES       6
 
 /* One datagram under way. */
 struct probe_tag {
@@ -27,8 +27,10 @@ struct probe_tag {
 struct probe {
     uint32_t nonce;
     unsigned round_trip_ms;
-    unsigned wait_ms; /* beyond the round trip, before a datagram is sent again; a quarter of it
-                       * the first time */
+    /* Beyond the round trip, before a datagram is sent again: a quarter of it the first time, then
+     * doubled each time, about two seconds in all. A busy machine must not look like a NAT that
+     * loses packets. */
+    unsigned wait_ms;
     struct {
         int fd;
         struct ph_addr addr;

@@ -1,12 +1,14 @@
 /* How an inside endpoint gets its outside port: the chain `translate` and what it has to remember.
  *
  * The kinds, by what they remember:
- *   nothing      preserving (masquerade keeps the port while it is free), random and block of a
- *                symmetric NAT: the connection itself is the mapping
- *   @m           learned: each mapping is looked up before a new one is made
- *   @m @own @used  contended: ports are kept; only who finds its port taken gets one of @m
- *   @busy        drawn (sequential, hash): an index into @ports is drawn until it is free, and
- *                kept in the connection's mark
+ *   nothing   preserving (masquerade keeps the port while it is free), random and block of a
+ *             symmetric NAT: the connection itself is the mapping
+ *   @m        learned: each mapping is looked up before a new one is made; or contended: ports are
+ *             kept, and only who finds its port taken gets one of @m
+ *   @used @owner  with @m: which public ports are taken, and by whom. Netfilter itself gives one
+ * port to several inside endpoints as long as their destinations differ
+ *   @busy     drawn (sequential, hash): an index into @ports is drawn until it is free, and kept in
+ *             the connection's mark
  */
 #include "lab/nat/ruleset.h"
 
@@ -85,7 +87,8 @@ static void translate_preserving(const struct ruleset *rs)
     if (rs->contended) {
         (void)fprintf(f, "\t\tip saddr . udp sport @m ct mark set 1 ");
         target(rs, "ip saddr . udp sport map @m", "");
-        (void)fprintf(f, "\t\tudp sport @used ip saddr . udp sport != @own ct mark set 1 ");
+        (void)fprintf(
+            f, "\t\tudp sport @used udp sport . ip saddr . udp sport != @owner ct mark set 1 ");
         target_in_range(rs, " fully-random");
     }
     (void)fprintf(f, "\t\tmeta l4proto udp ");
@@ -182,26 +185,38 @@ void mapping_hairpin(const struct ruleset *rs)
     (void)fprintf(f, "\t\tsnat to %s\n\t}\n", ip);
 }
 
+/* Learnt ports are drawn by netfilter, which does not know who has which. */
+static bool owned(const struct ruleset *rs)
+{
+    return rs->contended || (rs->learned && !rs->drawn);
+}
+
+static void declare_set(const struct ruleset *rs, const char *kind, const char *name,
+                        const char *type)
+{
+    (void)fprintf(rs->f, "\t%s %s {\n\t\ttype %s\n\t\tsize %u\n\t\tflags dynamic,timeout\n\t}\n",
+                  kind, name, type, rs->size);
+}
+
 void mapping_declare(const struct ruleset *rs)
 {
     FILE *f = rs->f;
-    const char *dynamic = "flags dynamic,timeout";
-    if (rs->learned || rs->contended)
-        (void)fprintf(f,
-                      "\tmap m {\n\t\ttype ipv4_addr . inet_service%s : %s\n"
-                      "\t\tsize %u\n\t\t%s\n\t}\n",
-                      rs->p->mapping == NAT_MAPPING_ADM ? " . ipv4_addr" : "",
-                      rs->drawn ? "mark" : "inet_service", rs->size, dynamic);
-    if (rs->contended) {
-        (void)fprintf(f, "\tset used {\n\t\ttype inet_service\n\t\tsize %u\n\t\t%s\n\t}\n",
-                      rs->size, dynamic);
-        (void)fprintf(f,
-                      "\tset own {\n\t\ttype ipv4_addr . inet_service\n\t\tsize %u\n\t\t%s\n\t}\n",
-                      rs->size, dynamic);
+    bool adm = rs->p->mapping == NAT_MAPPING_ADM;
+    if (rs->learned || rs->contended) {
+        char type[96];
+        (void)snprintf(type, sizeof(type), "ipv4_addr . inet_service%s : %s",
+                       adm ? " . ipv4_addr" : "", rs->drawn ? "mark" : "inet_service");
+        declare_set(rs, "map", "m", type);
+    }
+    if (owned(rs)) {
+        declare_set(rs, "set", "used", adm ? "inet_service . ipv4_addr" : "inet_service");
+        declare_set(rs, "set", "owner",
+                    adm ? "inet_service . ipv4_addr . inet_service . ipv4_addr"
+                        : "inet_service . ipv4_addr . inet_service");
     }
     if (!rs->drawn)
         return;
-    (void)fprintf(f, "\tset busy {\n\t\ttype mark\n\t\tsize %u\n\t\t%s\n\t}\n", rs->size, dynamic);
+    declare_set(rs, "set", "busy", "mark");
     (void)fprintf(f, "\tmap ports {\n\t\ttype mark : inet_service\n\t\telements = {");
     int step = rs->p->allocation.type == NAT_ALLOC_SEQUENTIAL ? rs->p->allocation.step : 1;
     int port = (int)ruleset_first_port(rs);
@@ -218,18 +233,44 @@ bool mapping_learns(const struct ruleset *rs)
     return rs->learned || rs->contended || rs->drawn;
 }
 
+/* Keys of what is learnt, out of a packet that has just been translated. */
+#define INSIDE_ORIGINAL "ct original ip saddr . ct original proto-src"
+#define INSIDE_REPLY    "ct reply ip saddr . ct reply proto-src"
+
+static void learn_owned(const struct ruleset *rs, const char *match, const char *inside,
+                        const char *remote)
+{
+    char key[128];
+    (void)snprintf(key, sizeof(key), "udp sport . %s%s", inside, remote);
+    ruleset_learn(rs, match, "owner", key, NULL);
+}
+
 void mapping_learn(const struct ruleset *rs)
 {
-    const char *key = rs->p->mapping == NAT_MAPPING_ADM
-                          ? "ct original ip saddr . ct original proto-src . ip daddr"
-                          : "ct original ip saddr . ct original proto-src";
-    if (rs->contended) {
-        ruleset_learn(rs, "ct direction original ct mark 1", "m", key, "udp sport");
-        ruleset_learn(rs, "ct direction original ct mark 0", "own", key, NULL);
-        ruleset_learn(rs, "", "used", "udp sport", NULL);
+    const char *remote = rs->p->mapping == NAT_MAPPING_ADM ? " . ip daddr" : "";
+    char key[128];
+    if (owned(rs)) {
+        /* Drawn by chance, and another's: this packet is lost, its retransmission draws again. */
+        (void)fprintf(rs->f,
+                      "\t\toifname \"%s\" meta l4proto udp ct direction original ct state new "
+                      "udp sport%s @used udp sport . " INSIDE_ORIGINAL "%s != @owner drop\n",
+                      rs->site->wan_if, remote, remote);
+        (void)snprintf(key, sizeof(key), "udp sport%s", remote);
+        ruleset_learn(rs, "", "used", key, NULL);
+        learn_owned(rs, "ct direction original", INSIDE_ORIGINAL, remote);
+        /* Answers alone keep a mapping alive where strangers may open a flow. */
+        if (rs->forwards)
+            learn_owned(rs, "ct direction reply", INSIDE_REPLY, remote);
     }
+    (void)snprintf(key, sizeof(key), INSIDE_ORIGINAL "%s", remote);
+    if (rs->contended)
+        ruleset_learn(rs, "ct direction original ct mark 1", "m", key, "udp sport");
     if (rs->learned)
         ruleset_learn(rs, "ct direction original", "m", key, rs->drawn ? "ct mark" : "udp sport");
+    if (rs->learned && !rs->drawn && rs->forwards) {
+        (void)snprintf(key, sizeof(key), INSIDE_REPLY "%s", remote);
+        ruleset_learn(rs, "ct direction reply", "m", key, "udp sport");
+    }
     if (rs->drawn)
         ruleset_learn(rs, "ct direction original", "busy", "ct mark", NULL);
 }

@@ -143,6 +143,24 @@ static void test_sets_are_small_but_large_enough(void **state)
     free(text);
 }
 
+/* Netfilter draws ports without knowing who has which: what it gives away twice is refused. */
+static void test_exact_ports_have_one_owner(void **state)
+{
+    static const struct {
+        const char *name;
+        size_t refusals;
+    } cases[] = {{"port-restricted", 1}, {"random-adm", 1}, {"full-cone", 1},
+                 {"cgnat-eim", 1},       {"random", 0},     {"port-preserving", 0}};
+    struct nat_site site = example();
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nat_profile p = profile(cases[i].name, NULL, NULL);
+        char *text = rules(&p, &site);
+        assert_int_equal(count(text, "!= @owner drop\n"), cases[i].refusals);
+        free(text);
+    }
+}
+
 static void test_seeds(void **state)
 {
     struct nat_site one = example();
@@ -213,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_golden),
         cmocka_unit_test(test_a_sequence_has_one_counter),
         cmocka_unit_test(test_sets_are_small_but_large_enough),
+        cmocka_unit_test(test_exact_ports_have_one_owner),
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_accept_of_pinned_mappings),
         cmocka_unit_test(test_bad_sites),
