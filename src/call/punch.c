@@ -130,9 +130,11 @@ static void probe(struct ph_punch *p, ph_ns now, struct ph_path *path)
         return;
     if (path->state == PH_PATH_NEW && path->probes >= EARLY_PROBES_MAX)
         return;
-    if (path->state == PH_PATH_HEARD && !ph_path_may_send(path, PH_PROBE_PACKET_BYTES))
-        return;
-    if (ph_carrier_probe(&p->call->carrier, now, path) && path->state != PH_PATH_NEW)
+    if (path->state != PH_PATH_HEARD || ph_path_may_send(path, PH_PROBE_PACKET_BYTES))
+        ph_carrier_probe(&p->call->carrier, now, path);
+    /* Also when it could not go out: congestion control may hold it back while the peer, whose end
+     * of the handshake is late, acknowledges nothing. */
+    if (path->state != PH_PATH_NEW && ph_call_established(p->call))
         path->next_probe = now + check_gap(p, path->probes);
 }
 

@@ -232,17 +232,29 @@ static void test_repeats_byte_for_byte(void **state)
 static void test_loss(void **state)
 {
     (void)state;
-    for (uint64_t seed = 100; seed < 140; seed++) {
-        struct sim_fixture_config c = {
-            .nat = {"port-restricted", "port-preserving"}, .link = "20ms-5%", .seed = seed};
-        struct sim_fixture *f = sim_fixture_new(&c);
-        sim_fixture_register(f);
-        sim_fixture_call(f, 15 * PH_SEC);
-        for (int k = 0; k < 2; k++) {
-            if (!f->peer[k].report.direct)
-                fail_msg("seed %u, peer %d: no direct path", (unsigned)seed, k);
+    static const struct {
+        const char *a, *b, *link;
+        uint64_t first, last; /* seeds */
+    } rows[] = {
+        {"port-restricted", "port-preserving", "20ms-5%", 100, 140},
+        /* In 649 the end of the handshake is lost twice, and congestion control holds the caller's
+         * probes back until it arrives. */
+        {"full-cone", "random", "80ms-1%", 600, 700},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        for (uint64_t seed = rows[i].first; seed < rows[i].last; seed++) {
+            struct sim_fixture_config c = {
+                .nat = {rows[i].a, rows[i].b}, .link = rows[i].link, .seed = seed};
+            struct sim_fixture *f = sim_fixture_new(&c);
+            sim_fixture_register(f);
+            sim_fixture_call(f, 15 * PH_SEC);
+            for (int k = 0; k < 2; k++) {
+                if (!f->peer[k].report.direct)
+                    fail_msg("%s - %s, seed %u, peer %d: no direct path", rows[i].a, rows[i].b,
+                             (unsigned)seed, k);
+            }
+            sim_fixture_free(f);
         }
-        sim_fixture_free(f);
     }
 }
 
