@@ -7,6 +7,7 @@
  *   two --+
  */
 #include "lab/nat/check.h"
+#include "lab/nat/probe.h"
 #include "lab/nat/rules.h"
 #include "lab/net/netns.h"
 #include "lab/net/rtnl.h"
@@ -522,6 +523,45 @@ static void test_further_combinations(void **state)
     assert_int_equal(bad, 0);
 }
 
+/* In 256 ports, 24 sockets that each send to another outside port would share one in two of three
+ * rounds, if netfilter alone drew them. */
+static void test_exact_ports_are_not_shared(void **state)
+{
+    static const struct edit edits[EDITS_MAX] = {PORTS("{type: random, range: 50000-50255}")};
+    enum {
+        SOCKETS = 24,
+        DESTINATIONS = 12,
+        ROUNDS = 6
+    };
+    struct nat_profile p = edited("port-preserving", edits);
+    struct lab_error err = {.text = ""};
+    struct lab l;
+    (void)state;
+    need_namespaces();
+    build(&l, &p, false);
+    apply(&l, &p);
+    for (int round = 0; round < ROUNDS; round++) {
+        struct probe x;
+        struct ph_addr seen[SOCKETS];
+        flush(&l, &p);
+        probe_init(&x, 0, &err);
+        int inside = probe_open(&x, l.check.inside_fd, &l.check.inside, SOCKETS);
+        int outside = probe_open(&x, l.check.outside_fd, &l.check.outside[0], DESTINATIONS);
+        must(inside, &err);
+        must(outside, &err);
+        for (int i = 0; i < SOCKETS; i++) {
+            int tag;
+            assert_true(
+                probe_ask(&x, inside + i, &x.sockets[outside + i % DESTINATIONS].addr, &tag));
+            seen[i] = x.tags[tag].from;
+            for (int k = 0; k < i; k++)
+                assert_int_not_equal(seen[k].port, seen[i].port);
+        }
+        probe_fini(&x);
+    }
+    tear_down(&l);
+}
+
 static void test_timeouts(void **state)
 {
     static const struct edit declared[EDITS_MAX] = {{"timeout", "{udp: 2s, udp_stream: 3s}"}};
@@ -555,6 +595,7 @@ int main(void)
         cmocka_unit_test(test_shipped_profiles),
         cmocka_unit_test(test_wrong_rules_are_found),
         cmocka_unit_test(test_further_combinations),
+        cmocka_unit_test(test_exact_ports_are_not_shared),
         cmocka_unit_test(test_timeouts),
     };
     gain_privileges();
