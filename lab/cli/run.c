@@ -3,7 +3,7 @@
 #include "lab/data.h"
 #include "lab/report/grid.h"
 #include "lab/report/progress.h"
-#include "lab/run/results.h"
+#include "lab/report/results.h"
 #include "lab/run/runner.h"
 #include "lab/world/kernel.h"
 

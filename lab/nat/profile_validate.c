@@ -6,7 +6,7 @@
 #include <stdlib.h>
 
 #define TIMEOUT_MAX_S 86400u
-/* One element of a map for each port: more makes a world slow to build (nat-lab.md). */
+/* One element of a map for each port: more makes a world slow to build (lab/README.md). */
 #define HASH_PORTS_MAX 4096
 #define SEQUENCE_MIN   64
 #define POOL_MAX       16

@@ -1,7 +1,7 @@
 #include "lab/report/expect.h"
 
-#include "lab/report/stats.h"
 #include "lab/report/summary.h"
+#include "lab/stats.h"
 
 #include <stdio.h>
 #include <stdlib.h>

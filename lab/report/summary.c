@@ -1,6 +1,6 @@
 #include "lab/report/summary.h"
 
-#include "lab/report/stats.h"
+#include "lab/stats.h"
 
 #include <stdlib.h>
 #include <string.h>

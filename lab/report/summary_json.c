@@ -1,5 +1,5 @@
-#include "lab/report/stats.h"
 #include "lab/report/summary.h"
+#include "lab/stats.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -1,6 +1,6 @@
 #include "lab/run/expectation.h"
 
-#include "lab/report/stats.h"
+#include "lab/stats.h"
 
 #include <stdio.h>
 #include <string.h>

@@ -22,7 +22,7 @@ enum trial_status {
     TRIAL_LAB_ERROR,    /* counts for neither */
 };
 
-/* What a trial gives; see interface.md of the results: README, "A line of trials.jsonl". */
+/* What a trial gives: README.md, "Results", says how it is written down. */
 struct trial_result {
     enum trial_status status;
     char error[256];     /* lab-error: why */

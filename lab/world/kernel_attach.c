@@ -25,6 +25,8 @@ static int attached_host_new(struct world *w, size_t node,
         return PH_ERR_NOENT;
     }
     config.netns_fd = a->fds[node];
+    config.addrs = a->layout.nodes[node].addrs;
+    config.addr_count = a->layout.nodes[node].addr_count;
     return ph_loop_host_new(a->loop, &config, out);
 }
 

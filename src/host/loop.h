@@ -10,11 +10,15 @@
 struct ph_loop;
 
 struct ph_loop_host_config {
-    int netns_fd;       /* namespace for this host's sockets, or -1: the process's own. Borrowed: it
-                         * must stay open as long as the host */
-    const char *device; /* reserved: NULL */
+    int netns_fd; /* namespace for this host's sockets, or -1: the process's own. Borrowed: it
+                   * must stay open as long as the host */
     void (*trace)(void *user, const char *line); /* or NULL */
     void *trace_user;
+    /* The answer of local_addrs, where it is known beforehand: asking the kernel takes its one lock
+     * for all network configuration, which other processes may hold for tenths of a second. NULL:
+     * ask. */
+    const struct ph_addr *addrs; /* borrowed, as long as the host */
+    size_t addr_count;
     size_t rcvbuf_bytes; /* SO_RCVBUF of each socket; 0 is the system's default */
 };
 

@@ -157,6 +157,13 @@ static size_t op_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
     struct ifaddrs *list = NULL;
     size_t n = 0;
 
+    if (host->config.addrs) {
+        while (n < cap && n < host->config.addr_count) {
+            out[n] = host->config.addrs[n];
+            n++;
+        }
+        return n;
+    }
     if (ph_netns_enter(&host->loop->netns, host->config.netns_fd)) {
         return 0;
     }

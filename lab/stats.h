@@ -1,6 +1,6 @@
 /* The few statistics that results are made of. */
-#ifndef LAB_REPORT_STATS_H
-#define LAB_REPORT_STATS_H
+#ifndef LAB_STATS_H
+#define LAB_STATS_H
 
 #include <stddef.h>
 #include <stdint.h>

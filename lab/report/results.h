@@ -1,6 +1,6 @@
 /* The folder of one run's results. */
-#ifndef LAB_RUN_RESULTS_H
-#define LAB_RUN_RESULTS_H
+#ifndef LAB_REPORT_RESULTS_H
+#define LAB_REPORT_RESULTS_H
 
 #include "lab/report/expect.h"
 

@@ -1,4 +1,4 @@
-#include "lab/report/stats.h"
+#include "lab/stats.h"
 
 #include <math.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-#include "lab/run/results.h"
+#include "lab/report/results.h"
 
 #include "lab/report/junit.h"
 #include "lab/report/summary.h"
