@@ -99,12 +99,16 @@ struct ph_call_report {
 struct ph_agent;
 struct ph_call;
 
+/* Called at the end of an event, when the agent's affairs are in order: every function of this
+ * header but ph_agent_free may be called from inside. on_offer is asked in the middle of one: it
+ * only answers. Any of them may be NULL. */
 struct ph_agent_callbacks {
     /* Registered with the relay (PH_OK), or given up (why). `reflexive` is what the relay saw. */
     void (*on_registered)(void *user, int err, const struct ph_addr *reflexive);
     /* Somebody calls: return how to answer. NULL: the config's answer_mode. */
     enum ph_answer_mode (*on_offer)(void *user, const uint8_t peer[PH_FINGERPRINT_LEN]);
-    /* Something in the call's report has changed that is worth a look (state, path, a stage). */
+    /* Something in the call's report has changed that is worth a look (state, path, a stage). A
+     * call that was answered becomes known by its first one. */
     void (*on_call)(void *user, struct ph_call *call);
 };
 
@@ -127,22 +131,25 @@ struct ph_agent_config {
 
 /* Starts to register at once. PH_ERR_INVAL, PH_ERR_NOMEM, PH_ERR_SYS, PH_ERR_CRYPTO. */
 int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out);
-/* Ends its calls without a word (hang up first to say one) and closes its sockets. */
+/* Ends its calls without a word (hang up first to say one) and closes its sockets. Not from inside
+ * a callback of its own. */
 void ph_agent_free(struct ph_agent *agent);
 const uint8_t *ph_agent_fingerprint(const struct ph_agent *agent);
 bool ph_agent_registered(const struct ph_agent *agent);
 /* The TTL learnt for openers (own NATs + 1), or the default of 3. */
 uint8_t ph_agent_opener_ttl(const struct ph_agent *agent);
 
-/* Dials. PH_ERR_AGAIN: not registered. The call belongs to the agent and lives until
- * ph_call_release or ph_agent_free. */
+/* Dials. PH_ERR_AGAIN: not registered; PH_ERR_SPACE: too many calls; PH_ERR_NOMEM, PH_ERR_CRYPTO.
+ * The call belongs to the agent and lives, ended or not, until ph_call_release or ph_agent_free.
+ * `out` may be NULL. */
 int ph_agent_call(struct ph_agent *agent, const uint8_t peer[PH_FINGERPRINT_LEN],
                   struct ph_call **out);
-/* The call that this agent has now (dialled or answered), or NULL. */
+/* A call that this agent has now (dialled or answered), one that has not ended if there is such a
+ * one; NULL: none. */
 struct ph_call *ph_agent_current_call(struct ph_agent *agent);
 
 void ph_call_report(const struct ph_call *call, struct ph_call_report *out);
-/* Media flows from CONNECTED on; this stops this side's sending. */
+/* Media flows from CONNECTED on; this stops this side's sending for good. */
 void ph_call_media_stop(struct ph_call *call);
 void ph_call_hangup(struct ph_call *call);
 void ph_call_release(struct ph_call *call);
