@@ -70,6 +70,8 @@ static void on_message(struct client *c, struct ph_signal *m)
     struct hostile_relay *r = c->relay;
     struct client *other = &r->clients[c == &r->clients[0] ? 1 : 0];
     if (m->type == PH_SIGNAL_REGISTER_PRESENCE) {
+        if (r->config.mute)
+            return;
         struct ph_signal ack = {.type = PH_SIGNAL_REGISTER_PRESENCE_ACK, .observed = c->addr};
         tell(c, &ack);
         return;

@@ -13,6 +13,7 @@ struct hostile_relay;
 struct hostile_relay_config {
     struct ph_host *host;
     struct ph_addr listen;
+    bool mute;
     bool swap_caller; /* the callee is told `caller` instead of the truth */
     uint8_t caller[PH_FINGERPRINT_LEN];
     bool add_candidate; /* `candidate` is put into both sides' terms */

@@ -42,6 +42,15 @@ bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr)
     return false;
 }
 
+bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr)
+{
+    for (size_t i = 0; i < a->candidates.count; i++) {
+        if (ph_addr_ip_eq(&a->candidates.items[i].addr, addr))
+            return true;
+    }
+    return false;
+}
+
 static void gather_candidates(struct ph_agent *a)
 {
     struct ph_addr local[8];
@@ -509,15 +518,9 @@ void ph_call_hangup(struct ph_call *c)
     ph_ns now = ph_host_now(a->host);
     if (c->state == PH_CALL_ENDED)
         return;
-    struct ph_signal m = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_NORMAL};
-    memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
-    if (ph_registrar_send(&a->registrar, &m) == PH_OK)
-        ph_quic_flush(a->registrar.conn, now);
-    if (c->quic)
-        ph_quic_conn_close(c->quic, now);
-    c->quic = NULL;
-    c->quic_closed = false;
     ph_call_end(c, now, PH_OK);
+    if (a->registrar.conn)
+        ph_quic_flush(a->registrar.conn, now);
     if (!a->pumping)
         schedule(a);
 }

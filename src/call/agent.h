@@ -51,6 +51,8 @@ void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m);
 void ph_agent_on_unregistered(struct ph_agent *a, int error);
 /* An address of a relay's: whatever comes from there or goes there is not direct. */
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr);
+/* An IP of this host's, or one that a NAT before it is known to lend it; whatever the port. */
+bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr);
 /* A line of the trace: who goes from where to where. */
 void ph_agent_trace(struct ph_agent *a, const char *who, const char *from, const char *to);
 

@@ -156,7 +156,7 @@ static void fill_terms(struct ph_call *c, struct ph_signal *m)
     m->credentials = c->checker.own;
     ph_ns rtt = ph_registrar_rtt(&a->registrar);
     m->relay_rtt_ms = (uint32_t)(rtt / PH_MS);
-    if (m->mode == PH_ANSWER_FULL) {
+    if (m->mode == PH_ANSWER_FULL && (a->config.stages & (1u << PH_STAGE_PUNCH))) {
         memcpy(m->candidates, a->candidates.items,
                a->candidates.count * sizeof(a->candidates.items[0]));
         m->candidate_count = a->candidates.count;
@@ -344,6 +344,15 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
 {
     if (c->state == PH_CALL_ENDED)
         return;
+    /* The relay forgets the call (it ignores this where it has), the peer hears of it even where
+     * the end-to-end connection is not to be had, and that goes silent. */
+    struct ph_signal m = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_NORMAL};
+    memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
+    (void)ph_registrar_send(&c->agent->registrar, &m);
+    if (c->quic)
+        ph_quic_conn_close(c->quic, now);
+    c->quic = NULL;
+    c->quic_closed = false;
     c->error = error;
     c->deadline = PH_NEVER;
     ph_media_stop(&c->media);

@@ -77,13 +77,20 @@ void ph_carrier_release_held(struct ph_carrier *k, ph_ns now)
     }
 }
 
+/* The low byte of a probe's number names the path that it tests: an echo proves no other. */
+static uint64_t path_index(const struct ph_carrier *k, const struct ph_path *p)
+{
+    return (uint64_t)(p - k->call->paths.items);
+}
+
 bool ph_carrier_probe(struct ph_carrier *k, ph_ns now, struct ph_path *p)
 {
     struct ph_call *c = k->call;
     if (!ph_call_established(c))
         return false;
-    struct ph_inband m = {.kind = PH_INBAND_PROBE, .number = ++k->next_probe};
-    int sent = ph_call_send_inband(c, now, &m, 0, p);
+    struct ph_inband m = {.kind = PH_INBAND_PROBE,
+                          .number = ++k->next_probe << 8 | path_index(k, p)};
+    int sent = ph_call_send_inband(c, now, &m, PH_INBAND_ECHO_LEN, p);
     if (sent <= 0)
         return false;
     p->probe = m.number;
@@ -103,7 +110,7 @@ void ph_carrier_on_probe(struct ph_carrier *k, ph_ns now, const struct ph_inband
     if (!p)
         return;
     /* One echo for one probe, of its size: that amplifies nothing, whoever sent it on. */
-    struct ph_inband echo = {.kind = PH_INBAND_ECHO, .number = m->number};
+    struct ph_inband echo = {.kind = PH_INBAND_ECHO, .number = m->number, .seen = k->reading_from};
     ph_call_send_inband(k->call, now, &echo, 0, p);
     ph_punch_on_sealed(&k->call->punch, now, p);
 }
@@ -114,9 +121,14 @@ void ph_carrier_on_echo(struct ph_carrier *k, ph_ns now, const struct ph_inband 
         return;
     struct ph_path *p = ph_path_find(&k->call->paths, &k->reading_from);
     /* An echo of an earlier probe of this path proves it as well: numbers are never used twice, and
-     * only the peer could read them, on this path. */
-    if (!p || p->probe_sent == PH_NEVER || m->number == 0 || m->number > p->probe)
+     * only the peer could read them. */
+    if (!p || p->probe_sent == PH_NEVER || m->number == 0 || m->number > p->probe ||
+        (m->number & 0xff) != path_index(k, p))
         return;
+    if (!ph_agent_is_own_ip(k->call->agent, &m->seen)) {
+        ph_call_trace(k->call, "path", "echo", "seen from an address that is not ours");
+        return;
+    }
     if (m->number == p->probe)
         p->rtt = now > p->probe_sent ? now - p->probe_sent : 1;
     if (p->state == PH_PATH_PROVED)

@@ -13,7 +13,7 @@
 
 #define PH_HELD_MAX 8
 /* A sealed probe or echo at its largest: the in-band header, an acknowledgement, QUIC around it. */
-#define PH_PROBE_PACKET_BYTES 64
+#define PH_PROBE_PACKET_BYTES 80
 
 struct ph_call;
 

@@ -212,7 +212,7 @@ void ph_punch_on_sealed(struct ph_punch *p, ph_ns now, struct ph_path *path)
 {
     if (path->state == PH_PATH_NEW)
         path->state = PH_PATH_HEARD;
-    if (path->probe_sent == PH_NEVER)
+    if (p->state != PH_PUNCH_IDLE && path->probe_sent == PH_NEVER)
         probe(p, now, path);
 }
 

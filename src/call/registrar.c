@@ -7,6 +7,7 @@
 
 #define BACKOFF_FIRST PH_SEC
 #define BACKOFF_MAX   (30 * PH_SEC)
+#define ACK_TIMEOUT   (5 * PH_SEC)
 
 static void set_state(struct ph_registrar *r, enum ph_registrar_state state)
 {
@@ -55,6 +56,7 @@ static void on_state(void *user, enum ph_quic_state state)
     int len = ph_signal_encode(&m, buf, sizeof(buf));
     if (len > 0)
         ph_quic_stream_send(r->conn, buf, (size_t)len);
+    r->retry_at = ph_host_now(r->agent->host) + ACK_TIMEOUT;
     set_state(r, PH_REGISTRAR_WAITING);
 }
 
@@ -65,6 +67,7 @@ static void on_message(struct ph_registrar *r, const struct ph_signal *m)
             return;
         r->observed = m->observed;
         r->failures = 0;
+        r->retry_at = PH_NEVER;
         set_state(r, PH_REGISTRAR_REGISTERED);
         return;
     }
@@ -165,6 +168,10 @@ ph_ns ph_registrar_rtt(const struct ph_registrar *r)
 
 void ph_registrar_pump(struct ph_registrar *r, ph_ns now)
 {
+    if (r->state == PH_REGISTRAR_WAITING && now >= r->retry_at) {
+        r->closed = true;
+        r->error = PH_ERR_TIMEOUT;
+    }
     if (r->closed) {
         int error = r->error;
         if (r->conn && ph_quic_conn_error(r->conn) != PH_OK)

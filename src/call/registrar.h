@@ -25,8 +25,8 @@ struct ph_registrar {
     size_t relay;              /* index of the relay in the agent's config */
     unsigned failures;         /* in a row */
     int error;                 /* of the last failure */
-    ph_ns retry_at;
-    struct ph_addr observed; /* family NONE until registered */
+    ph_ns retry_at;            /* BACKOFF: when it tries again. WAITING: when it gives up */
+    struct ph_addr observed;   /* family NONE until registered */
     uint8_t in[PH_SIGNAL_MAX];
     size_t in_len;
 };

@@ -154,10 +154,14 @@ static void on_call(void *user, struct ph_call *call)
     struct caller *c = user;
     struct ph_call_report r;
 
+    ph_call_report(call, &r);
     if (call != c->call) {
+        /* One that somebody else dialled, and that was refused. */
+        if (r.state == PH_CALL_ENDED) {
+            ph_call_release(call);
+        }
         return;
     }
-    ph_call_report(call, &r);
     progress_update(&c->progress, &r);
     if (r.state == PH_CALL_CONNECTED && !c->connected) {
         on_connected(c);

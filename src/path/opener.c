@@ -90,7 +90,8 @@ bool ph_opener_on_datagram(struct ph_opener *o, ph_ns now, ph_sock sock,
     struct ph_stun msg;
     if (ph_stun_parse(in->data, in->len, &msg) != PH_OK ||
         memcmp(msg.tid, o->probe[i].tid, PH_STUN_TID_LEN) != 0 ||
-        !ph_addr_ip_eq(&in->peer, &o->other))
+        msg.type != PH_STUN_BINDING_SUCCESS || !ph_addr_ip_eq(&in->peer, &o->other) ||
+        ph_addr_ip_eq(&in->peer, &o->server))
         return true;
     o->probe[i].let_in = true;
     if (i == 0) {

@@ -9,7 +9,7 @@
 void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_datagram *d)
 {
     struct ph_relay_stats *stats = &relay->stats;
-    const struct ph_client *to;
+    struct ph_client *to;
     const uint8_t *payload;
     size_t payload_len;
     struct ph_leg *leg, *other;
@@ -35,8 +35,13 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
         stats->dropped_rate++;
         return;
     }
+    leg->client->came += d->len;
     other = ph_leg_other(leg);
     to = other->client;
+    if (!ph_relay_may_send(to, PH_RELAY_FRAME_OVERHEAD + payload_len)) {
+        stats->dropped_rate++;
+        return;
+    }
     out = ph_outbox_add(&relay->outbox, relay->socks[to->listen], &to->addr,
                         PH_RELAY_FRAME_OVERHEAD + payload_len);
     if (!out) {

@@ -22,9 +22,12 @@ struct ph_client {
     struct ph_quic_conn *conn;
     struct ph_addr addr; /* where its connection was last heard from ... */
     size_t listen;       /* ... on which of the relay's sockets */
+    bool moved;          /* that is not where its handshake was: nobody knows that it is there. Then
+                          * it gets at most three times what comes from there (RFC 9000 section 8) */
+    uint64_t came, went; /* bytes, since it moved */
     ph_ns since;
     uint8_t fingerprint[PH_FINGERPRINT_LEN];
-    size_t source; /* the counter of handshakes that it stands in */
+    size_t source; /* the counters that it stands in, by its IP */
     bool handshaking;
     bool registered;
     bool dirty; /* something may wait to be sent */

@@ -35,6 +35,7 @@ void ph_relay_drop(struct ph_client *c)
     c->gone = true;
     relay->any_gone = true;
     handshake_over(c);
+    relay->clients_of[c->source]--;
     ph_registry_leave(&relay->registry, c);
     while (c->legs) {
         ph_relay_end_session(relay, c->legs->session, c, PH_HANGUP_LOST);
@@ -46,17 +47,37 @@ static void follow(struct ph_client *c)
 {
     struct ph_relay *relay = c->relay;
 
-    if (relay->reading == c) {
-        c->addr = *relay->reading_from;
-        c->listen = relay->reading_on;
+    if (relay->reading != c ||
+        (ph_addr_eq(&c->addr, relay->reading_from) && c->listen == relay->reading_on)) {
+        return;
     }
+    c->addr = *relay->reading_from;
+    c->listen = relay->reading_on;
+    c->moved = true;
+    c->came = c->went = 0;
+}
+
+bool ph_relay_may_send(struct ph_client *c, size_t len)
+{
+    if (!c->moved) {
+        return true;
+    }
+    if (c->went + len > 3 * c->came) {
+        return false;
+    }
+    c->went += len;
+    return true;
 }
 
 static void on_packet(void *user, const uint8_t *data, size_t len)
 {
     struct ph_client *c = user;
-    uint8_t *out = ph_outbox_add(&c->relay->outbox, c->relay->socks[c->listen], &c->addr, len);
+    uint8_t *out;
 
+    if (!ph_relay_may_send(c, len)) {
+        return;
+    }
+    out = ph_outbox_add(&c->relay->outbox, c->relay->socks[c->listen], &c->addr, len);
     if (out) {
         memcpy(out, data, len);
     }
@@ -107,7 +128,8 @@ static void accept_client(struct ph_relay *relay, size_t listen, const struct ph
     struct ph_client *c;
 
     if (relay->registry.count >= relay->config.clients_max ||
-        relay->handshakes[source] >= PH_RELAY_HANDSHAKES_MAX) {
+        relay->handshakes[source] >= PH_RELAY_HANDSHAKES_MAX ||
+        relay->clients_of[source] >= PH_RELAY_CLIENTS_PER_SOURCE) {
         return;
     }
     c = ph_registry_add(&relay->registry, relay->now);
@@ -119,7 +141,11 @@ static void accept_client(struct ph_relay *relay, size_t listen, const struct ph
     c->listen = listen;
     c->source = source;
     config.user = c;
+    relay->clients_of[source]++;
     if (ph_quic_accept(relay->quic, relay->now, d->data, d->len, &d->peer, &config, &c->conn)) {
+        if (!c->gone) {
+            relay->clients_of[source]--;
+        }
         ph_registry_remove(&relay->registry, c);
         return;
     }
@@ -182,6 +208,9 @@ static void on_quic(struct ph_relay *relay, size_t listen, const struct ph_datag
      * stays where its token was checked. */
     if (!c->handshaking && ph_quic_conn_taken(conn) > taken) {
         follow(c);
+    }
+    if (c->moved && ph_addr_eq(&c->addr, &d->peer)) {
+        c->came += d->len;
     }
     relay->reading = NULL;
     ph_relay_touch(c);

@@ -20,6 +20,9 @@
 /* Handshakes under way from one IP; sources are counted in a table of fixed size. */
 #define PH_RELAY_HANDSHAKES_MAX 64
 #define PH_RELAY_SOURCES        1024
+/* Clients of one IP in all, so that one host cannot take every place. Carriers put thousands of
+ * people behind an address, but few of them run this at a time. */
+#define PH_RELAY_CLIENTS_PER_SOURCE 512
 /* A connection that does not register within this time is closed. */
 #define PH_RELAY_REGISTER_TIME (10 * PH_SEC)
 /* Signalling messages of one client. */
@@ -41,6 +44,7 @@ struct ph_relay {
     struct ph_outbox outbox;
     uint64_t secret;
     uint16_t handshakes[PH_RELAY_SOURCES];
+    uint16_t clients_of[PH_RELAY_SOURCES];
     struct ph_relay_stats stats;
 
     /* Of the event that is being handled. */
@@ -56,6 +60,8 @@ struct ph_relay {
 /* relay.c */
 /* Something is to be sent to the client when the event is over. */
 void ph_relay_touch(struct ph_client *c);
+/* Whether `len` more bytes may go to the client's address; counts them then. */
+bool ph_relay_may_send(struct ph_client *c, size_t len);
 /* Takes the client out of the registry and its calls at once, and closes it when the event is over.
  */
 void ph_relay_drop(struct ph_client *c);

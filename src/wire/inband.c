@@ -7,7 +7,16 @@
 
 static size_t header_len(enum ph_inband_kind kind)
 {
-    return kind == PH_INBAND_MEDIA ? PH_INBAND_MEDIA_HEADER_LEN : PH_INBAND_HEADER_LEN;
+    switch (kind) {
+    case PH_INBAND_MEDIA:
+        return PH_INBAND_MEDIA_HEADER_LEN;
+    case PH_INBAND_ECHO:
+        return PH_INBAND_ECHO_LEN;
+    case PH_INBAND_PROBE:
+    case PH_INBAND_PUNCHING:
+        break;
+    }
+    return PH_INBAND_HEADER_LEN;
 }
 
 int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size_t cap)
@@ -23,8 +32,25 @@ int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size
     ph_write_u64(&w, m->number);
     if (m->kind == PH_INBAND_MEDIA)
         ph_write_u64(&w, m->sent_us);
+    if (m->kind == PH_INBAND_ECHO) {
+        ph_write_u8(&w, m->seen.family);
+        ph_write_u16(&w, m->seen.port);
+        ph_write_bytes(&w, m->seen.ip, sizeof(m->seen.ip));
+    }
     memset(out + head, 0, total - head);
     return (int)total;
+}
+
+static void read_seen(struct ph_reader *r, struct ph_addr *out)
+{
+    struct ph_addr a = {0};
+    a.family = ph_read_u8(r);
+    a.port = ph_read_u16(r);
+    ph_read_copy(r, a.ip, sizeof(a.ip));
+    if (a.family == PH_AF_V4)
+        *out = ph_addr_v4(a.ip[0], a.ip[1], a.ip[2], a.ip[3], a.port);
+    else if (a.family == PH_AF_V6)
+        *out = a;
 }
 
 int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
@@ -36,6 +62,8 @@ int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
     out->number = ph_read_u64(&r);
     if (kind == PH_INBAND_MEDIA)
         out->sent_us = ph_read_u64(&r);
+    if (kind == PH_INBAND_ECHO)
+        read_seen(&r, &out->seen);
     if (r.bad)
         return PH_ERR_SHORT;
     if (lane > PH_LANE_DIRECT)

@@ -9,13 +9,15 @@
 #ifndef PH_WIRE_INBAND_H
 #define PH_WIRE_INBAND_H
 
+#include "base/addr.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
 enum ph_inband_kind {
     PH_INBAND_MEDIA = 1, /* a frame of media: number counts frames, sent_us, then filling */
     PH_INBAND_PROBE = 2, /* answer with an echo of this number on the path that it came by */
-    PH_INBAND_ECHO = 3,
+    PH_INBAND_ECHO = 3,  /* number, and the address that the probe was seen to come from */
     PH_INBAND_PUNCHING =
         4, /* the caller's checks are on their way at full TTL; number: the round */
 };
@@ -27,12 +29,15 @@ enum ph_lane {
 
 #define PH_INBAND_HEADER_LEN       10
 #define PH_INBAND_MEDIA_HEADER_LEN 18
+#define PH_INBAND_ECHO_LEN         29 /* family (8), port (16), address (128); probes are filled up to it \
+                                       */
 
 struct ph_inband {
     enum ph_inband_kind kind; /* 0: a kind that is not known */
     enum ph_lane lane;
     uint64_t number;
-    uint64_t sent_us; /* media: the sender's clock */
+    uint64_t sent_us;    /* media: the sender's clock */
+    struct ph_addr seen; /* echo: family NONE when it says none */
 };
 
 /* Writes `total` bytes, of which those behind the fields are zero; total below the kind's header is

@@ -14,7 +14,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     uint8_t out[64];
     int n = ph_inband_encode(&m, 0, out, sizeof(out));
-    if (n < PH_INBAND_HEADER_LEN || (size_t)n > size || memcmp(out, data, (size_t)n) != 0)
+    if (n < PH_INBAND_HEADER_LEN || (size_t)n > size ||
+        memcmp(out, data, PH_INBAND_HEADER_LEN) != 0)
+        abort();
+    struct ph_inband again;
+    if (ph_inband_decode(out, (size_t)n, &again) != 0 || again.kind != m.kind ||
+        again.number != m.number || again.sent_us != m.sent_us || !ph_addr_eq(&again.seen, &m.seen))
         abort();
     return 0;
 }
