@@ -80,6 +80,10 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
     r->lateness = ph_max_ns(result->lateness, result->shaper_lateness);
     if (r->status == TRIAL_OK && r->lateness > LATENESS_MAX)
         r->status = TRIAL_INCONCLUSIVE;
+    /* A call that failed while the lab slept through a good part of its time says nothing of it. */
+    if (r->status == TRIAL_INCONCLUSIVE && !result->connected &&
+        r->lateness > run->scenario->give_up / 4)
+        r->status = TRIAL_LAB_ERROR;
     r->connected = result->connected;
     r->direct = result->direct;
     r->stage = (uint8_t)result->stage;
@@ -184,6 +188,8 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
     json_object_set_new(o, "status", json_string(trial_status_name(kept->status)));
     if (r->error[0] != '\0')
         json_object_set_new(o, "error", json_string(r->error));
+    else if (kept->status == TRIAL_LAB_ERROR)
+        json_object_set_new(o, "error", json_string("the lab slept through the call"));
     json_object_set_new(o, "connected", json_boolean(r->connected));
     json_object_set_new(o, "path",
                         json_string(r->direct      ? "direct"

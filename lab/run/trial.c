@@ -1,6 +1,7 @@
 #include "lab/run/trial.h"
 
 #include "base/rng.h"
+#include "lab/run/background.h"
 #include "lab/run/verdict.h"
 
 #include <stdio.h>
@@ -43,6 +44,7 @@ struct trial {
     struct ph_host *relay_host, *stun_host;
     struct ph_relay *relay;
     struct ph_stun_server *stun;
+    struct background *background;
     struct peer peers[2];
     ph_ns deadline;
 };
@@ -89,6 +91,7 @@ static void tear_down(struct trial *t)
         if (t->peers[i].host != NULL)
             ops->host_free(t->world, t->peers[i].host);
     }
+    background_stop(t->background);
     if (t->relay != NULL)
         ph_relay_free(t->relay);
     if (t->stun != NULL)
@@ -351,6 +354,8 @@ int trial_start(struct world *w, const struct trial_spec *spec,
     struct ph_rng rng;
     ph_rng_seed(&rng, spec->seed);
     int rc = start_servers(t, &rng);
+    if (rc == PH_OK)
+        rc = background_start(w, t->stun_node, spec->seed, &t->background);
     for (size_t i = 0; rc == PH_OK && i < 2; i++)
         rc = start_peer(t, &t->peers[i], &rng);
     if (rc != PH_OK) {
