@@ -3,6 +3,7 @@
 
 #include "lab/nat/observe.h"
 
+#include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,21 +235,26 @@ static void judge(struct verdict *v)
     judge_timeouts(v);
 }
 
-int nat_check(const struct nat_profile *declared, const struct nat_check_site *site, unsigned flags,
-              struct nat_check_result *out, struct lab_error *err)
+/* All packets of the check are handled on one core, one after the other: what was sent first has
+ * then arrived first, or never will. */
+static bool stay_on_one_core(cpu_set_t *before)
 {
-    struct nat_profile through = *declared;
+    cpu_set_t one;
+    int core = sched_getcpu();
+    if (core < 0 || sched_getaffinity(0, sizeof(*before), before) != 0)
+        return false;
+    CPU_ZERO(&one);
+    CPU_SET((size_t)core, &one);
+    return sched_setaffinity(0, sizeof(one), &one) == 0;
+}
+
+static int observe_and_judge(const struct nat_profile *through, const struct nat_check_site *site,
+                             unsigned flags, struct nat_check_result *out, struct lab_error *err)
+{
     struct observation o;
-    struct verdict v = {.p = &through, .o = &o, .r = out};
+    struct verdict v = {.p = through, .o = &o, .r = out};
     memset(out, 0, sizeof(*out));
-    if (declared->inside[0] != '\0') {
-        struct nat_profile home;
-        if (nat_profile_find(declared->inside, &home, err) != 0)
-            return -1;
-        through = nat_profile_compose(declared, &home);
-        memcpy(through.inside, declared->inside, sizeof(through.inside));
-    }
-    if (nat_observe(&through, site, flags, &o, err) != 0)
+    if (nat_observe(through, site, flags, &o, err) != 0)
         return -1;
     out->mapping = o.mapping;
     out->filtering = o.filtering;
@@ -257,4 +263,26 @@ int nat_check(const struct nat_profile *declared, const struct nat_check_site *s
     judge(&v);
     out->ok = out->mismatch[0] == '\0';
     return 0;
+}
+
+int nat_check(const struct nat_profile *declared, const struct nat_check_site *site, unsigned flags,
+              struct nat_check_result *out, struct lab_error *err)
+{
+    struct nat_profile through = *declared;
+    cpu_set_t before;
+    if (declared->inside[0] != '\0') {
+        struct nat_profile home;
+        if (nat_profile_find(declared->inside, &home, err) != 0)
+            return -1;
+        through = nat_profile_compose(declared, &home);
+        memcpy(through.inside, declared->inside, sizeof(through.inside));
+    }
+    bool pinned = stay_on_one_core(&before);
+    int rc = observe_and_judge(&through, site, flags, out, err);
+    /* A NAT that is wrong is wrong twice; a machine that stumbled is not. */
+    if ((rc != 0 || !out->ok) && (flags & NAT_CHECK_TIMEOUT) == 0)
+        rc = observe_and_judge(&through, site, flags, out, err);
+    if (pinned)
+        (void)sched_setaffinity(0, sizeof(before), &before);
+    return rc;
 }
