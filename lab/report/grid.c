@@ -209,7 +209,7 @@ static int print_times(const struct printer *p)
         (void)fputc('\n', p->out);
     print_line(p, "relay", &s.relay_time, p->run->floor_relay);
     if (s.relay_time.count > 0)
-        (void)fputc('\n', p->out);
+        (void)fputs("; the floor is offer and answer, the peers' handshake comes on top\n", p->out);
     return 0;
 }
 
@@ -219,7 +219,7 @@ static int print_stages(const struct printer *p)
     if (summary_of(p->run, NULL, &s) != 0)
         return -1;
     (void)fprintf(p->out, "\n%-10s %7s %7s %7s %8s %9s %9s\n", "stage", "won", "lost", "beaten",
-                  "skipped", "p50 ms", "p95 ms");
+                  "skipped", "took p50", "p95 ms");
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         const struct stage_summary *st = &s.stages[i];
         (void)fprintf(p->out, "%-10s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8" PRIu64,

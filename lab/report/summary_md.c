@@ -53,7 +53,7 @@ int summary_markdown(const struct run *run, const struct expect_result *expects,
     for (size_t i = 0; i < run->scenario->expect_count; i++)
         (void)fprintf(out, "| %s | %s | %s |\n", run->scenario->expects[i].text,
                       expect_status_name(expects[i].status), expects[i].detail);
-    (void)fputs("\n| stage | won | lost | beaten | skipped | won p50 ms | p95 ms |\n"
+    (void)fputs("\n| stage | won | lost | beaten | skipped | took p50 ms | p95 ms |\n"
                 "|---|---|---|---|---|---|---|\n",
                 out);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
