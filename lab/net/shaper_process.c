@@ -1,5 +1,6 @@
 #include "lab/net/netns.h"
 #include "lab/net/shaper_private.h"
+#include "lab/net/shaper_ring.h"
 #include "lab/net/shaper_table.h"
 
 #include <arpa/inet.h>
@@ -26,38 +27,23 @@
 /* A stamp older than this is not a late process but a step of the wall clock. */
 #define STAMP_AGE_MAX (5 * PH_SEC)
 
-struct receiver {
-    struct shaper_frame *frames[RECEIVE_BATCH];
-    struct mmsghdr msgs[RECEIVE_BATCH];
-    struct iovec iovs[RECEIVE_BATCH];
-    struct sockaddr_ll from[RECEIVE_BATCH];
-    union {
-        struct cmsghdr align;
-        char bytes[CMSG_SPACE(sizeof(struct timespec))];
-    } control[RECEIVE_BATCH];
-};
-
 struct process {
     int control;
     int sock;
     struct shaper_table *table;
-    struct receiver rx;
+    struct shaper_ring ring;
+    struct shaper_frame *frame; /* an empty one, for the next that comes in */
 };
-
-static ph_ns to_ns(const struct timespec *ts)
-{
-    return (ph_ns)ts->tv_sec * PH_SEC + (ph_ns)ts->tv_nsec;
-}
 
 static ph_ns read_clock(clockid_t id)
 {
     struct timespec ts;
 
     clock_gettime(id, &ts);
-    return to_ns(&ts);
+    return (ph_ns)ts.tv_sec * PH_SEC + (ph_ns)ts.tv_nsec;
 }
 
-static int open_socket(int *out, struct lab_error *err)
+static int open_socket(struct process *p, struct lab_error *err)
 {
     static const int one = 1, bytes = BUFFER_BYTES;
     struct sockaddr_ll any = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
@@ -68,16 +54,18 @@ static int open_socket(int *out, struct lab_error *err)
         return lab_fail_errno(err, LAB_CANNOT,
                               "no packet socket for the shaper (sudo modprobe af_packet)");
     }
+    /* The stamps are asked for here, so that a frame has its own from when it came in, not from
+     * when it was put into the ring. */
     if (setsockopt(fd, SOL_SOCKET, SO_TIMESTAMPNS, &one, sizeof(one)) != 0 ||
         setsockopt(fd, SOL_PACKET, PACKET_IGNORE_OUTGOING, &one, sizeof(one)) != 0) {
         lab_fail_errno(err, LAB_CANNOT, "the kernel is too old for the shaper (4.20 or newer)");
         goto fail;
     }
+    if (shaper_ring_open(&p->ring, fd, err) != 0) {
+        goto fail;
+    }
     /* The rest only makes it faster. */
     (void)setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
-    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0) {
-        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
-    }
     if (setsockopt(fd, SOL_SOCKET, SO_SNDBUFFORCE, &bytes, sizeof(bytes)) != 0) {
         (void)setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &bytes, sizeof(bytes));
     }
@@ -85,69 +73,53 @@ static int open_socket(int *out, struct lab_error *err)
         lab_fail_errno(err, LAB_BROKEN, "cannot bind the shaper's packet socket");
         goto fail;
     }
-    *out = fd;
+    p->sock = fd;
     return 0;
 fail:
     close(fd);
     return -1;
 }
 
-static void rx_slot(struct receiver *rx, size_t i, struct shaper_frame *f)
-{
-    rx->frames[i] = f;
-    rx->iovs[i] = (struct iovec){.iov_base = f->data, .iov_len = sizeof(f->data)};
-    rx->msgs[i].msg_hdr =
-        (struct msghdr){.msg_name = &rx->from[i], .msg_iov = &rx->iovs[i], .msg_iovlen = 1};
-}
-
 /* When the frame came in, by the monotonic clock: nothing but that clock times what is queued, so
  * a step of the wall clock moves no frame. */
-static ph_ns stamp_of(struct msghdr *msg, ph_ns wall, ph_ns mono)
+static ph_ns monotonic(ph_ns stamp, ph_ns wall, ph_ns mono)
 {
-    struct timespec ts;
-
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(msg); c != NULL; c = CMSG_NXTHDR(msg, c)) {
-        if (c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_TIMESTAMPNS) {
-            ph_ns stamp;
-
-            memcpy(&ts, CMSG_DATA(c), sizeof(ts));
-            stamp = to_ns(&ts);
-            if (stamp < wall && wall - stamp < ph_min_ns(STAMP_AGE_MAX, mono)) {
-                return mono - (wall - stamp);
-            }
-        }
+    if (stamp < wall && wall - stamp < ph_min_ns(STAMP_AGE_MAX, mono)) {
+        return mono - (wall - stamp);
     }
     return mono;
 }
 
 static void receive(struct process *p)
 {
-    struct receiver *rx = &p->rx;
-    ph_ns wall, mono;
-    int n;
+    size_t n = shaper_ring_ready(&p->ring, RECEIVE_BATCH);
+    /* After the stamps of all these. */
+    ph_ns wall = read_clock(CLOCK_REALTIME), mono = read_clock(CLOCK_MONOTONIC);
 
-    for (size_t i = 0; i < RECEIVE_BATCH; i++) {
-        struct msghdr *h = &rx->msgs[i].msg_hdr;
+    for (; n > 0; n--) {
+        struct shaper_ring_frame in;
 
-        h->msg_namelen = sizeof(rx->from[i]);
-        h->msg_control = rx->control[i].bytes;
-        h->msg_controllen = sizeof(rx->control[i].bytes);
-    }
-    n = recvmmsg(p->sock, rx->msgs, RECEIVE_BATCH, MSG_DONTWAIT, NULL);
-    wall = read_clock(CLOCK_REALTIME);
-    mono = read_clock(CLOCK_MONOTONIC);
-    for (int i = 0; i < n; i++) {
-        struct msghdr *h = &rx->msgs[i].msg_hdr;
-
-        if ((h->msg_flags & MSG_TRUNC) != 0) {
-            shaper_table_lost(p->table, rx->from[i].sll_ifindex);
-            continue;
+        shaper_ring_front(&p->ring, &in);
+        if (in.cut || in.len > sizeof(p->frame->data)) {
+            shaper_table_lost(p->table, in.if_in);
+        } else {
+            memcpy(p->frame->data, in.data, in.len);
+            p->frame->len = in.len;
+            p->frame =
+                shaper_table_offer(p->table, p->frame, in.if_in, monotonic(in.stamp, wall, mono));
         }
-        rx->frames[i]->len = rx->msgs[i].msg_len;
-        rx_slot(rx, (size_t)i,
-                shaper_table_offer(p->table, rx->frames[i], rx->from[i].sll_ifindex,
-                                   stamp_of(h, wall, mono)));
+        shaper_ring_pop(&p->ring);
     }
+}
+
+/* An error that waits at the socket would end every wait at once: reading the ring does not take
+ * it. */
+static void clear_error(const struct process *p)
+{
+    int error;
+    socklen_t len = sizeof(error);
+
+    (void)getsockopt(p->sock, SOL_SOCKET, SO_ERROR, &error, &len);
 }
 
 static void send_due(struct process *p)
@@ -192,7 +164,7 @@ static void send_due(struct process *p)
     }
 }
 
-/* Frames that found the socket's buffer full: whose they were is not known. */
+/* Frames that found the ring full: whose they were is not known. */
 static void look_for_overflow(struct process *p)
 {
     struct tpacket_stats stats;
@@ -332,13 +304,10 @@ static void be_punctual(void)
 static int start(struct process *p, int *netns, struct lab_error *err)
 {
     *netns = netns_new(err);
-    if (*netns < 0 || open_socket(&p->sock, err) != 0 ||
-        shaper_table_new(FRAMES, &p->table, err) != 0) {
+    if (*netns < 0 || open_socket(p, err) != 0 || shaper_table_new(FRAMES, &p->table, err) != 0) {
         return -1;
     }
-    for (size_t i = 0; i < RECEIVE_BATCH; i++) {
-        rx_slot(&p->rx, i, shaper_table_frame(p->table));
-    }
+    p->frame = shaper_table_frame(p->table);
     return 0;
 }
 
@@ -375,6 +344,9 @@ void shaper_process(int control_fd, pid_t parent)
         }
         if (ppoll(fds, 2, next == PH_NEVER ? NULL : &wait, NULL) < 0 && errno != EINTR) {
             _exit(1);
+        }
+        if ((fds[0].revents & POLLERR) != 0) {
+            clear_error(p);
         }
         if (fds[0].revents != 0) {
             receive(p);

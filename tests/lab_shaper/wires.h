@@ -68,7 +68,9 @@ static inline int wires_raw_socket(void)
     /* A device whose peer came up after it gets its queue some time later; until then frames would
      * be lost there. */
     (void)setsockopt(fd, SOL_PACKET, PACKET_QDISC_BYPASS, &one, sizeof(one));
-    (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes));
+    if (setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &bytes, sizeof(bytes)) != 0) {
+        (void)setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof(bytes));
+    }
     if (bind(fd, (struct sockaddr *)&any, sizeof(any)) != 0) {
         close(fd);
         return -1;
