@@ -13,6 +13,7 @@ struct judge {
     struct expect_result *out;
     bool *cell_failed;
     size_t failures;
+    size_t without; /* cells that have no time to hold against the limit */
 };
 
 const char *expect_status_name(enum expect_status status)
@@ -146,6 +147,8 @@ static int judge_cells(struct judge *j, const bool *cells)
             failed = judge_cell_rate(j, &s, key);
         else
             failed = !j->e->pool && judge_time(j, &s, key);
+        if (expectation_is_time(j->e) && time_of(j->e, &s)->count == 0)
+            j->without++;
         if (!failed)
             continue;
         j->failures++;
@@ -153,6 +156,48 @@ static int judge_cells(struct judge *j, const bool *cells)
             j->cell_failed[c] = true;
     }
     return 0;
+}
+
+static ph_ns record_time(const struct expectation *e, const struct record *r)
+{
+    if (e->kind == EXPECT_TIME_RELAY)
+        return r->setup_relay;
+    return e->kind == EXPECT_TIME_DIRECT ? r->setup_direct : r->setup_media;
+}
+
+/* Trials that have the time, but were made while the machine was too busy for it to count. */
+static size_t inconclusive_times(const struct judge *j, const bool *cells)
+{
+    const struct run *run = j->run;
+    size_t n = 0;
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        for (unsigned t = 0; cells[c] && t < run->trials; t++) {
+            const struct record *r = &run->records[c * run->trials + t];
+            if (r->present && r->status == TRIAL_INCONCLUSIVE && record_time(j->e, r) != PH_NEVER)
+                n++;
+        }
+    }
+    return n;
+}
+
+/* What the expectation says of all its cells together, where none of them had a time. */
+static void judge_no_time(struct judge *j, const bool *cells)
+{
+    size_t busy = inconclusive_times(j, cells);
+    if (busy > 0)
+        note(j, EXPECT_TOO_FEW, "all %zu trials with this time are inconclusive", busy);
+    else
+        note(j, j->run->partial ? EXPECT_TOO_FEW : EXPECT_FAILED, "no trial has this time");
+}
+
+__attribute__((format(printf, 2, 3))) static void append(struct judge *j, const char *fmt, ...)
+{
+    size_t len = strlen(j->out->detail);
+    va_list ap;
+    va_start(ap, fmt);
+    if (vsnprintf(j->out->detail + len, sizeof(j->out->detail) - len, fmt, ap) < 0)
+        j->out->detail[len] = '\0';
+    va_end(ap);
 }
 
 static int judge_all(struct judge *j, bool *cells)
@@ -173,7 +218,7 @@ static int judge_all(struct judge *j, bool *cells)
     if (expectation_is_time(j->e)) {
         const struct time_summary *t = time_of(j->e, &all);
         if (t->count == 0)
-            note(j, run->partial ? EXPECT_TOO_FEW : EXPECT_FAILED, "no trial has this time");
+            judge_no_time(j, cells);
         else if (j->e->pool)
             judge_time(j, &all, "");
         else
@@ -185,12 +230,10 @@ static int judge_all(struct judge *j, bool *cells)
         note(j, EXPECT_PASSED, "%llu of %llu in %zu cells",
              (unsigned long long)successes(j->e, &all), (unsigned long long)all.counted, matching);
     }
-    if (j->failures > 1) {
-        size_t len = strlen(j->out->detail);
-        if (snprintf(j->out->detail + len, sizeof(j->out->detail) - len, " (and %zu cells more)",
-                     j->failures - 1) < 0)
-            j->out->detail[len] = '\0';
-    }
+    if (j->failures > 1)
+        append(j, " (and %zu cells more)", j->failures - 1);
+    if (!j->e->pool && j->without > 0 && j->without < matching)
+        append(j, "; %zu cell%s without", j->without, j->without == 1 ? "" : "s");
     return 0;
 }
 

@@ -176,6 +176,12 @@ static void test_expectations(void **state)
          EXPECT_FAILED, "no trial has this time"},
         {"  - {when: {a.nat: random, b.nat: random}, time: media, p95: 50ms}\n", 0, TRIALS,
          EXPECT_PASSED, "p50 50.0, p95 50.0, p99 50.0 ms over all 10 trials"},
+        /* What was not held against the limit is said. */
+        {"  - {time: direct, p95: 1s}\n", 10, TRIALS, EXPECT_PASSED,
+         "p50 164.0, p95 169.0, p99 169.0 ms over all 10 trials; 2 cells without"},
+        {"  - {time: direct, p95: 10ms}\n", 4, TRIALS, EXPECT_FAILED,
+         "a.nat=open,b.nat=open,link=20ms: p95 169.0 ms of 10 trials (and 1 cells more); 1 cell "
+         "without"},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct made m;
@@ -187,6 +193,40 @@ static void test_expectations(void **state)
         if (r.status != cases[i].status ||
             strncmp(r.detail, cases[i].detail, strlen(cases[i].detail)) != 0)
             fail_msg("case %zu: %s: %s", i, expect_status_name(r.status), r.detail);
+        drop(&m);
+    }
+}
+
+/* A machine that was too busy for every trial's time says nothing of the subject. */
+static void test_all_inconclusive(void **state)
+{
+    static const struct {
+        bool direct;
+        enum expect_status status;
+        const char *detail;
+    } cases[] = {
+        {true, EXPECT_TOO_FEW, "all 30 trials with this time are inconclusive"},
+        {false, EXPECT_FAILED, "no trial has this time"},
+    };
+    (void)state;
+    for (size_t i = 0; i < 4; i++) {
+        bool direct = cases[i % 2].direct;
+        struct made m;
+        struct expect_result r;
+        bool cell_failed[3];
+        make(&m,
+             i < 2 ? "  - {time: direct, p95: 1s}\n" : "  - {time: direct, p95: 1s, pool: true}\n",
+             TRIALS);
+        for (size_t c = 0; c < 3; c++) {
+            for (unsigned t = 0; t < TRIALS; t++) {
+                struct trial_result e = trial(TRIAL_INCONCLUSIVE, true, direct, 100);
+                run_add(&m.run, c, t, &e);
+            }
+        }
+        assert_int_equal(expect_all(&m.run, &r, cell_failed), 0);
+        assert_int_equal(r.status, cases[i % 2].status);
+        assert_string_equal(r.detail, cases[i % 2].detail);
+        assert_false(cell_failed[0]);
         drop(&m);
     }
 }
@@ -416,10 +456,15 @@ static void test_progress(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_summary),      cmocka_unit_test(test_status),
-        cmocka_unit_test(test_expectations), cmocka_unit_test(test_no_counted_trial),
-        cmocka_unit_test(test_junit),        cmocka_unit_test(test_grid),
-        cmocka_unit_test(test_documents),    cmocka_unit_test(test_progress),
+        cmocka_unit_test(test_summary),
+        cmocka_unit_test(test_status),
+        cmocka_unit_test(test_expectations),
+        cmocka_unit_test(test_all_inconclusive),
+        cmocka_unit_test(test_no_counted_trial),
+        cmocka_unit_test(test_junit),
+        cmocka_unit_test(test_grid),
+        cmocka_unit_test(test_documents),
+        cmocka_unit_test(test_progress),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
