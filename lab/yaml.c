@@ -100,7 +100,8 @@ static size_t utf8_length(const uint8_t *s, size_t left)
     return overlong || surrogate || too_high ? 0 : len;
 }
 
-/* libfyaml lets bytes pass that are no UTF-8; the results' JSON could not hold them. */
+/* libfyaml lets bytes pass that are no UTF-8; the results' JSON could not hold them. It takes a NUL
+ * for the end of the file: what stands behind it would count for nothing. */
 static int check_utf8(struct loader *l, const char *text, size_t len)
 {
     unsigned line = 1, column = 1;
@@ -108,6 +109,8 @@ static int check_utf8(struct loader *l, const char *text, size_t len)
         size_t n = utf8_length((const uint8_t *)text + i, len - i);
         if (n == 0)
             return fail_at(l, line, column, "a byte that is not UTF-8");
+        if (text[i] == '\0')
+            return fail_at(l, line, column, "a NUL byte");
         column = text[i] == '\n' ? 1 : column + 1;
         line += text[i] == '\n' ? 1 : 0;
         i += n;

@@ -87,6 +87,18 @@ static void test_refused(void **state)
     }
 }
 
+/* What stands behind a NUL would be left out without a word. */
+static void test_nul_byte(void **state)
+{
+    static const char text[] = "a: 1\nb: 2 \0\nc: 3\n";
+    struct yaml_doc *doc = NULL;
+    struct lab_error err = {0};
+    (void)state;
+    assert_int_equal(yaml_parse("f.yaml", text, sizeof(text) - 1, &doc, &err), -1);
+    assert_int_equal(err.code, LAB_USAGE);
+    assert_string_equal(err.text, "f.yaml:2:6: a NUL byte");
+}
+
 static void test_caps(void **state)
 {
     (void)state;
@@ -295,10 +307,11 @@ static void test_files(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_tree),    cmocka_unit_test(test_refused),
-        cmocka_unit_test(test_caps),    cmocka_unit_test(test_finish),
-        cmocka_unit_test(test_nearest), cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_typed),   cmocka_unit_test(test_files),
+        cmocka_unit_test(test_nul_byte),  cmocka_unit_test(test_tree),
+        cmocka_unit_test(test_refused),   cmocka_unit_test(test_caps),
+        cmocka_unit_test(test_finish),    cmocka_unit_test(test_nearest),
+        cmocka_unit_test(test_durations), cmocka_unit_test(test_typed),
+        cmocka_unit_test(test_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
