@@ -53,6 +53,10 @@ int yaml_finish(struct yaml_node *map, const char *const *known, struct lab_erro
 __attribute__((format(printf, 3, 4))) int yaml_fail(const struct yaml_node *at,
                                                     struct lab_error *err, const char *fmt, ...);
 
+/* The text behind a leading "file:line:column: ", or all of it where there is none: what is said
+ * inside another complaint says no second place. */
+const char *yaml_unplaced(const char *text);
+
 /* Typed reads; on the wrong type or range err says what was read and what would be right.
  * `what` names the value for the message ("trials"). */
 int yaml_string(struct yaml_node *n, const char *what, char *out, size_t cap, struct lab_error *e);

@@ -19,6 +19,21 @@ int yaml_fail(const struct yaml_node *at, struct lab_error *err, const char *fmt
     return lab_fail(err, LAB_USAGE, "%s:%u:%u: %s", at->file, at->line, at->column, text);
 }
 
+const char *yaml_unplaced(const char *text)
+{
+    /* Files' names may have colons: the first ":LINE:COLUMN: " counts. */
+    for (const char *c = strchr(text, ':'); c != NULL; c = strchr(c + 1, ':')) {
+        size_t line = strspn(c + 1, "0123456789");
+        if (line == 0 || c[1 + line] != ':')
+            continue;
+        size_t column = strspn(c + 2 + line, "0123456789");
+        const char *end = c + 2 + line + column;
+        if (column > 0 && strncmp(end, ": ", 2) == 0)
+            return end + 2;
+    }
+    return text;
+}
+
 struct yaml_node *yaml_get(struct yaml_node *map, const char *key)
 {
     if (map == NULL || map->type != YAML_MAPPING)

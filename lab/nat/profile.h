@@ -12,6 +12,8 @@ struct yaml_node;
 
 #define NAT_NAME_MAX   48
 #define NAT_FAULTS_MAX 8
+/* A profile as another file names it: a name, or a path. */
+#define NAT_PATH_MAX 256
 
 enum nat_mapping {
     NAT_MAPPING_NONE, /* no translation: a router */
@@ -79,17 +81,25 @@ struct nat_profile {
         char faults[NAT_FAULTS_MAX][NAT_NAME_MAX];
         size_t fault_count;
     } port_mapping;
-    char inside[NAT_NAME_MAX]; /* the profile of a home NAT between this one and its host; empty:
+    char inside[NAT_PATH_MAX]; /* the profile of a home NAT between this one and its host; empty:
                                 * none */
 };
 
 /* The defaults of a file that says nothing: port-preserving. */
 void nat_profile_init(struct nat_profile *p);
 
-/* Reads a profile's file by its path, or by name out of the shipped ones.
- * On failure err says file:line:column, what was read, what would be right (LAB_USAGE). */
+/* Reads a profile's file by its path, or by name out of the shipped ones; a name with a '/' in it
+ * is a path too (from the current folder, when relative). On failure err says file:line:column,
+ * what was read, what would be right (LAB_USAGE). */
 int nat_profile_load(const char *path, struct nat_profile *out, struct lab_error *err);
 int nat_profile_find(const char *name, struct nat_profile *out, struct lab_error *err);
+/* A profile as a file names it: a relative path in it starts at the folder of `file`, and is made
+ * to start where the command runs; names stay what they are. -1: it does not fit. */
+int nat_profile_resolve(const char *name, const char *file, char *out, size_t cap);
+/* The profile that a node of a file names, found; where there is none the node's place is said. The
+ * name goes to `out`, resolved as above. `profile` may be NULL. */
+int nat_profile_named(struct yaml_node *node, const char *what, char *out, size_t cap,
+                      struct nat_profile *profile, struct lab_error *err);
 /* The file of a profile's name: topologies/nat/NAME.yaml under the data folder (lab/data.h). */
 int nat_profile_path(const char *name, char *out, size_t cap);
 

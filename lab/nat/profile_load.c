@@ -1,6 +1,7 @@
 /* Profiles by path and by name: the files of topologies/nat. */
 #include "lab/data.h"
 #include "lab/nat/profile.h"
+#include "lab/nat/profile_read.h"
 #include "lab/yaml.h"
 
 #include <dirent.h>
@@ -9,7 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-int nat_profile_load(const char *path, struct nat_profile *out, struct lab_error *err)
+static int load(const char *path, enum profile_source source, struct nat_profile *out,
+                struct lab_error *err)
 {
     struct yaml_doc *doc = NULL;
     int rc;
@@ -22,9 +24,14 @@ int nat_profile_load(const char *path, struct nat_profile *out, struct lab_error
     size_t len = strcspn(base, ".");
     if (len < sizeof(out->name))
         memcpy(out->name, base, len);
-    rc = nat_profile_read(yaml_root(doc), out, err);
+    rc = nat_profile_read_as(yaml_root(doc), source, out, err);
     yaml_free(doc);
     return rc;
+}
+
+int nat_profile_load(const char *path, struct nat_profile *out, struct lab_error *err)
+{
+    return load(path, PROFILE_FILE, out, err);
 }
 
 static bool name_is_plain(const char *name)
@@ -107,9 +114,12 @@ static int unknown_profile(const char *name, struct lab_error *err)
     return -1;
 }
 
-int nat_profile_find(const char *name, struct nat_profile *out, struct lab_error *err)
+static int find(const char *name, enum profile_source source, struct nat_profile *out,
+                struct lab_error *err)
 {
     char path[4096];
+    if (strchr(name, '/') != NULL)
+        return load(name, source, out, err);
     if (nat_profile_path(name, path, sizeof(path)) != 0)
         return unknown_profile(name, err);
     FILE *f = fopen(path, "re");
@@ -117,5 +127,44 @@ int nat_profile_find(const char *name, struct nat_profile *out, struct lab_error
         return errno == ENOENT ? unknown_profile(name, err)
                                : lab_fail_errno(err, LAB_USAGE, "%s", path);
     (void)fclose(f);
-    return nat_profile_load(path, out, err);
+    return load(path, source, out, err);
+}
+
+int nat_profile_find(const char *name, struct nat_profile *out, struct lab_error *err)
+{
+    return find(name, PROFILE_FILE, out, err);
+}
+
+int nat_profile_resolve(const char *name, const char *file, char *out, size_t cap)
+{
+    const char *slash = name[0] == '/' || strchr(name, '/') == NULL ? NULL : strrchr(file, '/');
+    int folder = slash == NULL ? 0 : (int)(slash - file) + 1;
+    if (folder > 0 && strncmp(name, "./", 2) == 0)
+        name += 2;
+    int n = snprintf(out, cap, "%.*s%s", folder, file, name);
+    return n >= 0 && (size_t)n < cap ? 0 : -1;
+}
+
+int nat_profile_named_as(struct yaml_node *node, const char *what, enum profile_source source,
+                         char *out, size_t cap, struct nat_profile *profile, struct lab_error *err)
+{
+    char name[NAT_PATH_MAX];
+    struct lab_error why = {.code = LAB_GOOD};
+    struct nat_profile unused;
+    if (yaml_string(node, what, name, sizeof(name), err) != 0)
+        return -1;
+    if (nat_profile_resolve(name, node->file, out, cap) != 0)
+        return yaml_fail(node, err, "%s: the path is too long", what);
+    if (find(out, source, profile != NULL ? profile : &unused, &why) == 0)
+        return 0;
+    /* A profile that is there, but bad, is bad at a place of its own. */
+    if (why.code != LAB_USAGE || yaml_unplaced(why.text) != why.text)
+        return lab_fail(err, why.code, "%s", why.text);
+    return yaml_fail(node, err, "%s: %s", what, why.text);
+}
+
+int nat_profile_named(struct yaml_node *node, const char *what, char *out, size_t cap,
+                      struct nat_profile *profile, struct lab_error *err)
+{
+    return nat_profile_named_as(node, what, PROFILE_FILE, out, cap, profile, err);
 }

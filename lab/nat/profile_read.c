@@ -1,5 +1,5 @@
 /* A profile out of YAML: a whole file, or one field for the axis of a matrix. */
-#include "lab/nat/profile.h"
+#include "lab/nat/profile_read.h"
 #include "lab/nat/profile_validate.h"
 #include "lab/yaml.h"
 
@@ -256,7 +256,30 @@ static const struct {
     {"background", read_background}, {"port_mapping", read_port_mapping},
 };
 
-static int read_root(struct yaml_node *root, struct nat_profile *p, struct lab_error *err)
+/* The home NAT is looked for now, so that a slip is found at its place and not when a world is
+ * built. */
+static int read_inside(struct yaml_node *n, enum profile_source source, struct nat_profile *p,
+                       struct lab_error *err)
+{
+    struct nat_profile home;
+    if (yaml_string(n, "inside", p->inside, sizeof(p->inside), err) != 0)
+        return -1;
+    if (p->inside[0] == '\0' || source == PROFILE_HOME)
+        return 0;
+    if (strcmp(p->inside, p->name) == 0)
+        return yaml_fail(n, err, "inside is %s: a NAT cannot stand inside itself", p->inside);
+    if (nat_profile_named_as(n, "inside", PROFILE_HOME, p->inside, sizeof(p->inside), &home, err) !=
+        0)
+        return -1;
+    if (home.inside[0] != '\0')
+        return yaml_fail(n, err,
+                         "inside is %s, inside of which stands %s: one home NAT is the most",
+                         n->scalar, home.inside);
+    return 0;
+}
+
+static int read_root(struct yaml_node *root, enum profile_source source, struct nat_profile *p,
+                     struct lab_error *err)
 {
     int udp = p->udp_blocked ? 1 : 0;
     struct yaml_node *n;
@@ -272,12 +295,8 @@ static int read_root(struct yaml_node *root, struct nat_profile *p, struct lab_e
         return -1;
     p->udp_blocked = udp == 1;
     n = yaml_get(root, "inside");
-    if (n != NULL) {
-        if (yaml_string(n, "inside", p->inside, sizeof(p->inside), err) != 0)
-            return -1;
-        if (p->inside[0] != '\0' && strcmp(p->inside, p->name) == 0)
-            return yaml_fail(n, err, "inside is %s: a NAT cannot stand inside itself", p->inside);
-    }
+    if (n != NULL && read_inside(n, source, p, err) != 0)
+        return -1;
     for (size_t i = 0; i < COUNT(sections); i++) {
         n = yaml_get(root, sections[i].key);
         if (n != NULL && sections[i].read(n, p, err) != 0)
@@ -307,49 +326,46 @@ static const struct yaml_node *field_node(struct yaml_node *root, const char *fi
     return at;
 }
 
-int nat_profile_read(struct yaml_node *root, struct nat_profile *p, struct lab_error *err)
+/* What a type of allocation does not take would be left out without a word. */
+static int check_allocation_fields(struct yaml_node *allocation, const struct nat_profile *p,
+                                   struct lab_error *err)
+{
+    static const struct {
+        const char *field;
+        unsigned types; /* 1u << nat_allocation_type */
+    } takes[] = {
+        {"step", 1u << NAT_ALLOC_SEQUENTIAL},
+        {"start", 1u << NAT_ALLOC_SEQUENTIAL},
+        {"block", 1u << NAT_ALLOC_BLOCK},
+        {"aligned", 1u << NAT_ALLOC_BLOCK},
+        {"exact", 1u << NAT_ALLOC_PRESERVING | 1u << NAT_ALLOC_BLOCK},
+    };
+    for (size_t i = 0; i < COUNT(takes); i++) {
+        const struct yaml_node *n = yaml_get(allocation, takes[i].field);
+        if (n != NULL && (takes[i].types & 1u << p->allocation.type) == 0)
+            return yaml_fail(n, err, "allocation.%s means nothing to allocation %s", takes[i].field,
+                             nat_allocation_name(p->allocation.type));
+    }
+    return 0;
+}
+
+int nat_profile_read_as(struct yaml_node *root, enum profile_source source, struct nat_profile *p,
+                        struct lab_error *err)
 {
     struct nat_refusal r;
-    if (read_root(root, p, err) != 0)
+    if (read_root(root, source, p, err) != 0)
+        return -1;
+    /* A single field is for whichever profile it is set in. */
+    struct yaml_node *allocation = yaml_get(root, "allocation");
+    bool whole = source != PROFILE_EDIT || yaml_get(allocation, "type") != NULL;
+    if (whole && check_allocation_fields(allocation, p, err) != 0)
         return -1;
     if (!nat_profile_possible(p, &r))
         return yaml_fail(field_node(root, r.field), err, "%s", r.text);
     return 0;
 }
 
-int nat_profile_set(struct nat_profile *p, const char *field, const char *value,
-                    struct lab_error *err)
+int nat_profile_read(struct yaml_node *root, struct nat_profile *p, struct lab_error *err)
 {
-    char text[512];
-    struct yaml_doc *doc = NULL;
-    struct nat_profile changed = *p;
-    size_t depth = 0;
-    size_t at = 0;
-    int rc;
-    if (strlen(field) + strlen(value) + 32 > sizeof(text) || strpbrk(field, "{}[],:# \n") != NULL ||
-        strchr(value, '\n') != NULL)
-        return lab_fail(err, LAB_USAGE,
-                        "\"%.64s\" is no field of a NAT profile (gateway, allocation.step, ...)",
-                        field);
-    /* "a.b" and "v" become "{a: {b: v}}", so that an axis and a file are read by the same code. */
-    for (const char *c = field;;) {
-        size_t n = strcspn(c, ".");
-        at += (size_t)snprintf(text + at, sizeof(text) - at, "{%.*s: ", (int)n, c);
-        depth++;
-        if (c[n] == '\0')
-            break;
-        c += n + 1;
-        if (depth == 4)
-            return lab_fail(err, LAB_USAGE, "\"%.64s\" is no field of a NAT profile", field);
-    }
-    at += (size_t)snprintf(text + at, sizeof(text) - at, "%s", value);
-    for (; depth > 0; depth--)
-        text[at++] = '}';
-    if (yaml_parse(field, text, at, &doc, err) != 0)
-        return -1;
-    rc = nat_profile_read(yaml_root(doc), &changed, err);
-    yaml_free(doc);
-    if (rc == 0)
-        *p = changed;
-    return rc;
+    return nat_profile_read_as(root, PROFILE_FILE, p, err);
 }

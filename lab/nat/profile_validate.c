@@ -10,6 +10,7 @@
 #define HASH_PORTS_MAX 4096
 #define SEQUENCE_MIN   64
 #define POOL_MAX       16
+#define MAPPINGS_MIN   64
 
 __attribute__((format(printf, 3, 4))) static bool refuse(struct nat_refusal *r, const char *field,
                                                          const char *fmt, ...)
@@ -89,7 +90,7 @@ static bool allocation_fits(const struct nat_profile *p, struct nat_refusal *r)
     return true;
 }
 
-bool nat_profile_possible(const struct nat_profile *p, struct nat_refusal *r)
+static bool profile_fits(const struct nat_profile *p, struct nat_refusal *r)
 {
     if (p->mapping == NAT_MAPPING_NONE) {
         if (p->hairpin)
@@ -109,6 +110,12 @@ bool nat_profile_possible(const struct nat_profile *p, struct nat_refusal *r)
         return refuse(r, "timeout.udp_stream",
                       "timeout.udp_stream is %u s: at least timeout.udp (%u s), at most 24 h",
                       p->timeout.udp_stream_s, p->timeout.udp_s);
+    if (p->limits.mappings > 0 && p->limits.mappings < MAPPINGS_MIN)
+        return refuse(
+            r, "limits.mappings",
+            "limits.mappings is %u: at least %d (or 0 for none); the proof of the NAT and "
+            "a call need that many",
+            p->limits.mappings, MAPPINGS_MIN);
     if (p->limits.mappings > 65535)
         return refuse(r, "limits.mappings", "limits.mappings is %u: at most 65535",
                       p->limits.mappings);
@@ -124,6 +131,28 @@ bool nat_profile_possible(const struct nat_profile *p, struct nat_refusal *r)
             "background.flows_per_second is %u but background.hosts is 0: who opens them?",
             p->background.flows_per_second);
     return true;
+}
+
+static bool port_mapping_fits(const struct nat_profile *p, struct nat_refusal *r)
+{
+    const struct {
+        bool set;
+        const char *field;
+    } later[] = {
+        {p->port_mapping.nat_pmp, "port_mapping.nat_pmp"},
+        {p->port_mapping.pcp, "port_mapping.pcp"},
+        {p->port_mapping.upnp, "port_mapping.upnp"},
+        {p->port_mapping.fault_count > 0, "port_mapping.faults"},
+    };
+    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
+        if (later[i].set)
+            return refuse(r, later[i].field, "%s is not in this version", later[i].field);
+    return true;
+}
+
+bool nat_profile_possible(const struct nat_profile *p, struct nat_refusal *r)
+{
+    return profile_fits(p, r) && port_mapping_fits(p, r);
 }
 
 int nat_profile_validate(const struct nat_profile *p, struct lab_error *err)

@@ -5,8 +5,10 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -35,8 +37,8 @@ static void test_everything_a_file_may_say(void **state)
                                "pool: {addresses: 2, pairing: arbitrary}\n"
                                "background: {hosts: 3, flows_per_second: 20}\n"
                                "udp: allow\n"
-                               "port_mapping: {nat_pmp: true, pcp: false, upnp: true, faults: "
-                               "[slow, wrong-nonce]}\n"
+                               "port_mapping: {nat_pmp: false, pcp: false, upnp: false, faults: "
+                               "[]}\n"
                                "inside: port-preserving\n";
     struct nat_profile p;
     struct lab_error err = {.text = ""};
@@ -61,9 +63,7 @@ static void test_everything_a_file_may_say(void **state)
     assert_int_equal(p.background.hosts, 3);
     assert_int_equal(p.background.flows_per_second, 20);
     assert_false(p.udp_blocked);
-    assert_true(p.port_mapping.nat_pmp && p.port_mapping.upnp && !p.port_mapping.pcp);
-    assert_int_equal(p.port_mapping.fault_count, 2);
-    assert_string_equal(p.port_mapping.faults[1], "wrong-nonce");
+    assert_int_equal(p.port_mapping.fault_count, 0);
     assert_string_equal(p.inside, "port-preserving");
 }
 
@@ -128,6 +128,26 @@ static void test_bad_files(void **state)
         {"port_mapping: {faults: [a, b, c, d, e, f, g, h, i]}\n", "nat.yaml:1:24: ", "at most 8"},
         {"- name\n", "nat.yaml:1:1: ", "must be a mapping"},
         {"name: x\ninside: x\n", "nat.yaml:2:9: ", "inside itself"},
+        {"inside: port-preservin\n", "nat.yaml:1:9: ", "did you mean \"port-preserving\"?"},
+        {"name: x\ninside: double-nat\n", "nat.yaml:2:9: ", "one home NAT is the most"},
+        {"inside: ./nowhere.yaml\n", "nat.yaml:1:9: ", "./nowhere.yaml"},
+        {"limits: {mappings: 1}\n", "nat.yaml:1:20: ", "at least 64"},
+        {"limits: {mappings: 63}\n", "nat.yaml:1:20: ", "proof of the NAT and a call"},
+        {"port_mapping: {nat_pmp: true}\n",
+         "nat.yaml:1:25: ", "port_mapping.nat_pmp is not in this version"},
+        {"port_mapping: {pcp: true}\n",
+         "nat.yaml:1:21: ", "port_mapping.pcp is not in this version"},
+        {"port_mapping: {upnp: true}\n",
+         "nat.yaml:1:22: ", "port_mapping.upnp is not in this version"},
+        {"port_mapping: {faults: [slow]}\n",
+         "nat.yaml:1:24: ", "port_mapping.faults is not in this version"},
+        {"allocation: {type: preserving, step: 3}\n",
+         "nat.yaml:1:38: ", "allocation.step means nothing to allocation preserving"},
+        {"allocation: {step: 3}\n", "nat.yaml:1:20: ", "nothing to allocation preserving"},
+        {"allocation: {type: random, start: 4000}\n", "nat.yaml:1:35: ", "allocation.start"},
+        {"allocation: {type: sequential, block: 512}\n", "nat.yaml:1:39: ", "allocation.block"},
+        {"allocation: {type: random, aligned: true}\n", "nat.yaml:1:37: ", "allocation.aligned"},
+        {"allocation: {type: random, exact: false}\n", "nat.yaml:1:35: ", "allocation.exact"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -166,7 +186,10 @@ static void test_axes(void **state)
     assert_int_equal(nat_profile_set(&p, "allocation.step", "0", &err), -1);
     assert_int_equal(err.code, LAB_USAGE);
     assert_int_equal(nat_profile_set(&p, "allocation.stp", "1", &err), -1);
-    assert_non_null(strstr(err.text, "did you mean \"step\"?"));
+    assert_string_equal(err.text, "unknown key \"stp\"; did you mean \"step\"?");
+    assert_int_equal(nat_profile_set(&p, "allocation", "{type: random, step: 2}", &err), -1);
+    assert_int_equal(nat_profile_set(&p, "inside", "nosuch", &err), -1);
+    assert_non_null(strstr(err.text, "no NAT profile is named \"nosuch\""));
     assert_int_equal(nat_profile_set(&p, "a: {b", "1", &err), -1);
     assert_int_equal(nat_profile_set(&p, "gateway", "drop}\nname: x", &err), -1);
     assert_int_equal(nat_profile_set(&p, "a.b.c.d.e.f", "1", &err), -1);
@@ -183,6 +206,79 @@ static void test_find_by_name(void **state)
     assert_non_null(strstr(err.text, "did you mean \"port-restricted\"?"));
     assert_int_equal(nat_profile_find("../nat/random", &p, &err), -1);
     assert_int_equal(nat_profile_find("", &p, &err), -1);
+}
+
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* Profiles of one's own: by path, and what a file names starts at the file's folder. */
+static void test_own_files(void **state)
+{
+    char folder[] = "/tmp/natlab-profile-XXXXXX", path[128], want[160];
+    struct nat_profile p;
+    struct lab_error err = {.text = ""};
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "home.yaml", "gateway: reject\n");
+    write_file(folder, "outer.yaml", "inside: ./home.yaml\n");
+    write_file(folder, "self.yaml", "inside: ./self.yaml\n");
+    write_file(folder, "bad.yaml", "name: bad\nhairpn: true\n");
+    write_file(folder, "around.yaml", "name: x\ninside: ./bad.yaml\n");
+
+    snprintf(path, sizeof(path), "%s/home.yaml", folder);
+    assert_int_equal(nat_profile_find(path, &p, &err), 0);
+    assert_string_equal(p.name, "home");
+    assert_int_equal(p.gateway, NAT_GATEWAY_REJECT);
+
+    snprintf(path, sizeof(path), "%s/outer.yaml", folder);
+    snprintf(want, sizeof(want), "%s/home.yaml", folder);
+    if (nat_profile_find(path, &p, &err) != 0)
+        fail_msg("%s", err.text);
+    assert_string_equal(p.inside, want);
+    assert_int_equal(nat_profile_find(want, &p, &err), 0);
+
+    snprintf(path, sizeof(path), "%s/self.yaml", folder);
+    snprintf(want, sizeof(want), "%s:1:9: ", path);
+    assert_int_equal(nat_profile_find(path, &p, &err), -1);
+    assert_memory_equal(err.text, want, strlen(want));
+
+    /* One place is said, and it is that of the slip. */
+    snprintf(path, sizeof(path), "%s/around.yaml", folder);
+    snprintf(want, sizeof(want), "%s/bad.yaml:2:1: unknown key", folder);
+    assert_int_equal(nat_profile_find(path, &p, &err), -1);
+    assert_memory_equal(err.text, want, strlen(want));
+
+    static const char *const names[] = {"home", "outer", "self", "bad", "around"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s.yaml", folder, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
+static void test_resolve(void **state)
+{
+    static const struct {
+        const char *name, *file, *path;
+    } cases[] = {
+        {"open", "dir/t.yaml", "open"},           {"./a.yaml", "t.yaml", "./a.yaml"},
+        {"./a.yaml", "dir/t.yaml", "dir/a.yaml"}, {"../a.yaml", "dir/t.yaml", "dir/../a.yaml"},
+        {"n/a.yaml", "/x/t.yaml", "/x/n/a.yaml"}, {"/n/a.yaml", "/x/t.yaml", "/n/a.yaml"},
+    };
+    char out[32];
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(nat_profile_resolve(cases[i].name, cases[i].file, out, sizeof(out)), 0);
+        assert_string_equal(out, cases[i].path);
+    }
+    assert_int_equal(nat_profile_resolve("./a.yaml", "dir/t.yaml", out, 10), -1);
 }
 
 static void test_shipped_ones(void **state)
@@ -255,6 +351,8 @@ int main(void)
         cmocka_unit_test(test_bad_files),
         cmocka_unit_test(test_axes),
         cmocka_unit_test(test_find_by_name),
+        cmocka_unit_test(test_own_files),
+        cmocka_unit_test(test_resolve),
         cmocka_unit_test(test_shipped_ones),
         cmocka_unit_test(test_compose),
     };
