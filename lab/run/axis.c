@@ -1,15 +1,8 @@
 #include "lab/run/axis.h"
 
-#include "lab/data.h"
-
-#include <dirent.h>
 #include <fnmatch.h>
-#include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define PROFILES_MAX 256
 
 /* Axes of the file format that this version cannot run. */
 static const char *const later_axes[] = {"port_mapping", "background", "strategy",
@@ -23,54 +16,6 @@ size_t axes_find(const struct axes *axes, const char *name)
     return SIZE_MAX;
 }
 
-/* The names of the shipped profiles, for "did you mean". */
-static size_t profile_names(char names[][NAT_NAME_MAX], size_t cap)
-{
-    char dir[PATH_MAX];
-    DIR *d = opendir(lab_data_path("topologies/nat", dir, sizeof(dir)));
-    if (d == NULL)
-        return 0;
-    size_t n = 0;
-    const struct dirent *e;
-    while (n < cap && (e = readdir(d)) != NULL) {
-        size_t len = strlen(e->d_name);
-        if (len <= 5 || len - 5 >= NAT_NAME_MAX || strcmp(e->d_name + len - 5, ".yaml") != 0)
-            continue;
-        memcpy(names[n], e->d_name, len - 5);
-        names[n++][len - 5] = '\0';
-    }
-    closedir(d);
-    return n;
-}
-
-static int check_profile(struct yaml_node *value, const char *name, struct lab_error *err)
-{
-    struct nat_profile profile;
-    struct lab_error why = {0};
-    char path[PATH_MAX];
-    if (nat_profile_path(name, path, sizeof(path)) == 0) {
-        FILE *f = fopen(path, "re");
-        if (f != NULL) {
-            (void)fclose(f);
-            if (nat_profile_find(name, &profile, &why) == 0)
-                return 0;
-            return yaml_fail(value, err, "the NAT profile \"%s\" is not usable: %s", name,
-                             why.text);
-        }
-    }
-    static char names[PROFILES_MAX][NAT_NAME_MAX];
-    const char *known[PROFILES_MAX];
-    size_t n = profile_names(names, PROFILES_MAX);
-    for (size_t i = 0; i < n; i++)
-        known[i] = names[i];
-    const char *near = yaml_nearest(name, known, n);
-    if (near != NULL)
-        return yaml_fail(value, err, "there is no NAT profile \"%s\"; did you mean \"%s\"?", name,
-                         near);
-    return yaml_fail(value, err, "there is no NAT profile \"%s\"; `natlab nat list` shows them",
-                     name);
-}
-
 static int check_value(const struct axis *axis, struct yaml_node *value, const char *text,
                        struct lab_error *err)
 {
@@ -78,10 +23,11 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     struct link_params params;
     struct nat_profile profile;
     struct lab_error why = {0};
+    char path[NAT_PATH_MAX];
     int index;
     switch (axis->kind) {
     case AXIS_NAT:
-        return check_profile(value, text, err);
+        return nat_profile_named(value, axis->name, path, sizeof(path), NULL, err);
     case AXIS_GATEWAY:
         return yaml_enum(value, "gateway", gateways, 3, &index, err);
     case AXIS_LINK:

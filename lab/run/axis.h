@@ -11,7 +11,8 @@
 #define AXIS_VALUE_MAX  48
 
 enum axis_kind {
-    AXIS_NAT,     /* "a.nat": the profile of the topology's NAT a */
+    AXIS_NAT,     /* "a.nat": the profile of the topology's NAT a; a path in it starts at the folder
+                   * of the scenario's file */
     AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
     AXIS_GATEWAY, /* every NAT's gateway policy */
     AXIS_LINK,    /* every link's parameters, by a preset's name */

@@ -89,9 +89,12 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
                     struct world_spec *out, struct lab_error *err)
 {
     enum nat_gateway gateway = NAT_GATEWAY_DROP;
+    char profile[NAT_PATH_MAX];
     switch (axis->kind) {
     case AXIS_NAT:
-        return world_spec_set_profile(out, s->topology.nats[axis->nat].name, value, err);
+        if (nat_profile_resolve(value, s->path, profile, sizeof(profile)) != 0)
+            return lab_fail(err, LAB_USAGE, "%s \"%s\": the path is too long", axis->name, value);
+        return world_spec_set_profile(out, s->topology.nats[axis->nat].name, profile, err);
     case AXIS_FIELD:
         return nat_profile_set(&out->profiles[axis->nat], axis->field, value, err);
     case AXIS_LINK:

@@ -62,6 +62,23 @@ static int read_name(struct yaml_node *root, struct scenario *s, struct lab_erro
     return 0;
 }
 
+/* What a trial is made of. */
+static int check_roles(const struct yaml_node *n, const struct topology *t, struct lab_error *err)
+{
+    size_t peers = 0, relays = 0, stuns = 0;
+    for (size_t i = 0; i < t->host_count; i++) {
+        peers += t->hosts[i].runs == TOPO_RUNS_PEER ? 1 : 0;
+        relays += t->hosts[i].runs == TOPO_RUNS_RELAY ? 1 : 0;
+        stuns += t->hosts[i].runs == TOPO_RUNS_STUN ? 1 : 0;
+    }
+    if (peers >= 2 && relays >= 1 && stuns >= 1)
+        return 0;
+    return yaml_fail(n, err,
+                     "topology %s has %zu hosts that run peer, %zu relay, %zu stun; a call needs "
+                     "two that run peer, one relay, one stun",
+                     t->name, peers, relays, stuns);
+}
+
 static int read_topology(struct yaml_node *root, struct scenario *s, struct lab_error *err)
 {
     struct yaml_node *n = yaml_get(root, "topology");
@@ -77,13 +94,19 @@ static int read_topology(struct yaml_node *root, struct scenario *s, struct lab_
         char path[PATH_MAX];
         const char *slash = name[0] == '/' ? NULL : strrchr(s->path, '/');
         int dir = slash != NULL ? (int)(slash - s->path) + 1 : 0;
-        if (snprintf(path, sizeof(path), "%.*s%s", dir, s->path, name) >= (int)sizeof(path))
+        const char *tail = dir > 0 && strncmp(name, "./", 2) == 0 ? name + 2 : name;
+        if (snprintf(path, sizeof(path), "%.*s%s", dir, s->path, tail) >= (int)sizeof(path))
             return yaml_fail(n, err, "topology: the path is too long");
         rc = topology_load(path, &s->topology, &why);
     } else {
         rc = topology_find(name, &s->topology, &why);
     }
-    return rc == 0 ? 0 : yaml_fail(n, err, "topology \"%s\": %s", name, why.text);
+    if (rc == 0)
+        return check_roles(n, &s->topology, err);
+    /* A file that is there, but bad, is bad at a place of its own. */
+    if (yaml_unplaced(why.text) != why.text)
+        return lab_fail(err, why.code, "%s", why.text);
+    return yaml_fail(n, err, "topology \"%s\": %s", name, why.text);
 }
 
 /* Leaves *out as it is where the file says nothing. */

@@ -89,9 +89,11 @@ static int read_word(struct yaml_node *map, const char *key, char *out, size_t c
 static int read_nat(struct yaml_pair *p, struct topo_nat *out, struct lab_error *err)
 {
     static const char *const known[] = {"profile", "outside", NULL};
+    struct yaml_node *profile = yaml_get(p->value, "profile");
 
     snprintf(out->name, sizeof(out->name), "%s", p->key);
-    if (read_word(p->value, "profile", out->profile, sizeof(out->profile), err) != 0 ||
+    if ((profile != NULL && nat_profile_named(profile, "profile", out->profile,
+                                              sizeof(out->profile), NULL, err) != 0) ||
         read_word(p->value, "outside", out->outside, sizeof(out->outside), err) != 0 ||
         yaml_finish(p->value, known, err) != 0) {
         return -1;

@@ -29,7 +29,7 @@ struct topo_network {
 
 struct topo_nat {
     char name[TOPO_NAME_MAX];
-    char profile[NAT_NAME_MAX];
+    char profile[NAT_PATH_MAX];  /* a relative path in the file starts at the file's folder */
     char outside[TOPO_NAME_MAX]; /* a network, or another NAT (this one is then behind it) */
 };
 

@@ -7,7 +7,9 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -194,10 +196,10 @@ static const struct {
     {HEAD "matrix: {a.nat: []}\n", "s.yaml:3:17: a.nat has no values"},
     {HEAD "matrix: {a.nat: {x: 1}}\n", "s.yaml:3:17: a.nat is a mapping; it must be a list"},
     {HEAD "matrix: {a.nat: [opne]}\n",
-     "s.yaml:3:18: there is no NAT profile \"opne\"; did you mean \"open\"?"},
+     "s.yaml:3:18: a.nat: no NAT profile is named \"opne\": did you mean \"open\"?"},
     {HEAD "matrix: {a.nat: [open, xyzzy-9000]}\n",
-     "s.yaml:3:24: there is no NAT profile \"xyzzy-9000\"; `natlab nat list` shows them"},
-    {HEAD "matrix: {a.nat: [../nat/open]}\n", "s.yaml:3:18: "},
+     "s.yaml:3:24: a.nat: no NAT profile is named \"xyzzy-9000\" (natlab nat list shows them)"},
+    {HEAD "matrix: {a.nat: [../nat/open]}\n", "s.yaml:3:18: a.nat: ../nat/open: No such file"},
     {HEAD "matrix: {a.nat: [open, open]}\n",
      "s.yaml:3:24: a.nat: \"open\" stands in the list a second time"},
     {HEAD "matrix: {a.nat: [\"a,b\"]}\n", "s.yaml:3:19: a.nat \"a,b\": a value has no blanks"},
@@ -214,7 +216,10 @@ static const struct {
     {HEAD "matrix: {port_mapping: [pcp]}\n",
      "s.yaml:3:10: the axis \"port_mapping\" is not in this version"},
     {HEAD "matrix: {link: [20min]}\n", "s.yaml:3:17: link \"20min\": "},
-    {HEAD "matrix: {a.nat.allocation.stp: [1]}\n", "s.yaml:3:33: a.nat.allocation.stp \"1\": "},
+    {HEAD "matrix: {a.nat.allocation.stp: [1]}\n",
+     "s.yaml:3:33: a.nat.allocation.stp \"1\": unknown key \"stp\"; did you mean \"step\"?"},
+    {HEAD "matrix: {a.nat.timeout.udp: [bogus]}\n",
+     "s.yaml:3:30: a.nat.timeout.udp \"bogus\": timeout.udp is \"bogus\"; it must be"},
     {HEAD MATRIX "trials: 0\n",
      "s.yaml:4:9: trials is \"0\"; it must be a whole number from 1 to 1000000"},
     {HEAD MATRIX "trials: many\n", "s.yaml:4:9: trials is \"many\"; it must be a whole number"},
@@ -282,6 +287,104 @@ static void test_bad_files(void **state)
     }
 }
 
+static void write_file(const char *folder, const char *name, const char *text)
+{
+    char path[128];
+    snprintf(path, sizeof(path), "%s/%s", folder, name);
+    FILE *f = fopen(path, "w");
+    assert_non_null(f);
+    fputs(text, f);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* The text with each %s of it being the folder. */
+static void fill(char *out, size_t cap, const char *text, const char *folder)
+{
+    size_t n = 0;
+    for (; *text != '\0' && n + 1 < cap; text++) {
+        if (text[0] == '%' && text[1] == 's') {
+            n += (size_t)snprintf(out + n, cap - n, "%s", folder);
+            text++;
+        } else {
+            out[n++] = *text;
+        }
+    }
+    assert_true(n < cap);
+    out[n] = '\0';
+}
+
+#define NET "name: t\nnetworks: {net: {}}\n"
+#define NATS(profile)                                                                              \
+    "nats:\n  a: {profile: " profile ", outside: net}\n  b: {profile: open, outside: net}\n"
+#define TWO     "hosts:\n  x: {inside: a, runs: peer}\n  y: {inside: b, runs: peer}\n"
+#define RELAY   "  r: {on: net, runs: relay}\n"
+#define STUN    "  s: {on: net, runs: stun}\n"
+#define MATRIX1 "matrix: {gateway: [drop]}\n"
+
+/* Files beside the scenario: what they name starts at their own folder, and a slip in one of them
+ * is said with the one place that it has. %s is the folder. */
+static void test_files_beside(void **state)
+{
+    static const struct {
+        const char *topology, *matrix, *said; /* said NULL: it is taken */
+    } cases[] = {
+        {NET NATS("./mynat.yaml") TWO RELAY STUN, MATRIX1, NULL},
+        {NET NATS("open") TWO RELAY STUN, "matrix: {a.nat: [./mynat.yaml, open]}\n", NULL},
+        {NET NATS("opne") TWO RELAY STUN, MATRIX1,
+         "%s/t.yaml:4:16: profile: no NAT profile is named \"opne\": did you mean \"open\"?"},
+        {NET NATS("./none.yaml") TWO RELAY STUN, MATRIX1,
+         "%s/t.yaml:4:16: profile: %s/none.yaml: "},
+        {NET NATS("./bad.yaml") TWO RELAY STUN, MATRIX1, "%s/bad.yaml:1:1: unknown key"},
+        {NET NATS("open") TWO RELAY STUN, "matrix: {a.nat: [./bad.yaml]}\n",
+         "%s/bad.yaml:1:1: unknown key"},
+        {NET NATS("open") TWO RELAY STUN, "matrix: {a.nat: [./none.yaml]}\n",
+         "%s/s.yaml:3:18: a.nat: %s/none.yaml: "},
+        {NET NATS("open") TWO STUN, MATRIX1,
+         "%s/s.yaml:2:11: topology t has 2 hosts that run peer, 0 relay, 1 stun; a call needs two"},
+        {NET NATS("open") TWO RELAY, MATRIX1, "%s/s.yaml:2:11: topology t has 2 hosts"},
+        {NET NATS("open") "hosts:\n  x: {inside: a, runs: peer}\n" RELAY STUN, MATRIX1,
+         "%s/s.yaml:2:11: topology t has 1 hosts"},
+    };
+    char folder[] = "/tmp/natlab-scenario-XXXXXX", path[128], said[256];
+    (void)state;
+    assert_non_null(mkdtemp(folder));
+    write_file(folder, "mynat.yaml", "gateway: reject\n");
+    write_file(folder, "bad.yaml", "hairpn: true\n");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char text[256];
+        struct scenario *s = NULL;
+        struct lab_error err = {0};
+        write_file(folder, "t.yaml", cases[i].topology);
+        snprintf(text, sizeof(text), "name: x\ntopology: ./t.yaml\n%s", cases[i].matrix);
+        write_file(folder, "s.yaml", text);
+        snprintf(path, sizeof(path), "%s/s.yaml", folder);
+        int rc = scenario_load(path, &s, &err);
+        if (cases[i].said == NULL) {
+            struct matrix m;
+            struct world_spec spec;
+            if (rc != 0)
+                fail_msg("case %zu: %s", i, err.text);
+            assert_int_equal(matrix_expand(s, &m, &err), 0);
+            assert_int_equal(matrix_world(s, &m.cells[0], 1, &spec, &err), 0);
+            assert_string_equal(spec.profiles[0].name, "mynat");
+            matrix_free(&m);
+            scenario_free(s);
+            continue;
+        }
+        fill(said, sizeof(said), cases[i].said, folder);
+        assert_int_equal(rc, -1);
+        assert_int_equal(err.code, LAB_USAGE);
+        if (strncmp(err.text, said, strlen(said)) != 0)
+            fail_msg("case %zu: %s\n not: %s", i, err.text, said);
+    }
+    static const char *const names[] = {"mynat", "bad", "t", "s"};
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+        snprintf(path, sizeof(path), "%s/%s.yaml", folder, names[i]);
+        assert_int_equal(unlink(path), 0);
+    }
+    assert_int_equal(rmdir(folder), 0);
+}
+
 static void test_reachable(void **state)
 {
     (void)state;
@@ -309,7 +412,7 @@ int main(void)
         cmocka_unit_test(test_quick),      cmocka_unit_test(test_easy_and_hard_are_all_pairs),
         cmocka_unit_test(test_matrix),     cmocka_unit_test(test_world_of_a_cell),
         cmocka_unit_test(test_cell_globs), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_reachable),
+        cmocka_unit_test(test_reachable),  cmocka_unit_test(test_files_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

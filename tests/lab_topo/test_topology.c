@@ -79,6 +79,10 @@ static void test_bad(void **state)
         {"name: t\nnetworks: [net]\n" HOSTS, "t.yaml:2:11", "mapping of names"},
         {NETWORK HOSTS "nats:\n  n: {profile: open}\n", "t.yaml:6:6", "needs outside"},
         {NETWORK HOSTS "nats:\n  n: {outside: net}\n", "t.yaml:6:6", "needs profile"},
+        {NETWORK HOSTS "nats:\n  n: {profile: opne, outside: net}\n", "t.yaml:6:16",
+         "did you mean \"open\"?"},
+        {NETWORK HOSTS "nats:\n  n: {profile: ./nowhere.yaml, outside: net}\n", "t.yaml:6:16",
+         "./nowhere.yaml"},
         {NETWORK HOSTS "nats:\n  n: {profile: open, outside: nett}\n", "t.yaml:6:31",
          "did you mean \"net\"?"},
         {NETWORK HOSTS
