@@ -114,6 +114,12 @@ static enum lab_exit do_list(const struct nat_options *o)
     struct lab_error err = {.code = LAB_GOOD};
     char **names = NULL;
     size_t count = 0;
+    if (o->name_count > 0) {
+        (void)fprintf(stderr,
+                      "natlab nat list: \"%s\" is one word too many (natlab nat show PROFILE)\n",
+                      o->names[0]);
+        return LAB_USAGE;
+    }
     json_t *all = json_array();
     if (nat_profile_list(&names, &count, &err) != 0) {
         json_decref(all);

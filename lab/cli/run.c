@@ -257,6 +257,22 @@ static int load(const char *arg, struct scenario **out, struct lab_error *err)
     return scenario_load(path, out, err);
 }
 
+/* With one --out each scenario has the folder of its name in it: two of one name would meet there.
+ */
+static int check_names(const struct options *o, struct scenario *const *scenarios,
+                       struct lab_error *err)
+{
+    for (size_t i = 0; o->out != NULL && i < o->scenario_count; i++)
+        for (size_t k = 0; k < i; k++)
+            if (strcmp(scenarios[i]->name, scenarios[k]->name) == 0)
+                return lab_fail(err, LAB_USAGE,
+                                "%s and %s are both named %s: both results would be in %s/%s; run "
+                                "them one by one, or without --out",
+                                o->scenarios[k], o->scenarios[i], scenarios[i]->name, o->out,
+                                scenarios[i]->name);
+    return 0;
+}
+
 static unsigned long long parse_number(struct argp_state *state, const char *what, const char *arg,
                                        unsigned long long max)
 {
@@ -384,6 +400,10 @@ int cmd_run(int argc, char **argv)
             (void)fprintf(stderr, "natlab: %s\n", err.text);
             code = worst(code, err.code);
         }
+    }
+    if (code == LAB_GOOD && check_names(&o, scenarios, &err) != 0) {
+        (void)fprintf(stderr, "natlab: %s\n", err.text);
+        code = err.code;
     }
     if (code == LAB_GOOD && !o.dry_run && !o.sim && kernel_privileges(&err) != 0) {
         (void)fprintf(stderr, "natlab: %s\n", err.text);

@@ -14,6 +14,13 @@
 
 #define RUNS_MAX 100000
 
+/* errno says why. */
+static int unwritable(struct lab_error *err, const char *what, const char *path)
+{
+    return lab_fail(err, LAB_CANNOT, "cannot %s %s: %s; name another folder with --out", what, path,
+                    strerror(errno));
+}
+
 static bool path_in(const struct results *r, const char *name, char *out, size_t cap)
 {
     int n = snprintf(out, cap, "%s/%s", r->dir, name);
@@ -23,9 +30,13 @@ static bool path_in(const struct results *r, const char *name, char *out, size_t
 static FILE *open_in(const struct results *r, const char *name, struct lab_error *err)
 {
     char path[PATH_MAX];
-    FILE *f = path_in(r, name, path, sizeof(path)) ? fopen(path, "we") : NULL;
+    if (!path_in(r, name, path, sizeof(path))) {
+        lab_fail(err, LAB_USAGE, "the name of the folder is too long");
+        return NULL;
+    }
+    FILE *f = fopen(path, "we");
     if (f == NULL)
-        lab_fail_errno(err, LAB_CANNOT, "cannot write %s/%s", r->dir, name);
+        unwritable(err, "write", path);
     return f;
 }
 
@@ -63,7 +74,7 @@ static int make_folders(const char *path, struct lab_error *err)
         char kept = copy[i];
         copy[i] = '\0';
         if (mkdir(copy, 0777) != 0 && errno != EEXIST)
-            return lab_fail_errno(err, LAB_CANNOT, "cannot make the folder %s", copy);
+            return unwritable(err, "make the folder", copy);
         copy[i] = kept;
     }
     return 0;
@@ -81,7 +92,7 @@ static int make_numbered(struct results *r, const char *name, struct lab_error *
         if (mkdir(r->dir, 0777) != 0) {
             if (errno == EEXIST)
                 continue;
-            return lab_fail_errno(err, LAB_CANNOT, "cannot make the folder %s", r->dir);
+            return unwritable(err, "make the folder", r->dir);
         }
         (void)snprintf(target, sizeof(target), "%s/%u", name, n);
         /* A convenience: where it cannot be, nothing is lost. */

@@ -137,6 +137,65 @@ static void doctor_in_json(void **state)
     json_decref(root);
 }
 
+static void write_file(const char *path, const char *text)
+{
+    FILE *f = fopen(path, "w");
+
+    assert_non_null(f);
+    assert_true(fputs(text, f) >= 0);
+    assert_int_equal(fclose(f), 0);
+}
+
+/* What is no kernel's business: words too many, and where results cannot go. */
+static void words_and_folders_that_do_not_fit(void **state)
+{
+    static const char text[] = "name: same\ntopology: two-nats\ntrials: 1\nmedia: 0\n"
+                               "matrix: {a.nat: [open]}\n";
+    char out[OUT], path[128], results[128], below[160];
+    struct stat st;
+
+    (void)state;
+    if (access(program_natlab(), X_OK) != 0) {
+        printf("no %s here\n", program_natlab());
+        skip();
+    }
+    expect(natlab(out, "nat", "list", "extra", NULL), 2, out, "\"extra\" is one word too many");
+    snprintf(path, sizeof(path), "%s/a.yaml", folder);
+    snprintf(results, sizeof(results), "%s/results", folder);
+    write_file(path, text);
+    expect(natlab(out, "run", "--world", "sim", path, path, "--out", results, NULL), 2, out,
+           "both named same");
+    assert_int_equal(stat(results, &st), -1); /* nothing was run */
+    snprintf(below, sizeof(below), "%s/below", path);
+    expect(natlab(out, "run", "--world", "sim", path, "--out", below, NULL), 3, out,
+           "name another folder with --out");
+}
+
+/* A profile of one's own: shown, in a topology, and in place of a topology's. */
+static void own_profiles(void **state)
+{
+    char out[OUT], nat[128], topology[128], setting[160];
+
+    (void)state;
+    need_lab();
+    snprintf(nat, sizeof(nat), "%s/mynat.yaml", folder);
+    snprintf(topology, sizeof(topology), "%s/t.yaml", folder);
+    snprintf(setting, sizeof(setting), "b=%s", nat);
+    write_file(nat, "name: mine\ngateway: reject\n");
+    write_file(topology, "name: t\nnetworks: {net: {}}\n"
+                         "nats:\n"
+                         "  a: {profile: ./mynat.yaml, outside: net}\n"
+                         "hosts:\n  a: {inside: a}\n");
+    expect(natlab(out, "up", "two-nats", "--nat", setting, NULL), 0, out, "NAT mine");
+    expect(natlab(out, "up", topology, NULL), 0, out, "NAT mine");
+    expect(natlab(out, "down", "--all", NULL), 0, out, "t is down");
+    write_file(topology, "name: t\nnetworks: {net: {}}\n"
+                         "nats:\n"
+                         "  a: {profile: nosuch, outside: net}\n"
+                         "hosts:\n  a: {inside: a}\n");
+    expect(natlab(out, "up", topology, NULL), 2, out, "/t.yaml:4:16: ");
+}
+
 static void a_lab_from_up_to_down(void **state)
 {
     char out[OUT];
@@ -322,6 +381,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_help_and_unknown_words),
         cmocka_unit_test(doctor_in_json),
+        cmocka_unit_test(words_and_folders_that_do_not_fit),
+        cmocka_unit_test_teardown(own_profiles, all_down),
         cmocka_unit_test_teardown(a_lab_from_up_to_down, all_down),
         cmocka_unit_test_teardown(exit_codes_are_the_programs, all_down),
         cmocka_unit_test_teardown(several_labs, all_down),
