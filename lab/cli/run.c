@@ -264,7 +264,8 @@ static int check_names(const struct options *o, struct scenario *const *scenario
 {
     for (size_t i = 0; o->out != NULL && i < o->scenario_count; i++)
         for (size_t k = 0; k < i; k++)
-            if (strcmp(scenarios[i]->name, scenarios[k]->name) == 0)
+            if (scenarios[i] != NULL && scenarios[k] != NULL &&
+                strcmp(scenarios[i]->name, scenarios[k]->name) == 0)
                 return lab_fail(err, LAB_USAGE,
                                 "%s and %s are both named %s: both results would be in %s/%s; run "
                                 "them one by one, or without --out",
