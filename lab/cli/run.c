@@ -361,7 +361,10 @@ static const struct argp_option option_table[] = {
     {"world", KEY_WORLD, "kernel|sim", 0, "Where: real kernel NATs (default), or the simulator", 0},
     {"trials", KEY_TRIALS, "N", 0, "Trials of each cell, in place of the file's number", 0},
     {"seed", KEY_SEED, "S", 0, "Seed of the run (default: drawn, and shown)", 0},
-    {"jobs", KEY_JOBS, "N", 0, "Worlds alive at once (default: 20 for each core, at most 64)", 0},
+    {"jobs", KEY_JOBS, "N", 0,
+     "Worlds alive at once (default: 20 for each core, 12 where real-time priority is not to be "
+     "had, at most 64)",
+     0},
     {"cell", KEY_CELL, "GLOB", 0,
      "Only the cells whose key matches, or axis=glob[,axis=glob]; repeatable", 0},
     {"out", KEY_OUT, "DIR", 0, "Folder of the results (default: results/NAME/N)", 0},
