@@ -111,32 +111,6 @@ static struct ph_call **free_slot(struct ph_agent *a)
     return NULL;
 }
 
-static void keep_early(struct ph_agent *a, ph_ns now, uint64_t tag, const uint8_t *data, size_t len)
-{
-    if (len > PH_QUIC_PACKET_MAX)
-        return;
-    struct ph_early_frame *oldest = &a->early[0];
-    for (size_t i = 1; i < PH_EARLY_MAX; i++) {
-        if (a->early[i].len == 0 || (oldest->len && a->early[i].at < oldest->at))
-            oldest = &a->early[i];
-    }
-    oldest->tag = tag;
-    oldest->at = now;
-    oldest->len = len;
-    memcpy(oldest->data, data, len);
-}
-
-static void replay_early(struct ph_agent *a, ph_ns now, struct ph_call *c)
-{
-    for (size_t i = 0; i < PH_EARLY_MAX; i++) {
-        struct ph_early_frame *f = &a->early[i];
-        if (f->len && f->tag == c->tag && now - f->at <= PH_EARLY_TTL)
-            ph_call_on_quic(c, now, f->data, f->len, NULL);
-        if (f->tag == c->tag)
-            f->len = 0;
-    }
-}
-
 static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
 {
     uint64_t tag;
@@ -147,7 +121,7 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
         return;
     struct ph_call *c = call_by_tag(a, tag);
     if (!c) {
-        keep_early(a, now, tag, payload, len);
+        ph_early_keep(&a->early, now, tag, payload, len);
         return;
     }
     bool initial;
@@ -218,7 +192,9 @@ void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m)
         *slot = NULL;
         return;
     }
-    replay_early(a, now, *slot);
+    const struct ph_early_frame *f;
+    while ((f = ph_early_take(&a->early, now, (*slot)->tag)))
+        ph_call_on_quic(*slot, now, f->data, f->len, NULL);
 }
 
 void ph_agent_on_unregistered(struct ph_agent *a, int error)
@@ -480,36 +456,6 @@ struct ph_call *ph_agent_current_call(struct ph_agent *a)
             ended = a->calls[i];
     }
     return ended;
-}
-
-void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
-{
-    *out = (struct ph_call_report){
-        .state = c->state,
-        .error = c->error,
-        .caller = c->caller,
-        .started = c->started,
-        .relay_at = c->relay_at,
-        .direct_at = c->direct_at,
-        .media_at = c->media_at,
-        .settled = c->state == PH_CALL_ENDED || ph_waterfall_settled(&c->waterfall),
-        .direct = c->carrier.use != NULL,
-        .stage = c->waterfall.carrying,
-        .relay = *ph_registrar_relay(&c->agent->registrar),
-        .media = c->media.report,
-    };
-    memcpy(out->call_id, c->id, sizeof(out->call_id));
-    memcpy(out->peer, c->peer, sizeof(out->peer));
-    memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
-    if (c->carrier.use) {
-        out->local = c->agent->local;
-        out->remote = c->carrier.use->remote;
-    }
-}
-
-void ph_call_media_stop(struct ph_call *c)
-{
-    ph_media_stop(&c->media);
 }
 
 void ph_call_hangup(struct ph_call *c)

@@ -3,6 +3,7 @@
 #ifndef PH_CALL_AGENT_H
 #define PH_CALL_AGENT_H
 
+#include "call/early.h"
 #include "call/registrar.h"
 #include "path/candidate.h"
 #include "path/gather.h"
@@ -10,17 +11,6 @@
 #include "pinhole.h"
 
 #define PH_CALLS_MAX 8
-#define PH_EARLY_MAX 4
-#define PH_EARLY_TTL PH_SEC
-
-/* A relay frame that came before the offer which names its tag (the offer was lost once, or
- * overtaken): kept for a moment, for a lost first flight costs a retransmission time-out. */
-struct ph_early_frame {
-    uint64_t tag;
-    ph_ns at;
-    size_t len; /* 0: free */
-    uint8_t data[PH_QUIC_PACKET_MAX];
-};
 
 struct ph_agent {
     struct ph_endpoint endpoint;
@@ -35,7 +25,7 @@ struct ph_agent {
     struct ph_opener opener;
     struct ph_candidate_set candidates;
     struct ph_call *calls[PH_CALLS_MAX];
-    struct ph_early_frame early[PH_EARLY_MAX];
+    struct ph_early early;
     ph_ns registered_at; /* PH_NEVER: not */
     bool announced;      /* on_registered was called for this registration */
     int announce_error;  /* to be told at the end of this event */

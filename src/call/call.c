@@ -395,3 +395,33 @@ ph_ns ph_call_deadline(const struct ph_call *c)
         return PH_NEVER;
     return ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
 }
+
+void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
+{
+    *out = (struct ph_call_report){
+        .state = c->state,
+        .error = c->error,
+        .caller = c->caller,
+        .started = c->started,
+        .relay_at = c->relay_at,
+        .direct_at = c->direct_at,
+        .media_at = c->media_at,
+        .settled = c->state == PH_CALL_ENDED || ph_waterfall_settled(&c->waterfall),
+        .direct = c->carrier.use != NULL,
+        .stage = c->waterfall.carrying,
+        .relay = *ph_registrar_relay(&c->agent->registrar),
+        .media = c->media.report,
+    };
+    memcpy(out->call_id, c->id, sizeof(out->call_id));
+    memcpy(out->peer, c->peer, sizeof(out->peer));
+    memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
+    if (c->carrier.use) {
+        out->local = c->agent->local;
+        out->remote = c->carrier.use->remote;
+    }
+}
+
+void ph_call_media_stop(struct ph_call *c)
+{
+    ph_media_stop(&c->media);
+}
