@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 static int load(const char *path, enum profile_source source, struct nat_profile *out,
                 struct lab_error *err)
@@ -157,6 +158,8 @@ int nat_profile_named_as(struct yaml_node *node, const char *what, enum profile_
         return yaml_fail(node, err, "%s: the path is too long", what);
     if (find(out, source, profile != NULL ? profile : &unused, &why) == 0)
         return 0;
+    if (strchr(out, '/') != NULL && access(out, R_OK) != 0)
+        return yaml_fail(node, err, "%s: \"%s\": %s", what, out, strerror(errno));
     /* A profile that is there, but bad, is bad at a place of its own. */
     if (why.code != LAB_USAGE || yaml_unplaced(why.text) != why.text)
         return lab_fail(err, why.code, "%s", why.text);

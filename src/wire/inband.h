@@ -29,8 +29,8 @@ enum ph_lane {
 
 #define PH_INBAND_HEADER_LEN       10
 #define PH_INBAND_MEDIA_HEADER_LEN 18
-#define PH_INBAND_ECHO_LEN         29 /* family (8), port (16), address (128); probes are filled up to it \
-                                       */
+/* Family (8), port (16), address (128). Probes are filled up to it. */
+#define PH_INBAND_ECHO_LEN 29
 
 struct ph_inband {
     enum ph_inband_kind kind; /* 0: a kind that is not known */

@@ -35,7 +35,7 @@ static size_t flows_of(const char *profile, uint64_t seed, uint64_t *digest)
     struct layout *layout = calloc(1, sizeof(*layout));
     struct topology topology;
     struct lab_error err;
-    struct world *w;
+    struct world *w = NULL;
     struct background *b;
     assert_non_null(spec);
     assert_non_null(layout);
