@@ -159,7 +159,7 @@ int nat_profile_named_as(struct yaml_node *node, const char *what, enum profile_
     if (find(out, source, profile != NULL ? profile : &unused, &why) == 0)
         return 0;
     if (strchr(out, '/') != NULL && access(out, R_OK) != 0)
-        return yaml_fail(node, err, "%s: \"%s\": %s", what, out, strerror(errno));
+        return yaml_fail(node, err, "%s: %s: %s", what, out, strerror(errno));
     /* A profile that is there, but bad, is bad at a place of its own. */
     if (why.code != LAB_USAGE || yaml_unplaced(why.text) != why.text)
         return lab_fail(err, why.code, "%s", why.text);
