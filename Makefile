@@ -28,13 +28,14 @@ export PKG_CONFIG_PATH := $(TOP)/.deps/usr/lib/pkgconfig:$(PKG_CONFIG_PATH)
 # GNU Make before 4.4 does not hand its variables to $(shell).
 PKG_CONFIG := PKG_CONFIG_PATH='$(PKG_CONFIG_PATH)' pkg-config
 PKGS := openssl libngtcp2 libngtcp2_crypto_ossl libnl-3.0 libnl-route-3.0 libnftables libfyaml \
-        jansson libpcap cmocka
+        jansson libpcap libcurl expat cmocka
 # Debian 12 has all but the first three; those come from .deps/ (scripts/deps). Each is asked for
 # once, when the first command needs it.
 PKG_CFLAGS = $(eval PKG_CFLAGS := $$(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null))$(PKG_CFLAGS)
 PKG_LIBS = $(eval PKG_LIBS := $$(shell \
     $(PKG_CONFIG) --static --libs libngtcp2_crypto_ossl libngtcp2 openssl 2>/dev/null; \
-    $(PKG_CONFIG) --libs libnl-3.0 libnl-route-3.0 libnftables libfyaml jansson libpcap) -lm)$(PKG_LIBS)
+    $(PKG_CONFIG) --libs libnl-3.0 libnl-route-3.0 libnftables libfyaml jansson libpcap \
+    libcurl expat) -lm)$(PKG_LIBS)
 
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 OPT ?= -O2 -g
@@ -42,7 +43,8 @@ SANITIZE ?=
 # With -fsanitize gcc loses sight of the ranges that -Wconversion is about.
 CFLAGS_ALL = -std=c17 -D_GNU_SOURCE $(WARN) $(if $(SANITIZE),-Wno-conversion) $(OPT) $(SANITIZE) \
              -Isrc -I. $(PKG_CFLAGS) -DLAB_SOURCE_TREE='"$(TOP)"' $(CFLAGS)
-LDFLAGS_ALL = $(SANITIZE) $(LDFLAGS)
+# Our OpenSSL is static; libcurl's libraries may bring another one, which must not find ours.
+LDFLAGS_ALL = $(SANITIZE) -Wl,--exclude-libs,libssl.a:libcrypto.a $(LDFLAGS)
 
 MAINS := src/cli/pinhole.c lab/cli/natlab.c
 SRCS := $(filter-out $(MAINS),$(wildcard $(addsuffix /*.c,$(ROOMS))))

@@ -187,7 +187,7 @@ struct hostile_relay *hostile_relay_new(const struct hostile_relay_config *confi
     assert_non_null(r);
     uint8_t seed[PH_SEED_LEN] = {99};
     r->config = *config;
-    r->endpoint = (struct ph_endpoint){on_datagrams, on_timer};
+    r->endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
     assert_int_equal(ph_identity_new(seed, &r->identity), PH_OK);
     struct ph_quic_config q = {.identity = r->identity,
                                .random = draw,

@@ -96,7 +96,7 @@ int background_start(struct world *w, size_t to, uint64_t seed, struct backgroun
         b->count++;
         uint64_t parts[2] = {seed, i};
         ph_rng_seed(&s->rng, ph_hash64(3, parts, sizeof(parts)));
-        s->endpoint = (struct ph_endpoint){on_datagrams, on_timer};
+        s->endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
         s->host->endpoint = &s->endpoint;
         s->local = ph_addr_v4(0, 0, 0, 0, 0);
         s->to = l->nodes[to].addrs[0];

@@ -344,7 +344,7 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     struct ph_agent *a = calloc(1, sizeof(*a));
     if (!a)
         return PH_ERR_NOMEM;
-    a->endpoint = (struct ph_endpoint){on_datagrams, on_timer};
+    a->endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
     a->host = config->host;
     a->config = *config;
     a->registered_at = PH_NEVER;

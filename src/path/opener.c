@@ -45,8 +45,11 @@ static void send_round(struct ph_opener *o)
         if (opener_len < 0 || knock_len < 0)
             return;
         struct ph_datagram out[2] = {
-            {o->other, opener, (size_t)opener_len, (uint8_t)(PH_OPENER_TTL_MIN + i)},
-            {o->server, knock, (size_t)knock_len, 0},
+            {.peer = o->other,
+             .data = opener,
+             .len = (size_t)opener_len,
+             .ttl = (uint8_t)(PH_OPENER_TTL_MIN + i)},
+            {.peer = o->server, .data = knock, .len = (size_t)knock_len},
         };
         o->host->ops->udp_send(o->host, o->probe[i].sock, out, 2);
     }

@@ -162,7 +162,7 @@ static struct net *net_new(const char *link, uint64_t seed)
         struct sink *s = &t->sinks[i];
         size_t node = layout_find(&t->layout, names[i]);
         struct ph_addr any = ph_addr_v4(0, 0, 0, 0, (uint16_t)(7000 + i));
-        s->endpoint = (struct ph_endpoint){sink_in, sink_timer};
+        s->endpoint = (struct ph_endpoint){.on_datagrams = sink_in, .on_timer = sink_timer};
         assert_int_equal(t->world->ops->host_new(t->world, node, NULL, NULL, &s->host), PH_OK);
         s->host->endpoint = &s->endpoint;
         assert_int_equal(s->host->ops->udp_open(s->host, &any, &s->sock), PH_OK);
