@@ -1,5 +1,7 @@
 #include "lab/run/matrix.h"
 
+#include "pinhole.h"
+
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +45,12 @@ static int add(const struct scenario *s, struct matrix *m, const uint16_t *value
     return 0;
 }
 
-static bool has(const struct matrix *m, const uint16_t *values)
+static size_t find_values(const struct matrix *m, const uint16_t *values)
 {
     for (size_t i = 0; i < m->count; i++)
         if (memcmp(m->cells[i].values, values, sizeof(m->cells[i].values)) == 0)
-            return true;
-    return false;
+            return i;
+    return SIZE_MAX;
 }
 
 int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error *err)
@@ -67,7 +69,7 @@ int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error
             break;
     }
     for (size_t i = 0; i < s->include_count; i++)
-        if (!has(out, s->includes[i]) && add(s, out, s->includes[i], err) != 0)
+        if (find_values(out, s->includes[i]) == SIZE_MAX && add(s, out, s->includes[i], err) != 0)
             goto fail;
     if (out->count == 0) {
         lab_fail(err, LAB_USAGE, "%s: the matrix has no cell left", s->path);
@@ -89,6 +91,7 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
                     struct world_spec *out, struct lab_error *err)
 {
     enum nat_gateway gateway = NAT_GATEWAY_DROP;
+    const struct axis_port_mapping *pm;
     char profile[NAT_PATH_MAX];
     switch (axis->kind) {
     case AXIS_NAT:
@@ -105,6 +108,12 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         else if (strcmp(value, "reject") == 0)
             gateway = NAT_GATEWAY_REJECT;
         return world_spec_set_gateway(out, gateway);
+    case AXIS_PORT_MAPPING:
+        pm = axis_port_mapping(value);
+        return world_spec_set_port_mapping(out, pm != NULL ? pm->protocols : 0, NULL, err);
+    case AXIS_BACKGROUND:
+        world_spec_set_background(out, (uint32_t)strtoul(value, NULL, 10));
+        return 0;
     }
     return lab_fail(err, LAB_USAGE, "%s: no such axis", axis->name);
 }
@@ -129,6 +138,28 @@ int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t see
         if (nat_profile_validate(&out->profiles[i], err) != 0)
             return -1;
     return 0;
+}
+
+const char *matrix_value(const struct scenario *s, const struct cell *cell, const char *axis)
+{
+    size_t i = axes_find(&s->axes, axis);
+    return i == SIZE_MAX ? NULL : s->axes.items[i].values[cell->values[i]];
+}
+
+unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
+{
+    const char *value = matrix_value(s, cell, "port_mapping");
+    const struct axis_port_mapping *pm = value != NULL ? axis_port_mapping(value) : NULL;
+    return pm != NULL && pm->off ? s->stages & ~(1u << PH_STAGE_PORTMAP) : s->stages;
+}
+
+size_t matrix_counterpart(const struct matrix *m, size_t cell, const struct counterpart *of)
+{
+    uint16_t values[AXES_MAX];
+    memcpy(values, m->cells[cell].values, sizeof(values));
+    for (size_t i = 0; i < of->count; i++)
+        values[of->terms[i].axis] = of->terms[i].value;
+    return find_values(m, values);
 }
 
 bool matrix_cell_matches(const struct scenario *s, const struct cell *cell, const char *glob)

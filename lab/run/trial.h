@@ -3,12 +3,14 @@
 #ifndef LAB_RUN_TRIAL_H
 #define LAB_RUN_TRIAL_H
 
+#include "lab/run/subject.h"
 #include "lab/world/world.h"
 #include "pinhole.h"
 
 #include <jansson.h>
 
 struct trial_spec {
+    enum subject subject;
     uint64_t seed;   /* keys and seeds of both peers derive from it */
     unsigned stages; /* 1u << PH_STAGE_x */
     ph_ns give_up;
@@ -22,8 +24,11 @@ enum trial_status {
     TRIAL_LAB_ERROR,    /* counts for neither */
 };
 
+#define ROUTER_MAPPINGS_UNKNOWN (-1)
+
 /* What a trial gives: README.md, "Results", says how it is written down. */
 struct trial_result {
+    enum subject subject;
     enum trial_status status;
     char error[256];     /* lab-error: why */
     bool connected;      /* media arrived both ways */
@@ -32,9 +37,12 @@ struct trial_result {
     ph_ns setup_relay, setup_direct, setup_media;  /* from the dial; PH_NEVER: absent */
     struct ph_stage_report stages[PH_STAGE_COUNT]; /* both peers together; times from the dial */
     struct ph_media_report media;                  /* the worse direction */
-    ph_ns lateness;                                /* this process's */
-    ph_ns shaper_lateness;                         /* filled in by who runs the world */
-    uint8_t ttl[2];                                /* openers' TTL that each peer learnt */
+    ph_ns portmap_took; /* the caller's stage portmap, from its start to its end; PH_NEVER */
+    ph_ns lateness;     /* this process's */
+    /* Filled in by who runs the world. */
+    ph_ns shaper_lateness;
+    int router_mappings; /* that the world's routers hold after the trial */
+    uint8_t ttl[2];      /* openers' TTL that each peer learnt */
 };
 
 struct trial;

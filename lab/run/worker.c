@@ -125,7 +125,7 @@ static void start(struct worker *w, struct message *m)
     }
     struct trial_spec spec = {
         .seed = m->seed,
-        .stages = w->run->scenario->stages,
+        .stages = matrix_stages(w->run->scenario, &w->run->matrix.cells[m->cell]),
         .give_up = w->run->scenario->give_up,
         .media = w->run->scenario->media,
     };

@@ -35,7 +35,7 @@ static int simulate(const struct run *run, const struct message *m, struct world
         return -1;
     struct trial_spec ts = {
         .seed = m->seed,
-        .stages = s->stages,
+        .stages = matrix_stages(s, &run->matrix.cells[m->cell]),
         .give_up = s->give_up,
         .media = s->media,
         .deterministic = true,
