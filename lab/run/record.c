@@ -106,15 +106,8 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
 
 void run_lab_error(struct trial_result *out, const char *why)
 {
-    memset(out, 0, sizeof(*out));
+    trial_result_init(out, SUBJECT_PINHOLE);
     out->status = TRIAL_LAB_ERROR;
-    out->stage = PH_STAGE_NONE;
-    out->setup_relay = out->setup_direct = out->setup_media = out->portmap_took = PH_NEVER;
-    out->router_mappings = ROUTER_MAPPINGS_UNKNOWN;
-    for (int i = 0; i < PH_STAGE_COUNT; i++) {
-        out->stages[i].state = PH_STAGE_SKIPPED;
-        out->stages[i].start = out->stages[i].end = PH_NEVER;
-    }
     if (snprintf(out->error, sizeof(out->error), "%s", why) < 0)
         out->error[0] = '\0';
 }

@@ -1,5 +1,5 @@
-/* One trial: in a given world, a relay, STUN servers and two peers; a call; its record.
- * Event-driven, so that one process runs many at once. */
+/* One trial: in a given world, a relay, STUN servers, and the subject: two peers and their call, a
+ * netcheck, or a mapper; and its record. Event-driven, so that one process runs many at once. */
 #ifndef LAB_RUN_TRIAL_H
 #define LAB_RUN_TRIAL_H
 
@@ -15,6 +15,7 @@ struct trial_spec {
     unsigned stages; /* 1u << PH_STAGE_x */
     ph_ns give_up;
     ph_ns media;        /* how long media must have flowed, at least */
+    ph_ns hold;         /* subject map */
     bool deterministic; /* sim */
 };
 
@@ -45,9 +46,13 @@ struct trial_result {
     uint8_t ttl[2];      /* openers' TTL that each peer learnt */
 };
 
+/* Nothing measured yet: stages skipped, times absent. */
+void trial_result_init(struct trial_result *r, enum subject subject);
+
 struct trial;
 
-/* The layout's peers are the two nodes that run one (the first is the caller). done is called once,
+/* The layout's peers are the nodes that run one; the first is the caller, and the one on which a
+ * netcheck or a mapper stands. done is called once,
  * from the world's loop; the trial frees itself after it. */
 int trial_start(struct world *w, const struct trial_spec *spec,
                 void (*done)(void *user, const struct trial_result *result), void *user,

@@ -174,8 +174,6 @@ void verdict(const struct layout *layout, const struct ph_call_report *caller,
     out->portmap_took = PH_NEVER;
     if (portmap->start != PH_NEVER && portmap->end != PH_NEVER && portmap->end >= portmap->start)
         out->portmap_took = portmap->end - portmap->start;
-    out->subject = SUBJECT_PINHOLE;
-    out->router_mappings = ROUTER_MAPPINGS_UNKNOWN;
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         merge_stage(&a->stages[i], &b->stages[i], dial, &out->stages[i]);
         settle_state(&out->stages[i], out->stage == (enum ph_stage)i);
