@@ -14,10 +14,8 @@ static const struct {
     const char *name;
     enum axis_kind kind;
 } named_axes[] = {
-    {"gateway", AXIS_GATEWAY},
-    {"link", AXIS_LINK},
-    {"port_mapping", AXIS_PORT_MAPPING},
-    {"background", AXIS_BACKGROUND},
+    {"gateway", AXIS_GATEWAY},       {"link", AXIS_LINK},   {"port_mapping", AXIS_PORT_MAPPING},
+    {"background", AXIS_BACKGROUND}, {"fault", AXIS_FAULT},
 };
 
 #define NAMED_AXES     (sizeof(named_axes) / sizeof(named_axes[0]))
@@ -50,6 +48,26 @@ size_t axes_find(const struct axes *axes, const char *name)
     return SIZE_MAX;
 }
 
+const struct fault *axis_fault(const char *name)
+{
+    return strcmp(name, "none") == 0 ? NULL : fault_find(name);
+}
+
+static int check_fault(struct yaml_node *value, const char *text, struct lab_error *err)
+{
+    const char *names[AXIS_VALUES_MAX];
+    size_t count, n = 0;
+    const struct fault *all = fault_list(&count);
+    if (strcmp(text, "none") == 0 || fault_find(text) != NULL)
+        return 0;
+    for (; n < count && n < AXIS_VALUES_MAX; n++)
+        names[n] = all[n].name;
+    const char *near = yaml_nearest(text, names, n);
+    return yaml_fail(value, err, "no router has the fault \"%s\"%s%s%s (man natlab has the table)",
+                     text, near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
+                     near != NULL ? "\"?" : "");
+}
+
 static int check_port_mapping(struct yaml_node *value, struct lab_error *err)
 {
     const char *names[PORT_MAPPINGS];
@@ -80,6 +98,8 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
         return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
     case AXIS_PORT_MAPPING:
         return check_port_mapping(value, err);
+    case AXIS_FAULT:
+        return check_fault(value, text, err);
     case AXIS_BACKGROUND:
         return yaml_int(value, "background", 0, BACKGROUND_MAX, &flows, err);
     case AXIS_FIELD:
@@ -209,7 +229,7 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
     const char *near = yaml_nearest(name, known, NAMED_AXES + 2);
     return yaml_fail(at, err,
                      "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
-                     "b.nat.FIELD, gateway, link, port_mapping, background",
+                     "b.nat.FIELD, gateway, link, port_mapping, fault, background",
                      name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
                      near != NULL ? "\"?" : "");
 }

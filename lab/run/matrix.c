@@ -91,7 +91,6 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
                     struct world_spec *out, struct lab_error *err)
 {
     enum nat_gateway gateway = NAT_GATEWAY_DROP;
-    const struct axis_port_mapping *pm;
     char profile[NAT_PATH_MAX];
     switch (axis->kind) {
     case AXIS_NAT:
@@ -109,13 +108,40 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
             gateway = NAT_GATEWAY_REJECT;
         return world_spec_set_gateway(out, gateway);
     case AXIS_PORT_MAPPING:
-        pm = axis_port_mapping(value);
-        return world_spec_set_port_mapping(out, pm != NULL ? pm->protocols : 0, NULL, err);
+    case AXIS_FAULT:
+        return 0; /* set_router, for both together */
     case AXIS_BACKGROUND:
         world_spec_set_background(out, (uint32_t)strtoul(value, NULL, 10));
         return 0;
     }
     return lab_fail(err, LAB_USAGE, "%s: no such axis", axis->name);
+}
+
+const char *matrix_value(const struct scenario *s, const struct cell *cell, const char *axis)
+{
+    size_t i = axes_find(&s->axes, axis);
+    return i == SIZE_MAX ? NULL : s->axes.items[i].values[cell->values[i]];
+}
+
+/* The router in front of the caller: what it speaks, and how badly. */
+static int set_router(const struct scenario *s, const struct cell *cell, struct world_spec *out,
+                      struct lab_error *err)
+{
+    const char *mapping = matrix_value(s, cell, "port_mapping");
+    const char *name = matrix_value(s, cell, "fault");
+    const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
+    const struct fault *fault = name != NULL ? axis_fault(name) : NULL;
+    if (mapping == NULL && name == NULL)
+        return 0;
+    if (fault == NULL)
+        return world_spec_set_port_mapping(out, pm != NULL ? pm->protocols : 0, NULL, err);
+    if (pm != NULL && (pm->protocols != 0 || pm->off))
+        return lab_fail(
+            err, LAB_USAGE,
+            "a router with the fault %s speaks what the fault is about, so port_mapping "
+            "%s means nothing to it; exclude the one or the other, or write none",
+            name, mapping);
+    return world_spec_set_port_mapping(out, fault->protocols, fault->name, err);
 }
 
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
@@ -134,16 +160,12 @@ int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t see
                 return -1;
         }
     }
+    if (set_router(s, cell, out, err) != 0)
+        return -1;
     for (size_t i = 0; i < out->topology.nat_count; i++)
         if (nat_profile_validate(&out->profiles[i], err) != 0)
             return -1;
     return 0;
-}
-
-const char *matrix_value(const struct scenario *s, const struct cell *cell, const char *axis)
-{
-    size_t i = axes_find(&s->axes, axis);
-    return i == SIZE_MAX ? NULL : s->axes.items[i].values[cell->values[i]];
 }
 
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell)

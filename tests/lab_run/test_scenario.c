@@ -1,6 +1,7 @@
 /* Scenario files: what they become, and what is said of bad ones, to the letter. */
 #include "lab/data.h"
 #include "lab/run/matrix.h"
+#include "lab/topo/layout.h"
 #include "pinhole.h"
 
 #include <limits.h>
@@ -174,6 +175,36 @@ static void test_axes_of_the_network(void **state)
     }
     matrix_free(&m);
     scenario_free(s);
+
+    /* Behind a carrier the router is the home NAT, and the carrier's maps nothing. */
+    static struct layout layout;
+    s = parse(HEAD "matrix: {a.nat: [cgnat, random], port_mapping: [upnp, none], "
+                   "fault: [none, wrong-nonce]}\n"
+                   "exclude: [{port_mapping: upnp, fault: wrong-nonce}]\n");
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(m.count, 6);
+    for (size_t i = 0; i < m.count; i++) {
+        const struct cell *c = &m.cells[i];
+        bool upnp = strcmp(matrix_value(s, c, "port_mapping"), "upnp") == 0;
+        bool fault = strcmp(matrix_value(s, c, "fault"), "none") != 0;
+        bool cgnat = strcmp(matrix_value(s, c, "a.nat"), "cgnat") == 0;
+        assert_int_equal(matrix_world(s, c, 1, &spec, &err), 0);
+        if (layout_compute(&spec, &layout, &err) != 0)
+            fail_msg("%s", err.text);
+        const struct nat_profile *outer = &layout.nodes[layout_find(&layout, "a.nat")].profile;
+        const struct nat_profile *router =
+            cgnat ? &layout.nodes[layout_find(&layout, "a.home")].profile : outer;
+        assert_int_equal(router->port_mapping.upnp, upnp);
+        assert_int_equal(router->port_mapping.pcp, fault);
+        assert_int_equal(router->port_mapping.fault_count, fault ? 1 : 0);
+        assert_string_equal(router->port_mapping.faults[0], fault ? "wrong-nonce" : "");
+        if (cgnat)
+            assert_false(outer->port_mapping.upnp || outer->port_mapping.pcp);
+        const struct nat_profile *other = &layout.nodes[layout_find(&layout, "b.nat")].profile;
+        assert_false(other->port_mapping.upnp || other->port_mapping.pcp);
+    }
+    matrix_free(&m);
+    scenario_free(s);
     assert_int_equal(axis_port_mapping("pcp")->protocols, 1);
     assert_int_equal(axis_port_mapping("nat_pmp")->protocols, 2);
     assert_int_equal(axis_port_mapping("upnp")->protocols, 4);
@@ -281,6 +312,14 @@ static const struct {
      "s.yaml:3:10: the axis \"strategy\" is not in this version"},
     {HEAD "matrix: {port_mapping: [pcp, natpmp]}\n",
      "s.yaml:3:30: port_mapping is \"natpmp\"; did you mean \"nat_pmp\"?"},
+    {HEAD "matrix: {fault: [only-permament]}\n",
+     "s.yaml:3:18: no router has the fault \"only-permament\": did you mean \"only-permanent\"?"},
+    {HEAD "matrix: {fault: [wrong-nonce], port_mapping: [none, all]}\n",
+     "s.yaml:3:9: the cell fault=wrong-nonce,port_mapping=all cannot be: a router with the fault "
+     "wrong-nonce speaks what the fault is about, so port_mapping all means nothing to it"},
+    {HEAD "matrix: {a.nat: [firewall], fault: [wrong-nonce]}\n",
+     "s.yaml:3:9: the cell a.nat=firewall,fault=wrong-nonce cannot be: profile firewall does not "
+     "translate"},
     {HEAD "matrix: {background: [lots]}\n",
      "s.yaml:3:23: background is \"lots\"; it must be a whole number from 0 to 10000"},
     {"name: x\ntopology: no-nat\nmatrix: {port_mapping: [none]}\n",
