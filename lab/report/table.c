@@ -1,0 +1,230 @@
+/* Netchecks and mappings on the terminal: a line for each cell. */
+#include "lab/report/screen.h"
+#include "lab/report/summary.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#define LABEL_MAX 28
+#define SHARE     7 /* characters of a share */
+
+/* What stands before the numbers: the cell's value on each axis that varies. */
+struct labels {
+    size_t axes[AXES_MAX];
+    int widths[AXES_MAX];
+    size_t count;
+    bool fixed[AXES_MAX]; /* axes that do not vary: they stand in the heading */
+};
+
+static int clip(size_t len)
+{
+    return len < LABEL_MAX ? (int)len : LABEL_MAX;
+}
+
+static void plan_labels(const struct run *run, struct labels *l)
+{
+    const struct axes *axes = &run->scenario->axes;
+    memset(l, 0, sizeof(*l));
+    for (size_t i = 0; i < axes->count; i++) {
+        l->fixed[i] = !screen_axis_varies(run, i);
+        if (l->fixed[i])
+            continue;
+        int width = clip(strlen(axes->items[i].name));
+        for (size_t c = 0; c < run->matrix.count; c++) {
+            int w = clip(strlen(axes->items[i].values[run->matrix.cells[c].values[i]]));
+            width = w > width ? w : width;
+        }
+        l->axes[l->count] = i;
+        l->widths[l->count++] = width;
+    }
+}
+
+static void print_label_names(const struct screen *s, const struct labels *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        (void)fprintf(s->out, "  %-*.*s", l->widths[i], LABEL_MAX,
+                      s->run->scenario->axes.items[l->axes[i]].name);
+}
+
+static void print_labels(const struct screen *s, const struct labels *l, size_t cell)
+{
+    for (size_t i = 0; i < l->count; i++) {
+        const struct axis *axis = &s->run->scenario->axes.items[l->axes[i]];
+        (void)fprintf(s->out, "  %-*.*s", l->widths[i], LABEL_MAX,
+                      axis->values[s->run->matrix.cells[cell].values[l->axes[i]]]);
+    }
+}
+
+static void print_blanks(const struct screen *s, const struct labels *l)
+{
+    for (size_t i = 0; i < l->count; i++)
+        (void)fprintf(s->out, "  %*s", l->widths[i], "");
+}
+
+/* A share in percent: 100 and 0 plainly, others so that one trial in a thousand shows. A zero that
+ * is as it should be is a dot. */
+static void print_share(const struct screen *s, const struct rate_summary *r, bool good)
+{
+    char text[16] = "-";
+    bool whole = r->of > 0 && r->good == (good ? r->of : 0);
+    if (r->of > 0 && r->good == r->of)
+        (void)snprintf(text, sizeof(text), "100");
+    else if (r->of > 0 && r->good == 0)
+        (void)snprintf(text, sizeof(text), "%s", good ? "0" : ".");
+    else if (r->of > 0)
+        (void)snprintf(text, sizeof(text), "%.1f", 100.0 * (double)r->good / (double)r->of);
+    screen_paint(s, r->of == 0 || whole ? PLAIN : good && r->good > 0 ? YELLOW : RED);
+    (void)fprintf(s->out, "%*s", SHARE, text);
+    screen_paint(s, PLAIN);
+}
+
+static void print_ms(const struct screen *s, const struct time_summary *t, double value)
+{
+    if (t->count == 0)
+        (void)fprintf(s->out, "%9s", "-");
+    else
+        (void)fprintf(s->out, "%9.1f", value);
+}
+
+/* Which of the further columns a run has anything for. */
+static const struct {
+    enum rate rate;
+    const char *name;
+} extras[] = {
+    {RATE_STEP_RIGHT, "step"},
+    {RATE_DRIFT_RIGHT, "drift"},
+    {RATE_BLOCK_RIGHT, "block"},
+};
+
+#define EXTRAS (sizeof(extras) / sizeof(extras[0]))
+
+static void print_netcheck_head(const struct screen *s, const struct labels *l,
+                                const struct summary *all)
+{
+    static const char *const groups[] = {"mapping", "filtering", "allocation"};
+    print_blanks(s, l);
+    (void)fprintf(s->out, "%8s", "");
+    for (size_t i = 0; i < 3; i++)
+        (void)fprintf(s->out, "  %-*s", 3 * SHARE, groups[i]);
+    (void)fputc('\n', s->out);
+    print_label_names(s, l);
+    (void)fprintf(s->out, "%8s", "trials");
+    for (size_t i = 0; i < 3; i++)
+        (void)fprintf(s->out, "  %*s%*s%*s", SHARE, "right", SHARE, "unknwn", SHARE, "wrong");
+    for (size_t i = 0; i < EXTRAS; i++)
+        if (all->rates[extras[i].rate].of > 0)
+            (void)fprintf(s->out, "%*s", SHARE, extras[i].name);
+    if (all->rates[RATE_MAPPED].good > 0)
+        (void)fprintf(s->out, "%*s%*s", SHARE, "mapped", SHARE, "double");
+    (void)fprintf(s->out, "%9s%9s%9s\n", "took p50", "p95", "max ms");
+}
+
+static void print_netcheck(const struct screen *s, const struct summary *all,
+                           const struct summary *c)
+{
+    static const enum rate groups[] = {RATE_MAPPING_RIGHT, RATE_FILTERING_RIGHT,
+                                       RATE_ALLOCATION_RIGHT};
+    for (size_t i = 0; i < 3; i++) {
+        (void)fputs("  ", s->out);
+        print_share(s, &c->rates[groups[i]], true);
+        print_share(s, &c->rates[groups[i] + 1], false);
+        print_share(s, &c->rates[groups[i] + 2], false);
+    }
+    for (size_t i = 0; i < EXTRAS; i++)
+        if (all->rates[extras[i].rate].of > 0)
+            print_share(s, &c->rates[extras[i].rate], true);
+    if (all->rates[RATE_MAPPED].good > 0) {
+        print_share(s, &c->rates[RATE_MAPPED], true);
+        print_share(s, &c->rates[RATE_DOUBLE_NAT], true);
+    }
+    const struct time_summary *t = &c->times[SUBJECT_TIME_NETCHECK];
+    print_ms(s, t, t->p50);
+    print_ms(s, t, t->p95);
+    print_ms(s, t, t->max);
+}
+
+static void print_map_head(const struct screen *s, const struct labels *l)
+{
+    print_label_names(s, l);
+    (void)fprintf(s->out, "%8s%*s%*s%*s%*s%9s%9s  %s\n", "trials", SHARE + 3, "expected", SHARE + 2,
+                  "released", SHARE, "mapped", SHARE, "double", "took p50", "max ms", "by");
+}
+
+static void print_by(const struct screen *s, const struct summary *c)
+{
+    bool any = false;
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
+        if (c->by[i] == 0)
+            continue;
+        (void)fprintf(s->out, "%s%s", any ? ", " : "  ",
+                      ph_portmap_protocol_name((enum ph_portmap_protocol)i));
+        if (c->by[i] < c->rates[RATE_MAPPED].good)
+            (void)fprintf(s->out, " %" PRIu64, c->by[i]);
+        any = true;
+    }
+    if (!any)
+        (void)fputs("  nobody", s->out);
+}
+
+static void print_map(const struct screen *s, const struct summary *c)
+{
+    const struct time_summary *t = &c->times[SUBJECT_TIME_MAP];
+    (void)fputs("   ", s->out);
+    print_share(s, &c->rates[RATE_AS_EXPECTED], true);
+    (void)fputs("  ", s->out);
+    print_share(s, &c->rates[RATE_RELEASED], true);
+    /* Neither is good or bad by itself. */
+    struct rate_summary none = {0};
+    print_share(s, c->rates[RATE_MAPPED].good > 0 ? &c->rates[RATE_MAPPED] : &none, true);
+    print_share(s, c->rates[RATE_DOUBLE_NAT].good > 0 ? &c->rates[RATE_DOUBLE_NAT] : &none, true);
+    print_ms(s, t, t->p50);
+    print_ms(s, t, t->max);
+    print_by(s, c);
+}
+
+static void print_totals(const struct screen *s, const struct summary *all)
+{
+    (void)fprintf(s->out,
+                  "\n%" PRIu64 " trials: %" PRIu64 " inconclusive in time, %" PRIu64
+                  " lab errors; %.1f s%s\n",
+                  all->trials, all->inconclusive, all->lab_errors, (double)s->run->duration / 1e9,
+                  s->run->interrupted ? "; interrupted" : "");
+}
+
+int table_print(const struct screen *s)
+{
+    const bool netcheck = s->run->scenario->subject == SUBJECT_NETCHECK;
+    struct labels labels;
+    struct summary all, cell;
+    if (summary_of(s->run, NULL, &all) != 0)
+        return -1;
+    plan_labels(s->run, &labels);
+    screen_heading(s, 0, labels.fixed);
+    if (netcheck)
+        print_netcheck_head(s, &labels, &all);
+    else
+        print_map_head(s, &labels);
+    for (size_t c = 0; c < s->run->matrix.count; c++) {
+        if (summary_of_cell(s->run, c, &cell) != 0)
+            return -1;
+        print_labels(s, &labels, c);
+        screen_paint(s, cell.lab_errors > 0 ? MAGENTA : PLAIN);
+        (void)fprintf(s->out, "%8" PRIu64, cell.counted);
+        screen_paint(s, PLAIN);
+        if (cell.counted == 0)
+            (void)fprintf(s->out, "  %s", cell.lab_errors > 0 ? "lab errors" : "not run");
+        else if (netcheck)
+            print_netcheck(s, &all, &cell);
+        else
+            print_map(s, &cell);
+        (void)fputc('\n', s->out);
+    }
+    (void)fputs(netcheck
+                    ? "shares in %: of the counted trials, what netcheck said of the NAT, held "
+                      "against its profile\n"
+                    : "shares in %: of the counted trials; released: no router held a mapping "
+                      "afterwards\n",
+                s->out);
+    print_totals(s, &all);
+    return 0;
+}

@@ -1,0 +1,99 @@
+#include "lab/run/record_json.h"
+
+#include <math.h>
+
+json_t *record_ms(ph_ns t)
+{
+    if (t == PH_NEVER)
+        return json_null();
+    return json_real(round((double)t / 1e3) / 1e3);
+}
+
+json_t *record_integer(uint64_t v)
+{
+    return json_integer((json_int_t)v);
+}
+
+static json_t *stage_json(const struct ph_stage_report *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "state", json_string(ph_stage_state_name(r->state)));
+    if (r->reason[0] != '\0')
+        json_object_set_new(o, "reason", json_string(r->reason));
+    json_object_set_new(o, "start_ms", record_ms(r->start));
+    json_object_set_new(o, "end_ms", record_ms(r->end));
+    json_object_set_new(o, "packets", record_integer(r->packets));
+    json_object_set_new(o, "bytes", record_integer(r->bytes));
+    json_object_set_new(o, "sockets", record_integer(r->sockets));
+    json_object_set_new(o, "openers", record_integer(r->openers));
+    json_object_set_new(o, "probes", record_integer(r->probes));
+    return o;
+}
+
+void record_call(json_t *o, const struct trial_result *r)
+{
+    json_t *setup = json_object(), *stages = json_object(), *media = json_object();
+    json_t *ttl = json_array();
+    json_object_set_new(o, "connected", json_boolean(r->connected));
+    json_object_set_new(o, "path",
+                        json_string(r->direct      ? "direct"
+                                    : r->connected ? "relay"
+                                                   : "none"));
+    json_object_set_new(
+        o, "stage", r->stage < PH_STAGE_COUNT ? json_string(ph_stage_name(r->stage)) : json_null());
+    json_object_set_new(setup, "relay", record_ms(r->setup_relay));
+    json_object_set_new(setup, "direct", record_ms(r->setup_direct));
+    json_object_set_new(setup, "media", record_ms(r->setup_media));
+    json_object_set_new(o, "setup_ms", setup);
+    for (int i = 0; i < PH_STAGE_COUNT; i++)
+        json_object_set_new(stages, ph_stage_name((enum ph_stage)i), stage_json(&r->stages[i]));
+    json_object_set_new(o, "stages", stages);
+    json_object_set_new(o, "portmap_ms", record_ms(r->portmap_took));
+    json_object_set_new(media, "sent", record_integer(r->media.sent));
+    json_object_set_new(media, "received", record_integer(r->media.received));
+    json_object_set_new(media, "duplicates", record_integer(r->media.duplicates));
+    json_object_set_new(media, "max_gap_ms", record_ms(r->media.max_gap));
+    json_object_set_new(media, "jitter_ms", record_ms(r->media.jitter));
+    json_object_set_new(o, "media", media);
+    json_array_append_new(ttl, json_integer(r->ttl[0]));
+    json_array_append_new(ttl, json_integer(r->ttl[1]));
+    json_object_set_new(o, "opener_ttl", ttl);
+}
+
+static json_t *protocol_json(enum ph_portmap_protocol p)
+{
+    return p < PH_PORTMAP_PROTOCOLS ? json_string(ph_portmap_protocol_name(p)) : json_null();
+}
+
+static json_t *addr_json(const struct ph_addr *a)
+{
+    char text[PH_ADDR_STRLEN];
+    return ph_addr_is_set(a) ? json_string(ph_addr_format(a, text)) : json_null();
+}
+
+void record_map(json_t *o, const struct map_result *r)
+{
+    static const char *const reaches[] = {"unknown", "public", "double-nat"};
+    json_t *said = json_object();
+    json_object_set_new(o, "mapped", json_boolean(r->mapped));
+    json_object_set_new(o, "protocol", protocol_json(r->protocol));
+    json_object_set_new(o, "took_ms", record_ms(r->took));
+    json_object_set_new(o, "external", addr_json(&r->external));
+    json_object_set_new(o, "lifetime_s", record_integer(r->lifetime_s));
+    json_object_set_new(o, "reach", json_string(reaches[r->reach]));
+    json_object_set_new(o, "renewals", record_integer(r->renewals));
+    json_object_set_new(o, "changes", record_integer(r->changes));
+    json_object_set_new(o, "kept", json_boolean(r->kept));
+    json_object_set_new(o, "released", json_boolean(r->released));
+    json_object_set_new(o, "release_ms", record_ms(r->release_took));
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
+        json_t *p = json_object();
+        json_object_set_new(p, "said", json_string(ph_portmap_said_name(r->said[i])));
+        json_object_set_new(p, "code", json_integer(r->code[i]));
+        json_object_set_new(said, ph_portmap_protocol_name((enum ph_portmap_protocol)i), p);
+    }
+    json_object_set_new(o, "protocols", said);
+    json_object_set_new(o, "as_expected", json_boolean(r->as_expected));
+    if (r->unexpected[0] != '\0')
+        json_object_set_new(o, "unexpected", json_string(r->unexpected));
+}
