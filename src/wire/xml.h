@@ -1,6 +1,6 @@
 /* Reading the XML that devices send, as far as one needs it who looks for a few elements: names
- * without their prefixes, and the text of elements that hold nothing else. Of a document that
- * expat takes, both readers tell the same. */
+ * without their prefixes, and the text of elements that hold nothing else. There are two readers;
+ * of the plain documents that a device should send, both tell the same. */
 #ifndef PH_WIRE_XML_H
 #define PH_WIRE_XML_H
 
