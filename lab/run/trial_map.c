@@ -53,6 +53,8 @@ static void enter(struct map *t, enum map_state state, ph_ns now, ph_ns deadline
     trial_look(&t->base, deadline);
 }
 
+static void observe(struct map *t, ph_ns now);
+
 static void release(struct map *t, ph_ns now)
 {
     for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
@@ -63,6 +65,7 @@ static void release(struct map *t, ph_ns now)
     }
     enter(t, MAP_RELEASING, now, now + PH_PORTMAP_RELEASE_MAX + SLACK);
     ph_mapper_release(t->mapper, now);
+    observe(t, now); /* with nothing to give back it is idle at once */
 }
 
 static void note_mapping(struct map *t)
