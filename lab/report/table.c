@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define LABEL_MAX 28
-#define SHARE     7 /* characters of a share */
+#define SHARE     7  /* characters of a share */
+#define VERDICT   14 /* and of "98.5 ?1.0 !0.5" */
 
 /* What stands before the numbers: the cell's value on each axis that varies. */
 struct labels {
@@ -55,26 +56,43 @@ static void print_labels(const struct screen *s, const struct labels *l, size_t 
     }
 }
 
-static void print_blanks(const struct screen *s, const struct labels *l)
+static const char *percent(const struct rate_summary *r, char out[16])
 {
-    for (size_t i = 0; i < l->count; i++)
-        (void)fprintf(s->out, "  %*s", l->widths[i], "");
+    if (r->of == 0)
+        return "-";
+    if (r->good == r->of)
+        return "100";
+    (void)snprintf(out, 16, r->good == 0 ? "0" : "%.1f", 100.0 * (double)r->good / (double)r->of);
+    return out;
 }
 
-/* A share in percent: 100 and 0 plainly, others so that one trial in a thousand shows. A zero that
- * is as it should be is a dot. */
-static void print_share(const struct screen *s, const struct rate_summary *r, bool good)
+/* Something that every trial is to have. */
+static void print_share(const struct screen *s, const struct rate_summary *r)
 {
-    char text[16] = "-";
-    bool whole = r->of > 0 && r->good == (good ? r->of : 0);
-    if (r->of > 0 && r->good == r->of)
-        (void)snprintf(text, sizeof(text), "100");
-    else if (r->of > 0 && r->good == 0)
-        (void)snprintf(text, sizeof(text), "%s", good ? "0" : ".");
-    else if (r->of > 0)
-        (void)snprintf(text, sizeof(text), "%.1f", 100.0 * (double)r->good / (double)r->of);
-    screen_paint(s, r->of == 0 || whole ? PLAIN : good && r->good > 0 ? YELLOW : RED);
-    (void)fprintf(s->out, "%*s", SHARE, text);
+    char text[16];
+    screen_paint(s, r->good == r->of ? PLAIN : r->good > 0 ? YELLOW : RED);
+    (void)fprintf(s->out, "%*s", SHARE, percent(r, text));
+    screen_paint(s, PLAIN);
+}
+
+/* Something that a trial may have or not. */
+static void print_fact(const struct screen *s, const struct rate_summary *r)
+{
+    char text[16];
+    (void)fprintf(s->out, "%*s", SHARE, r->good == 0 ? "-" : percent(r, text));
+}
+
+/* Three rates that stand in a row: right, and what is not, if any: ?unknown !wrong. */
+static void print_verdict(const struct screen *s, const struct rate_summary *r)
+{
+    char number[16], text[64];
+    int n = snprintf(text, sizeof(text), "%s", percent(&r[0], number));
+    if (r[1].good > 0)
+        n += snprintf(text + n, sizeof(text) - (size_t)n, " ?%s", percent(&r[1], number));
+    if (r[2].good > 0)
+        (void)snprintf(text + n, sizeof(text) - (size_t)n, " !%s", percent(&r[2], number));
+    screen_paint(s, r[2].good > 0 ? RED : r[1].good > 0 ? YELLOW : PLAIN);
+    (void)fprintf(s->out, "  %-*s", VERDICT, text);
     screen_paint(s, PLAIN);
 }
 
@@ -101,45 +119,32 @@ static const struct {
 static void print_netcheck_head(const struct screen *s, const struct labels *l,
                                 const struct summary *all)
 {
-    static const char *const groups[] = {"mapping", "filtering", "allocation"};
-    print_blanks(s, l);
-    (void)fprintf(s->out, "%8s", "");
-    for (size_t i = 0; i < 3; i++)
-        (void)fprintf(s->out, "  %-*s", 3 * SHARE, groups[i]);
-    (void)fputc('\n', s->out);
     print_label_names(s, l);
-    (void)fprintf(s->out, "%8s", "trials");
-    for (size_t i = 0; i < 3; i++)
-        (void)fprintf(s->out, "  %*s%*s%*s", SHARE, "right", SHARE, "unknwn", SHARE, "wrong");
+    (void)fprintf(s->out, "%8s  %-*s  %-*s  %-*s", "trials", VERDICT, "mapping", VERDICT,
+                  "filtering", VERDICT, "allocation");
     for (size_t i = 0; i < EXTRAS; i++)
         if (all->rates[extras[i].rate].of > 0)
             (void)fprintf(s->out, "%*s", SHARE, extras[i].name);
     if (all->rates[RATE_MAPPED].good > 0)
         (void)fprintf(s->out, "%*s%*s", SHARE, "mapped", SHARE, "double");
-    (void)fprintf(s->out, "%9s%9s%9s\n", "took p50", "p95", "max ms");
+    (void)fprintf(s->out, "%9s%9s\n", "took p50", "max ms");
 }
 
 static void print_netcheck(const struct screen *s, const struct summary *all,
                            const struct summary *c)
 {
-    static const enum rate groups[] = {RATE_MAPPING_RIGHT, RATE_FILTERING_RIGHT,
-                                       RATE_ALLOCATION_RIGHT};
-    for (size_t i = 0; i < 3; i++) {
-        (void)fputs("  ", s->out);
-        print_share(s, &c->rates[groups[i]], true);
-        print_share(s, &c->rates[groups[i] + 1], false);
-        print_share(s, &c->rates[groups[i] + 2], false);
-    }
+    const struct time_summary *t = &c->times[SUBJECT_TIME_NETCHECK];
+    print_verdict(s, &c->rates[RATE_MAPPING_RIGHT]);
+    print_verdict(s, &c->rates[RATE_FILTERING_RIGHT]);
+    print_verdict(s, &c->rates[RATE_ALLOCATION_RIGHT]);
     for (size_t i = 0; i < EXTRAS; i++)
         if (all->rates[extras[i].rate].of > 0)
-            print_share(s, &c->rates[extras[i].rate], true);
+            print_share(s, &c->rates[extras[i].rate]);
     if (all->rates[RATE_MAPPED].good > 0) {
-        print_share(s, &c->rates[RATE_MAPPED], true);
-        print_share(s, &c->rates[RATE_DOUBLE_NAT], true);
+        print_fact(s, &c->rates[RATE_MAPPED]);
+        print_fact(s, &c->rates[RATE_DOUBLE_NAT]);
     }
-    const struct time_summary *t = &c->times[SUBJECT_TIME_NETCHECK];
     print_ms(s, t, t->p50);
-    print_ms(s, t, t->p95);
     print_ms(s, t, t->max);
 }
 
@@ -170,13 +175,11 @@ static void print_map(const struct screen *s, const struct summary *c)
 {
     const struct time_summary *t = &c->times[SUBJECT_TIME_MAP];
     (void)fputs("   ", s->out);
-    print_share(s, &c->rates[RATE_AS_EXPECTED], true);
+    print_share(s, &c->rates[RATE_AS_EXPECTED]);
     (void)fputs("  ", s->out);
-    print_share(s, &c->rates[RATE_RELEASED], true);
-    /* Neither is good or bad by itself. */
-    struct rate_summary none = {0};
-    print_share(s, c->rates[RATE_MAPPED].good > 0 ? &c->rates[RATE_MAPPED] : &none, true);
-    print_share(s, c->rates[RATE_DOUBLE_NAT].good > 0 ? &c->rates[RATE_DOUBLE_NAT] : &none, true);
+    print_share(s, &c->rates[RATE_RELEASED]);
+    print_fact(s, &c->rates[RATE_MAPPED]);
+    print_fact(s, &c->rates[RATE_DOUBLE_NAT]);
     print_ms(s, t, t->p50);
     print_ms(s, t, t->max);
     print_by(s, c);

@@ -131,6 +131,7 @@ static void add_measurements(json_t *o, enum subject subject, const struct trial
         record_call(o, r);
         break;
     case SUBJECT_NETCHECK:
+        record_netcheck(o, &r->netcheck);
         break;
     case SUBJECT_MAP:
         record_map(o, &r->map);

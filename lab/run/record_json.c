@@ -9,6 +9,11 @@ json_t *record_ms(ph_ns t)
     return json_real(round((double)t / 1e3) / 1e3);
 }
 
+static json_t *rounded(double v)
+{
+    return json_real(round(v * 1000.0) / 1000.0);
+}
+
 json_t *record_integer(uint64_t v)
 {
     return json_integer((json_int_t)v);
@@ -96,4 +101,65 @@ void record_map(json_t *o, const struct map_result *r)
     json_object_set_new(o, "as_expected", json_boolean(r->as_expected));
     if (r->unexpected[0] != '\0')
         json_object_set_new(o, "unexpected", json_string(r->unexpected));
+}
+
+static void set_right(json_t *o, const char *key, enum right r)
+{
+    if (r != RIGHT_UNASKED)
+        json_object_set_new(o, key, json_string(right_name(r)));
+}
+
+static json_t *allocation_json(const struct ph_allocation *a)
+{
+    char text[PH_ALLOCATION_TEXT];
+    json_t *o = json_object();
+    json_object_set_new(o, "type", json_string(ph_allocation_type_name(a->type)));
+    json_object_set_new(o, "text", json_string(ph_nat_allocation_text(a, text)));
+    json_object_set_new(o, "confidence", rounded(a->confidence));
+    json_object_set_new(o, "samples", record_integer(a->samples));
+    if (a->type == PH_ALLOCATION_SEQUENTIAL)
+        json_object_set_new(o, "step", json_integer(a->step));
+    json_object_set_new(o, "last", record_integer(a->last));
+    if (a->type == PH_ALLOCATION_SEQUENTIAL && a->cross_rate >= 0.0) {
+        json_object_set_new(o, "drift", rounded(a->cross_rate));
+        json_object_set_new(o, "drift_low", rounded(a->cross_low));
+        json_object_set_new(o, "drift_high", rounded(a->cross_high));
+    }
+    if (a->high > 0) {
+        json_object_set_new(o, "low", record_integer(a->low));
+        json_object_set_new(o, "high", record_integer(a->high));
+        json_object_set_new(o, "aligned", json_boolean(a->aligned));
+    }
+    json_object_set_new(o, "addresses", record_integer(a->addresses));
+    return o;
+}
+
+void record_netcheck(json_t *o, const struct netcheck_result *r)
+{
+    const struct truth_verdict *v = &r->verdict;
+    json_t *verdict = json_object(), *said = json_object();
+    json_object_set_new(o, "took_ms", record_ms(r->took));
+    json_object_set_new(o, "udp", json_boolean(r->udp));
+    json_object_set_new(o, "mapping", json_string(ph_mapping_behaviour_name(r->mapping)));
+    json_object_set_new(o, "mapping_guessed", json_boolean(r->mapping_guessed));
+    json_object_set_new(o, "filtering", json_string(ph_filtering_behaviour_name(r->filtering)));
+    json_object_set_new(o, "allocation", allocation_json(&r->allocation));
+    json_object_set_new(o, "hairpin", json_string(ph_answer_name(r->hairpin)));
+    json_object_set_new(o, "double_nat", json_string(ph_answer_name(r->double_nat)));
+    json_object_set_new(o, "reflexive", addr_json(&r->reflexive));
+    json_object_set_new(o, "liars", record_integer(r->liars));
+    json_object_set_new(o, "mapped", json_boolean(r->mapped));
+    json_object_set_new(o, "protocol", protocol_json(r->protocol));
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++)
+        json_object_set_new(said, ph_portmap_protocol_name((enum ph_portmap_protocol)i),
+                            json_string(ph_portmap_said_name(r->said[i])));
+    json_object_set_new(o, "protocols", said);
+    set_right(verdict, "mapping", v->mapping);
+    set_right(verdict, "filtering", v->filtering);
+    set_right(verdict, "allocation", v->allocation);
+    set_right(verdict, "step", v->step);
+    set_right(verdict, "drift", v->drift);
+    set_right(verdict, "block", v->block);
+    set_right(verdict, "hairpin", v->hairpin);
+    json_object_set_new(o, "verdict", verdict);
 }

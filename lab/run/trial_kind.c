@@ -143,7 +143,7 @@ static const struct trial_kind *kind_of(enum subject subject)
     case SUBJECT_PINHOLE:
         return &trial_call;
     case SUBJECT_NETCHECK:
-        return NULL;
+        return &trial_netcheck;
     case SUBJECT_MAP:
         return &trial_map;
     case SUBJECT_COUNT:
