@@ -223,10 +223,9 @@ int table_print(const struct screen *s)
         (void)fputc('\n', s->out);
     }
     (void)fputs(netcheck
-                    ? "shares in %: of the counted trials, what netcheck said of the NAT, held "
-                      "against its profile\n"
-                    : "shares in %: of the counted trials; released: no router held a mapping "
-                      "afterwards\n",
+                    ? "in % of the trials: what netcheck says is what the profile says (?: it does "
+                      "not know, !: it is wrong)\n"
+                    : "in % of the trials; released: no router holds a mapping afterwards\n",
                 s->out);
     print_totals(s, &all);
     return 0;
