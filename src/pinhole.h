@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "host/host.h"
+#include "portmap/portmap.h"
 #include "wire/signal.h"
 
 #include <stdbool.h>
@@ -110,6 +111,8 @@ struct ph_agent_callbacks {
     /* Something in the call's report has changed that is worth a look (state, path, a stage). A
      * call that was answered becomes known by its first one. */
     void (*on_call)(void *user, struct ph_call *call);
+    /* What ph_agent_close began is done. */
+    void (*on_closed)(void *user);
 };
 
 struct ph_agent_config {
@@ -134,10 +137,16 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out);
 /* Ends its calls without a word (hang up first to say one) and closes its sockets. Not from inside
  * a callback of its own. */
 void ph_agent_free(struct ph_agent *agent);
+/* Hangs up every call and gives back what routers have mapped for it, which takes at most a second:
+ * on_closed is called then. No call begins after this. */
+void ph_agent_close(struct ph_agent *agent);
+bool ph_agent_closed(const struct ph_agent *agent);
 const uint8_t *ph_agent_fingerprint(const struct ph_agent *agent);
 bool ph_agent_registered(const struct ph_agent *agent);
 /* The TTL learnt for openers (own NATs + 1), or the default of 3. */
 uint8_t ph_agent_opener_ttl(const struct ph_agent *agent);
+/* The port that a router has mapped to this agent's socket; false: there is none now. */
+bool ph_agent_mapping(const struct ph_agent *agent, struct ph_mapping *out);
 
 /* Dials. PH_ERR_AGAIN: not registered; PH_ERR_SPACE: too many calls; PH_ERR_NOMEM, PH_ERR_CRYPTO.
  * The call belongs to the agent and lives, ended or not, until ph_call_release or ph_agent_free.

@@ -48,7 +48,8 @@ bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr)
         if (ph_addr_ip_eq(&a->candidates.items[i].addr, addr))
             return true;
     }
-    return false;
+    const struct ph_mapping *m = a->network.mapper ? ph_mapper_mapping(a->network.mapper) : NULL;
+    return m && ph_addr_ip_eq(&m->external, addr);
 }
 
 static void gather_candidates(struct ph_agent *a)
@@ -179,7 +180,7 @@ void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m)
         return;
     struct ph_call **slot = free_slot(a);
     enum ph_answer_mode mode = a->config.answer_mode;
-    if (!slot) {
+    if (!slot || a->closing) {
         struct ph_signal busy = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_BUSY};
         memcpy(busy.call_id, m->call_id, PH_CALL_ID_LEN);
         ph_registrar_send(&a->registrar, &busy);
@@ -235,6 +236,15 @@ static void pump_gather(struct ph_agent *a, ph_ns now)
         ph_agent_send(a, &to, 0, buf, len);
 }
 
+/* The calls that have not ended. */
+static size_t live_calls(const struct ph_agent *a)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++)
+        n += a->calls[i] && a->calls[i]->state != PH_CALL_ENDED;
+    return n;
+}
+
 static void tell(struct ph_agent *a, ph_ns now)
 {
     const struct ph_agent_callbacks *cb = &a->config.callbacks;
@@ -260,6 +270,11 @@ static void tell(struct ph_agent *a, ph_ns now)
                 cb->on_call(a->config.user, c);
         }
     }
+    if (ph_agent_closed(a) && !a->closed_told) {
+        a->closed_told = true;
+        if (cb->on_closed)
+            cb->on_closed(a->config.user);
+    }
 }
 
 static void schedule(struct ph_agent *a)
@@ -267,6 +282,9 @@ static void schedule(struct ph_agent *a)
     ph_ns t = ph_min_ns(ph_registrar_deadline(&a->registrar), ph_quic_deadline(a->quic));
     t = ph_min_ns(t, ph_gather_deadline(&a->gather));
     t = ph_min_ns(t, ph_opener_deadline(&a->opener));
+    t = ph_min_ns(t, ph_network_deadline(&a->network));
+    if (ph_agent_closed(a) && !a->closed_told)
+        t = 0;
     if (a->registered_at != PH_NEVER && !a->announced)
         t = ph_min_ns(t, a->registered_at + SETTLE_MAX);
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
@@ -285,6 +303,7 @@ static void pump(struct ph_agent *a, ph_ns now)
     pump_gather(a, now);
     start_opener(a, now);
     ph_opener_on_timer(&a->opener, now);
+    ph_network_pump(&a->network, now, live_calls(a));
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         if (a->calls[i])
             ph_call_pump(a->calls[i], now);
@@ -305,6 +324,8 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
 {
     struct ph_agent *a = (struct ph_agent *)(void *)ep;
     for (size_t i = 0; i < n; i++) {
+        if (ph_network_on_datagram(&a->network, now, sock, &in[i]))
+            continue;
         if (sock != a->sock) {
             ph_opener_on_datagram(&a->opener, now, sock, &in[i]);
             continue;
@@ -331,6 +352,21 @@ static void on_timer(struct ph_endpoint *ep, ph_ns now)
     pump((struct ph_agent *)(void *)ep, now);
 }
 
+static void on_http(struct ph_endpoint *ep, ph_ns now, ph_http id,
+                    const struct ph_http_answer *answer)
+{
+    struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    ph_network_on_http(&a->network, now, id, answer);
+    pump(a, now);
+}
+
+static void on_network(struct ph_endpoint *ep, ph_ns now)
+{
+    struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    ph_network_on_change(&a->network, now);
+    pump(a, now);
+}
+
 static void quic_random(void *user, void *out, size_t len)
 {
     ph_host_random(user, out, len);
@@ -344,7 +380,7 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     struct ph_agent *a = calloc(1, sizeof(*a));
     if (!a)
         return PH_ERR_NOMEM;
-    a->endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
+    a->endpoint = (struct ph_endpoint){on_datagrams, on_timer, on_http, on_network};
     a->host = config->host;
     a->config = *config;
     a->registered_at = PH_NEVER;
@@ -374,6 +410,9 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     if (err != PH_OK)
         goto fail;
     a->local = a->host->ops->udp_local(a->host, a->sock);
+    err = ph_network_init(&a->network, a);
+    if (err != PH_OK)
+        goto fail;
     a->host->endpoint = &a->endpoint;
 
     /* Without servers of its own it asks the relays, which answer STUN on the same port. */
@@ -386,6 +425,7 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
         ph_gather_init(&a->gather, config->relays, config->relay_count, ids, now);
     ph_registrar_start(&a->registrar, now);
     pump_gather(a, now);
+    ph_network_start(&a->network, now);
     schedule(a);
     *out = a;
     return PH_OK;
@@ -402,6 +442,7 @@ void ph_agent_free(struct ph_agent *a)
         ph_call_free(a->calls[i]);
     ph_registrar_fini(&a->registrar);
     ph_opener_fini(&a->opener);
+    ph_network_fini(&a->network);
     ph_quic_free(a->quic);
     ph_identity_free(a->identity);
     if (a->sock)
@@ -409,6 +450,33 @@ void ph_agent_free(struct ph_agent *a)
     a->host->ops->wake_at(a->host, PH_NEVER);
     a->host->endpoint = NULL;
     free(a);
+}
+
+void ph_agent_close(struct ph_agent *a)
+{
+    ph_ns now = ph_host_now(a->host);
+    if (a->closing)
+        return;
+    a->closing = true;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i])
+            ph_call_hangup(a->calls[i]);
+    }
+    ph_network_close(&a->network, now);
+    if (!a->pumping)
+        schedule(a);
+}
+
+bool ph_agent_closed(const struct ph_agent *a)
+{
+    return a->closing && ph_network_closed(&a->network);
+}
+
+bool ph_agent_mapping(const struct ph_agent *a, struct ph_mapping *out)
+{
+    const struct ph_mapping *m = a->network.mapper ? ph_mapper_mapping(a->network.mapper) : NULL;
+    *out = m ? *m : (struct ph_mapping){.protocol = PH_PORTMAP_NONE};
+    return m != NULL;
 }
 
 const uint8_t *ph_agent_fingerprint(const struct ph_agent *a)
@@ -428,7 +496,7 @@ uint8_t ph_agent_opener_ttl(const struct ph_agent *a)
 
 int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], struct ph_call **out)
 {
-    if (!a->announced || a->registrar.state != PH_REGISTRAR_REGISTERED)
+    if (a->closing || !a->announced || a->registrar.state != PH_REGISTRAR_REGISTERED)
         return PH_ERR_AGAIN;
     struct ph_call **slot = free_slot(a);
     if (!slot)

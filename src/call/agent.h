@@ -4,6 +4,7 @@
 #define PH_CALL_AGENT_H
 
 #include "call/early.h"
+#include "call/network.h"
 #include "call/registrar.h"
 #include "path/candidate.h"
 #include "path/gather.h"
@@ -22,6 +23,7 @@ struct ph_agent {
     struct ph_addr local;
     struct ph_registrar registrar;
     struct ph_gather gather;
+    struct ph_network network;
     struct ph_opener opener;
     struct ph_candidate_set candidates;
     struct ph_call *calls[PH_CALLS_MAX];
@@ -29,6 +31,8 @@ struct ph_agent {
     ph_ns registered_at; /* PH_NEVER: not */
     bool announced;      /* on_registered was called for this registration */
     int announce_error;  /* to be told at the end of this event */
+    bool closing;        /* ph_agent_close was called */
+    bool closed_told;
     bool pumping;
 };
 

@@ -11,6 +11,7 @@
 
 #include "call/carrier.h"
 #include "call/media.h"
+#include "call/portmap_stage.h"
 #include "call/punch.h"
 #include "call/waterfall.h"
 #include "path/check.h"
@@ -28,6 +29,7 @@ struct ph_call {
     enum ph_call_state state;
     int error;
     enum ph_answer_mode mode;
+    struct ph_signal offer;    /* callee: what is answered */
     uint64_t tag;              /* of this peer's leg at the relay */
     ph_ns peer_relay_rtt;      /* 0: not known */
     struct ph_quic_conn *quic; /* NULL before the first flight, and when ended */
@@ -36,12 +38,15 @@ struct ph_call {
     struct ph_path_table paths;
     struct ph_carrier carrier;
     struct ph_waterfall waterfall;
+    struct ph_portmap_stage portmap;
     struct ph_punch punch;
     struct ph_media media;
     ph_ns started, relay_at, direct_at, media_at;
-    ph_ns deadline; /* for the answer; PH_NEVER */
-    bool changed;   /* on_call is owed */
-    bool released;  /* to be freed at the end of this event */
+    ph_ns deadline;  /* for the answer; PH_NEVER */
+    bool terms_sent; /* the offer or answer is out */
+    bool no_direct;  /* no direct path is wanted: a privacy answer, or the stages are off */
+    bool changed;    /* on_call is owed */
+    bool released;   /* to be freed at the end of this event */
 };
 
 /* Caller: creates the call and sends the offer and the first flight. */

@@ -11,7 +11,13 @@
  * all candidates, for pairs in which the callee's NAT gives another port to each destination and
  * the caller's lets it in all the same
  *
- * An address with no NAT before it has no such router: it is checked at full TTL at once. */
+ * An address with no NAT before it has no such router: it is checked at full TTL at once, and so is
+ * one that a router has mapped to the peer, since its packets go to the peer and not to the router.
+ *
+ * Where either peer has such a mapping, reflexive addresses wait a while. A flow that the mapped
+ * peer opens to an address through plain translation, from another port than the mapped one, holds
+ * the place of the flow that comes from there to the mapped port (netfilter has one place for the
+ * pair of inside address and remote one), and what comes is lost. */
 #ifndef PH_CALL_PUNCH_H
 #define PH_CALL_PUNCH_H
 
@@ -31,17 +37,18 @@ enum ph_punch_state {
 struct ph_punch {
     struct ph_call *call;
     enum ph_punch_state state;
-    ph_ns full_ttl_at; /* callee: when its own checks begin */
-    ph_ns deadline;    /* when it is lost; PH_NEVER */
-    uint64_t rounds;   /* of PUNCHING, said by the caller */
-    ph_ns next_word;   /* when the caller says it again */
+    ph_ns full_ttl_at;  /* callee: when its own checks begin */
+    ph_ns reflexive_at; /* when those of the paths that are for later do; PH_NEVER: none waits */
+    ph_ns deadline;     /* when it is lost; PH_NEVER */
+    uint64_t rounds;    /* of PUNCHING, said by the caller */
+    ph_ns next_word;    /* when the caller says it again */
 };
 
 void ph_punch_init(struct ph_punch *p, struct ph_call *call);
 /* Callee, before its answer goes out. */
-void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_signal *offer);
 /* Caller, with the answer. */
-void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answer);
 /* Candidates that came later. */
 void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
 
@@ -49,6 +56,8 @@ void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *ms
                          const uint8_t *data, size_t len, const struct ph_addr *from);
 bool ph_punch_on_response(struct ph_punch *p, ph_ns now, const struct ph_stun *msg,
                           const uint8_t *data, size_t len, const struct ph_addr *from);
+/* Which stage's a path is: by a mapping or by a hole. */
+enum ph_stage ph_punch_stage_of(const struct ph_path *path);
 /* Callee: the caller's word that its checks are under way. */
 void ph_punch_on_word(struct ph_punch *p, ph_ns now);
 /* A sealed packet of the peer came by this path. */
