@@ -154,13 +154,6 @@ ph_ns ph_portmap_stage_deadline(const struct ph_portmap_stage *s)
     return s->patience;
 }
 
-bool ph_portmap_stage_reachable(const struct ph_portmap_stage *s)
-{
-    const struct ph_mapping *m =
-        s->state == PH_PORTMAP_STAGE_OFFERED ? ph_mapper_mapping(mapper(s)) : NULL;
-    return m && m->reach != PH_PORTMAP_REACH_DOUBLE;
-}
-
 bool ph_portmap_stage_is_own(const struct ph_portmap_stage *s, const struct ph_addr *seen)
 {
     return ph_addr_is_set(&s->told) && ph_addr_eq(&s->told, seen);

@@ -40,8 +40,6 @@ void ph_portmap_stage_fill(struct ph_portmap_stage *s, struct ph_signal *m);
 /* Follows the mapper; tells the peer what is new. */
 void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now);
 ph_ns ph_portmap_stage_deadline(const struct ph_portmap_stage *s);
-/* Whether our mapping is one that the world can reach, and the peer is told of it. */
-bool ph_portmap_stage_reachable(const struct ph_portmap_stage *s);
 /* Whether an address that the peer has seen us come from is our mapped one. */
 bool ph_portmap_stage_is_own(const struct ph_portmap_stage *s, const struct ph_addr *seen);
 

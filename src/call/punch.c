@@ -44,7 +44,6 @@ void ph_punch_init(struct ph_punch *p, struct ph_call *call)
     *p = (struct ph_punch){
         .call = call,
         .full_ttl_at = PH_NEVER,
-        .reflexive_at = PH_NEVER,
         .deadline = PH_NEVER,
         .next_word = PH_NEVER,
     };
@@ -101,11 +100,6 @@ static void check_now(struct ph_path *path, ph_ns now)
 static void take_terms(struct ph_punch *p, ph_ns now, const struct ph_signal *m)
 {
     struct ph_candidate mapped = {.type = PH_CANDIDATE_MAPPED, .addr = m->mapped_addr};
-    bool has_mapped = ph_portmap_stage_reachable(&p->call->portmap);
-    for (size_t i = 0; i < m->candidate_count; i++)
-        has_mapped = has_mapped || m->candidates[i].type == PH_CANDIDATE_MAPPED;
-    if (has_mapped || ph_addr_is_set(&m->mapped_addr))
-        p->reflexive_at = now + check_gap(p, 0);
     if (ph_addr_is_set(&m->mapped_addr))
         ph_punch_add(p, now, &mapped, 1);
     ph_punch_add(p, now, m->candidates, m->candidate_count);
@@ -128,10 +122,8 @@ void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answe
     take_terms(p, now, answer);
     /* Those that were heard before the answer came could not be checked for want of its password.
      */
-    for (size_t i = 0; i < p->call->paths.count; i++) {
-        if (!p->call->paths.items[i].later)
-            check_now(&p->call->paths.items[i], now);
-    }
+    for (size_t i = 0; i < p->call->paths.count; i++)
+        check_now(&p->call->paths.items[i], now);
     ph_punch_pump(p, now);
 }
 
@@ -163,34 +155,9 @@ void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *cand
         if (!wanted(p, &candidates[i]))
             continue;
         struct ph_path *path = ph_path_add_named(&p->call->paths, &candidates[i]);
-        if (!path)
-            continue;
-        path->later = path->state == PH_PATH_NEW && path->type == PH_CANDIDATE_REFLEXIVE &&
-                      p->reflexive_at != PH_NEVER && now < p->reflexive_at;
-        if (!path->later)
+        if (path)
             begin(p, now, path);
     }
-}
-
-static void begin_later_ones(struct ph_punch *p, ph_ns now)
-{
-    struct ph_path_table *paths = &p->call->paths;
-    p->reflexive_at = PH_NEVER;
-    for (size_t i = 0; i < paths->count; i++) {
-        if (!paths->items[i].later)
-            continue;
-        paths->items[i].later = false;
-        /* The callee opens first and waits for the caller's next word, as it did with the others.
-         */
-        if (!p->call->caller && !paths->items[i].public_host)
-            send_check(p, now, &paths->items[i], ph_agent_opener_ttl(p->call->agent));
-        else
-            begin(p, now, &paths->items[i]);
-    }
-    if (p->call->caller && ph_call_established(p->call))
-        p->next_word = now;
-    else if (!p->call->caller)
-        p->full_ttl_at = ph_min_ns(p->full_ttl_at, now + WORD_PATIENCE);
 }
 
 static void probe(struct ph_punch *p, ph_ns now, struct ph_path *path)
@@ -239,7 +206,6 @@ void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *ms
     }
     if (path->state == PH_PATH_NEW) {
         path->state = PH_PATH_HEARD;
-        path->later = false;
         if (running(p) || p->state == PH_PUNCH_LOST) {
             send_check(p, now, path, 0);
             probe(p, now, path);
@@ -273,7 +239,7 @@ bool ph_punch_on_response(struct ph_punch *p, ph_ns now, const struct ph_stun *m
 
 void ph_punch_on_word(struct ph_punch *p, ph_ns now)
 {
-    if (!running(p))
+    if (p->state != PH_PUNCH_OPENING)
         return;
     p->full_ttl_at = now;
     ph_punch_pump(p, now);
@@ -323,7 +289,7 @@ void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path)
         if (&c->paths.items[i] != path)
             c->paths.items[i].next_probe = PH_NEVER;
     }
-    p->next_word = p->full_ttl_at = p->reflexive_at = p->deadline = PH_NEVER;
+    p->next_word = p->full_ttl_at = p->deadline = PH_NEVER;
 }
 
 static bool something_under_way(const struct ph_punch *p)
@@ -345,12 +311,10 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         p->full_ttl_at = PH_NEVER;
         set_state(p, PH_PUNCH_CHECKING);
         for (size_t i = 0; i < c->paths.count; i++) {
-            if (c->paths.items[i].checks == 0 && !c->paths.items[i].later)
+            if (c->paths.items[i].checks == 0)
                 check_now(&c->paths.items[i], now);
         }
     }
-    if (running(p) && now >= p->reflexive_at)
-        begin_later_ones(p, now);
     bool checked = false;
     for (size_t i = 0; i < c->paths.count && running(p); i++) {
         struct ph_path *path = &c->paths.items[i];
@@ -370,7 +334,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         if (something_under_way(p) && now < c->started + c->agent->config.give_up) {
             p->deadline = now + STAGE_EXTENSION;
         } else {
-            p->deadline = p->next_word = p->reflexive_at = PH_NEVER;
+            p->deadline = p->next_word = PH_NEVER;
             set_state(p, PH_PUNCH_LOST);
             ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_LOST, now,
                              "no check was answered");
@@ -385,7 +349,6 @@ ph_ns ph_punch_deadline(const struct ph_punch *p)
     ph_ns t = ph_min_ns(ph_min_ns(p->full_ttl_at, p->deadline), p->next_word);
     if (!running(p))
         return t;
-    t = ph_min_ns(t, p->reflexive_at);
     for (size_t i = 0; i < p->call->paths.count; i++) {
         const struct ph_path *path = &p->call->paths.items[i];
         t = ph_min_ns(t, ph_min_ns(path->next_check, path->next_probe));

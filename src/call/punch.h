@@ -14,10 +14,10 @@
  * An address with no NAT before it has no such router: it is checked at full TTL at once, and so is
  * one that a router has mapped to the peer, since its packets go to the peer and not to the router.
  *
- * Where either peer has such a mapping, reflexive addresses wait a while. A flow that the mapped
- * peer opens to an address through plain translation, from another port than the mapped one, holds
- * the place of the flow that comes from there to the mapped port (netfilter has one place for the
- * pair of inside address and remote one), and what comes is lost. */
+ * Openers and checks may cross a flow that comes in by a mapping of the own side's. The router then
+ * gives that flow's source another port on its way in (netfilter has one place for the pair of
+ * inside and remote address), and turns it back for the replies: the path works, only its address
+ * is one that the peer never named. */
 #ifndef PH_CALL_PUNCH_H
 #define PH_CALL_PUNCH_H
 
@@ -37,11 +37,10 @@ enum ph_punch_state {
 struct ph_punch {
     struct ph_call *call;
     enum ph_punch_state state;
-    ph_ns full_ttl_at;  /* callee: when its own checks begin */
-    ph_ns reflexive_at; /* when those of the paths that are for later do; PH_NEVER: none waits */
-    ph_ns deadline;     /* when it is lost; PH_NEVER */
-    uint64_t rounds;    /* of PUNCHING, said by the caller */
-    ph_ns next_word;    /* when the caller says it again */
+    ph_ns full_ttl_at; /* callee: when its own checks begin */
+    ph_ns deadline;    /* when it is lost; PH_NEVER */
+    uint64_t rounds;   /* of PUNCHING, said by the caller */
+    ph_ns next_word;   /* when the caller says it again */
 };
 
 void ph_punch_init(struct ph_punch *p, struct ph_call *call);
