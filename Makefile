@@ -177,8 +177,8 @@ install: ## install into DESTDIR/PREFIX
 	cp -r topologies scenarios $(DESTDIR)$(PREFIX)/share/natlab/
 	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/natlab
 # What pinhole.h includes, and the loop that carries it on Linux.
-PUBLIC_HEADERS := base/addr.h base/err.h base/time.h host/host.h host/loop.h portmap/portmap.h \
-    wire/signal.h
+PUBLIC_HEADERS := base/addr.h base/err.h base/time.h host/host.h host/loop.h nat/allocation.h \
+    nat/behaviour.h nat/facts.h nat/nat.h portmap/portmap.h wire/signal.h
 
 clean: ## remove what was built
 	rm -rf build

@@ -11,6 +11,7 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "host/host.h"
+#include "nat/facts.h"
 #include "portmap/portmap.h"
 #include "wire/signal.h"
 
@@ -145,6 +146,8 @@ const uint8_t *ph_agent_fingerprint(const struct ph_agent *agent);
 bool ph_agent_registered(const struct ph_agent *agent);
 /* The TTL learnt for openers (own NATs + 1), or the default of 3. */
 uint8_t ph_agent_opener_ttl(const struct ph_agent *agent);
+/* What is known so far of the NAT before this agent. */
+void ph_agent_nat(const struct ph_agent *agent, struct ph_nat_facts *out);
 /* The port that a router has mapped to this agent's socket; false: there is none now. */
 bool ph_agent_mapping(const struct ph_agent *agent, struct ph_mapping *out);
 

@@ -69,11 +69,7 @@ static void gather_candidates(struct ph_agent *a)
      * where they differ either may be of use to a peer that filters nothing. */
     if (ph_addr_is_set(&a->registrar.observed))
         ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE, &a->registrar.observed);
-    for (size_t i = 0; i < a->gather.count; i++) {
-        if (ph_addr_is_set(&a->gather.servers[i].reflexive))
-            ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE,
-                             &a->gather.servers[i].reflexive);
-    }
+    ph_network_candidates(&a->network, &a->candidates);
 }
 
 static struct ph_call *call_by_tag(struct ph_agent *a, uint64_t tag)
@@ -154,12 +150,8 @@ static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
     struct ph_stun msg;
     if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
         return;
-    if (msg.type != PH_STUN_BINDING_REQUEST) {
-        if (ph_gather_on_response(&a->gather, &msg, &in->peer, now))
-            return;
-    } else if (!msg.username) {
+    if (msg.type == PH_STUN_BINDING_REQUEST && !msg.username)
         return; /* nobody asks an endpoint for its reflection */
-    }
     if (ph_agent_is_relay(a, &in->peer))
         return;
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
@@ -210,30 +202,17 @@ static bool settled(struct ph_agent *a, ph_ns now)
 {
     if (now >= a->registered_at + SETTLE_MAX)
         return true;
-    return ph_gather_done(&a->gather) && a->opener.state != PH_OPENER_LEARNING;
+    return ph_network_sampled(&a->network) && a->opener.state != PH_OPENER_LEARNING;
 }
 
 static void start_opener(struct ph_agent *a, ph_ns now)
 {
     if (a->config.no_ttl_learning || a->opener.state != PH_OPENER_IDLE)
         return;
-    for (size_t i = 0; i < a->gather.count; i++) {
-        const struct ph_gather_server *s = &a->gather.servers[i];
-        if (ph_addr_is_set(&s->reflexive) && ph_addr_is_set(&s->other)) {
-            ph_opener_start(&a->opener, now, &a->local, &s->server, &s->other,
-                            ph_gather_rtt(&a->gather));
-            return;
-        }
-    }
-}
-
-static void pump_gather(struct ph_agent *a, ph_ns now)
-{
-    struct ph_addr to;
-    uint8_t buf[64];
-    size_t len;
-    while ((len = ph_gather_next(&a->gather, now, &to, buf, sizeof(buf))) > 0)
-        ph_agent_send(a, &to, 0, buf, len);
+    struct ph_addr server, other;
+    ph_ns rtt;
+    if (ph_network_second_address(&a->network, &server, &other, &rtt))
+        ph_opener_start(&a->opener, now, &a->local, &server, &other, rtt);
 }
 
 /* The calls that have not ended. */
@@ -280,7 +259,6 @@ static void tell(struct ph_agent *a, ph_ns now)
 static void schedule(struct ph_agent *a)
 {
     ph_ns t = ph_min_ns(ph_registrar_deadline(&a->registrar), ph_quic_deadline(a->quic));
-    t = ph_min_ns(t, ph_gather_deadline(&a->gather));
     t = ph_min_ns(t, ph_opener_deadline(&a->opener));
     t = ph_min_ns(t, ph_network_deadline(&a->network));
     if (ph_agent_closed(a) && !a->closed_told)
@@ -300,10 +278,9 @@ static void pump(struct ph_agent *a, ph_ns now)
     a->pumping = true;
     ph_quic_on_timer(a->quic, now);
     ph_registrar_pump(&a->registrar, now);
-    pump_gather(a, now);
+    ph_network_pump(&a->network, now, live_calls(a));
     start_opener(a, now);
     ph_opener_on_timer(&a->opener, now);
-    ph_network_pump(&a->network, now, live_calls(a));
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         if (a->calls[i])
             ph_call_pump(a->calls[i], now);
@@ -415,16 +392,8 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
         goto fail;
     a->host->endpoint = &a->endpoint;
 
-    /* Without servers of its own it asks the relays, which answer STUN on the same port. */
     ph_ns now = ph_host_now(a->host);
-    uint8_t ids[8 * PH_GATHER_MAX];
-    ph_host_random(a->host, ids, sizeof(ids));
-    if (config->stun_count > 0)
-        ph_gather_init(&a->gather, config->stuns, config->stun_count, ids, now);
-    else
-        ph_gather_init(&a->gather, config->relays, config->relay_count, ids, now);
     ph_registrar_start(&a->registrar, now);
-    pump_gather(a, now);
     ph_network_start(&a->network, now);
     schedule(a);
     *out = a;
@@ -477,6 +446,13 @@ bool ph_agent_mapping(const struct ph_agent *a, struct ph_mapping *out)
     const struct ph_mapping *m = a->network.mapper ? ph_mapper_mapping(a->network.mapper) : NULL;
     *out = m ? *m : (struct ph_mapping){.protocol = PH_PORTMAP_NONE};
     return m != NULL;
+}
+
+void ph_agent_nat(const struct ph_agent *a, struct ph_nat_facts *out)
+{
+    *out = (struct ph_nat_facts){0};
+    if (a->network.survey)
+        ph_survey_facts(a->network.survey, out);
 }
 
 const uint8_t *ph_agent_fingerprint(const struct ph_agent *a)

@@ -7,7 +7,6 @@
 #include "call/network.h"
 #include "call/registrar.h"
 #include "path/candidate.h"
-#include "path/gather.h"
 #include "path/opener.h"
 #include "pinhole.h"
 
@@ -22,7 +21,6 @@ struct ph_agent {
     ph_sock sock;
     struct ph_addr local;
     struct ph_registrar registrar;
-    struct ph_gather gather;
     struct ph_network network;
     struct ph_opener opener;
     struct ph_candidate_set candidates;
