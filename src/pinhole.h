@@ -163,7 +163,9 @@ struct ph_relay_config {
     struct ph_addr listen[2]; /* the second is the STUN server's other address (RFC
                                * 5780), family NONE where there is none */
     char region[PH_SIGNAL_REGION_MAX];
-    struct ph_addr others[PH_SIGNAL_RELAYS_MAX]; /* relays that the Ack names */
+    struct ph_addr others[PH_SIGNAL_RELAYS_MAX]; /* relays that the Ack names ... */
+    char other_regions[PH_SIGNAL_RELAYS_MAX]
+                      [PH_SIGNAL_REGION_MAX]; /* ... and theirs; may be empty */
     size_t other_count;
     /* Caps; 0: the default that is given here. */
     uint32_t clients_max;             /* 4096 */
