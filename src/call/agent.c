@@ -2,6 +2,7 @@
 
 #include "base/trace.h"
 #include "call/call.h"
+#include "call/calls.h"
 #include "path/demux.h"
 #include "wire/relay.h"
 
@@ -71,44 +72,6 @@ static void gather_candidates(struct ph_agent *a)
     }
 }
 
-/* Relays choose the tags of those who are called: a tag means nothing but at its relay. */
-static struct ph_call *call_by_tag(struct ph_agent *a, const struct ph_addr *relay, uint64_t tag)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        struct ph_call *c = a->calls[i];
-        if (c && c->tag == tag && c->state != PH_CALL_ENDED && ph_addr_eq(&c->relay, relay))
-            return c;
-    }
-    return NULL;
-}
-
-static struct ph_call *call_by_id(struct ph_agent *a, const uint8_t id[PH_CALL_ID_LEN])
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && memcmp(a->calls[i]->id, id, PH_CALL_ID_LEN) == 0)
-            return a->calls[i];
-    }
-    return NULL;
-}
-
-static struct ph_call *call_by_conn(struct ph_agent *a, const struct ph_quic_conn *conn)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && a->calls[i]->quic == conn)
-            return a->calls[i];
-    }
-    return NULL;
-}
-
-static struct ph_call **free_slot(struct ph_agent *a)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (!a->calls[i])
-            return &a->calls[i];
-    }
-    return NULL;
-}
-
 static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
 {
     uint64_t tag;
@@ -116,7 +79,7 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
     size_t len;
     if (ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
         return;
-    struct ph_call *c = call_by_tag(a, &in->peer, tag);
+    struct ph_call *c = ph_calls_by_tag(a, &in->peer, tag);
     if (!c) {
         if (ph_presence_at(&a->presence, &in->peer))
             ph_early_keep(&a->early, now, tag, payload, len);
@@ -141,7 +104,7 @@ static void on_quic(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
         return;
     }
     /* A relay carries calls in frames only: a bare packet from it would pass for a direct one. */
-    struct ph_call *c = call_by_conn(a, conn);
+    struct ph_call *c = ph_calls_by_conn(a, conn);
     if (c && !ph_agent_is_relay(a, &in->peer))
         ph_call_on_quic(c, now, in->data, in->len, &in->peer);
 }
@@ -169,7 +132,7 @@ static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
 void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const struct ph_signal *m)
 {
     ph_ns now = ph_host_now(a->host);
-    struct ph_call *c = call_by_id(a, m->call_id);
+    struct ph_call *c = ph_calls_by_id(a, m->call_id);
     if (c) {
         /* Of a call that it carries no more, or never did, a relay has nothing to say. */
         if (ph_addr_eq(&c->relay, &from->relay))
@@ -178,7 +141,7 @@ void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const str
     }
     if (m->type != PH_SIGNAL_DIRECT_CALL_OFFER)
         return;
-    struct ph_call **slot = free_slot(a);
+    struct ph_call **slot = ph_calls_free_slot(a);
     enum ph_answer_mode mode = a->config.answer_mode;
     if (!slot) {
         struct ph_signal busy = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_BUSY};
@@ -337,6 +300,13 @@ static void on_timer(struct ph_endpoint *ep, ph_ns now)
     pump((struct ph_agent *)(void *)ep, now);
 }
 
+static void on_network(struct ph_endpoint *ep, ph_ns now)
+{
+    struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    ph_presence_on_network(&a->presence, now);
+    pump(a, now);
+}
+
 static void quic_random(void *user, void *out, size_t len)
 {
     ph_host_random(user, out, len);
@@ -350,7 +320,8 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     struct ph_agent *a = calloc(1, sizeof(*a));
     if (!a)
         return PH_ERR_NOMEM;
-    a->endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
+    a->endpoint = (struct ph_endpoint){
+        .on_datagrams = on_datagrams, .on_timer = on_timer, .on_network = on_network};
     a->host = config->host;
     a->config = *config;
     a->registered_at = PH_NEVER;
@@ -438,7 +409,7 @@ int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], st
 {
     if (!a->announced || !ph_presence_registered(&a->presence))
         return PH_ERR_AGAIN;
-    struct ph_call **slot = free_slot(a);
+    struct ph_call **slot = ph_calls_free_slot(a);
     if (!slot)
         return PH_ERR_SPACE;
     gather_candidates(a);
@@ -452,18 +423,6 @@ int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], st
     if (out)
         *out = *slot;
     return PH_OK;
-}
-
-struct ph_call *ph_agent_current_call(struct ph_agent *a)
-{
-    struct ph_call *ended = NULL;
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && a->calls[i]->state != PH_CALL_ENDED)
-            return a->calls[i];
-        if (a->calls[i])
-            ended = a->calls[i];
-    }
-    return ended;
 }
 
 void ph_call_hangup(struct ph_call *c)

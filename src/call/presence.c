@@ -2,7 +2,7 @@
 
 #include "base/err.h"
 #include "call/agent.h"
-#include "call/call.h"
+#include "call/calls.h"
 
 #include <string.h>
 
@@ -11,6 +11,7 @@
 #define BACKOFF_FIRST PH_SEC
 #define BACKOFF_MAX   (30 * PH_SEC)
 #define MEASURE_EVERY (300 * PH_SEC)
+#define CONFIRM_AFTER (2 * PH_SEC)
 #define LINGER        (30 * PH_SEC)
 
 void ph_presence_init(struct ph_presence *p, struct ph_agent *agent)
@@ -54,16 +55,6 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
     return NULL;
 }
 
-static bool call_uses(const struct ph_agent *a, const struct ph_addr *relay)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        const struct ph_call *c = a->calls[i];
-        if (c && c->state != PH_CALL_ENDED && ph_addr_eq(&c->relay, relay))
-            return true;
-    }
-    return false;
-}
-
 bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *addr)
 {
     for (size_t i = 0; i < p->map.count; i++) {
@@ -74,22 +65,13 @@ bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *add
         if (p->registrars[i].conn && ph_addr_eq(&p->registrars[i].relay, addr))
             return true;
     }
-    return call_uses(p->agent, addr);
-}
-
-static bool in_call(const struct ph_agent *a)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && a->calls[i]->state != PH_CALL_ENDED)
-            return true;
-    }
-    return false;
+    return ph_calls_any(p->agent, addr);
 }
 
 /* One that no call uses, and that is not to be home. */
 static bool spare(const struct ph_presence *p, const struct ph_registrar *r)
 {
-    return r != p->home && r != p->next && !call_uses(p->agent, &r->relay);
+    return r != p->home && r != p->next && !ph_calls_any(p->agent, &r->relay);
 }
 
 static struct ph_registrar *free_registrar(struct ph_presence *p, ph_ns now)
@@ -275,11 +257,18 @@ void ph_presence_on_network(struct ph_presence *p, ph_ns now)
 
 static void move(struct ph_presence *p, ph_ns now)
 {
-    if (p->next || !ph_presence_registered(p) || in_call(p->agent))
+    if (p->next || !ph_presence_registered(p) || ph_calls_any(p->agent, NULL))
         return;
     const struct ph_relay_entry *e = ph_relay_map_preferred(&p->map, &p->home->relay);
+    struct ph_addr before = p->nearer;
+    p->nearer = (struct ph_addr){0};
     if (!e || ph_addr_eq(&e->addr, &p->home->relay))
         return;
+    if (!ph_addr_eq(&e->addr, &before)) {
+        p->nearer = e->addr;
+        p->measure_at = now + CONFIRM_AFTER;
+        return;
+    }
     struct ph_registrar *there = ph_presence_at(p, &e->addr);
     if (there && there->state == PH_REGISTRAR_REGISTERED) {
         become_home(p, there);

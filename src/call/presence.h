@@ -29,6 +29,9 @@ struct ph_presence {
     struct ph_registrar registrars[PH_REGISTRARS_MAX];
     struct ph_registrar *home;
     struct ph_registrar *next; /* to be home when it is registered; NULL */
+    /* Found to be clearly nearer than home once: the agent moves when that is found again soon, for
+     * a queue may have stood on the way. family NONE: none. */
+    struct ph_addr nearer;
     ph_ns started;
     ph_ns choose_at; /* start: when the nearest so far is taken; PH_NEVER */
     ph_ns retry_at;  /* after home has failed on every relay; PH_NEVER */
