@@ -144,13 +144,13 @@ uint8_t ph_agent_opener_ttl(const struct ph_agent *agent);
 
 /* A relay that the agent knows: of its config, or named by a relay that it was registered with. */
 struct ph_relay_report {
+    ph_ns rtt; /* 0: not measured */
     struct ph_addr addr;
-    char region[PH_SIGNAL_REGION_MAX]; /* empty: not known */
-    ph_ns rtt;                         /* 0: not measured */
-    bool answers;                      /* false: it was silent when it was measured last */
+    bool answers; /* false: it was silent when it was measured last */
     bool configured;
-    bool preferred; /* where the agent is, or wants to be */
-    bool in_use;    /* where it is registered */
+    bool preferred;                    /* where the agent is, or wants to be */
+    bool in_use;                       /* where it is registered */
+    char region[PH_SIGNAL_REGION_MAX]; /* empty: not known */
 };
 
 #define PH_RELAY_REPORTS_MAX 16

@@ -23,8 +23,9 @@ void ph_ranging_start(struct ph_ranging *g, const struct ph_addr *servers, size_
 static void transaction(const struct ph_ranging_server *s, unsigned nth,
                         uint8_t tid[PH_STUN_TID_LEN])
 {
+    static const uint8_t mark[3] = {'r', 'n', 'g'};
     memcpy(tid, s->id, sizeof(s->id));
-    memcpy(tid + 8, "rng", 3);
+    memcpy(tid + 8, mark, sizeof(mark));
     tid[11] = (uint8_t)nth;
 }
 
