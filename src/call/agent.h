@@ -5,7 +5,7 @@
 
 #include "call/early.h"
 #include "call/network.h"
-#include "call/registrar.h"
+#include "call/presence.h"
 #include "path/candidate.h"
 #include "path/opener.h"
 #include "pinhole.h"
@@ -20,7 +20,7 @@ struct ph_agent {
     struct ph_quic *quic;
     ph_sock sock;
     struct ph_addr local;
-    struct ph_registrar registrar;
+    struct ph_presence presence;
     struct ph_network network;
     struct ph_opener opener;
     struct ph_candidate_set candidates;
@@ -37,10 +37,12 @@ struct ph_agent {
 /* Sends one datagram from the one socket; ttl 0 is the system's. */
 void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, const uint8_t *data,
                    size_t len);
-/* A signalling message from the relay. */
-void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m);
+/* A signalling message from a relay. */
+void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const struct ph_signal *m);
 /* The registration has ended, or every relay was tried in vain. */
 void ph_agent_on_unregistered(struct ph_agent *a, int error);
+/* The registration is with another relay from now on: that is to be told. */
+void ph_agent_on_moved(struct ph_agent *a);
 /* An address of a relay's: whatever comes from there or goes there is not direct. */
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr);
 /* An IP of this host's, or one that a NAT before it is known to lend it; whatever the port. */

@@ -106,6 +106,19 @@ int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_
     return err != PH_OK ? err : (int)c->carrier.written_bytes;
 }
 
+/* Tells the call's relay. PH_ERR_AGAIN when not registered with it (any more). */
+int ph_call_tell(struct ph_call *c, const struct ph_signal *m)
+{
+    struct ph_registrar *r = ph_presence_at(&c->agent->presence, &c->relay);
+    return r ? ph_registrar_send(r, m) : PH_ERR_AGAIN;
+}
+
+ph_ns ph_call_relay_rtt(struct ph_call *c)
+{
+    struct ph_registrar *r = ph_presence_at(&c->agent->presence, &c->relay);
+    return r ? ph_registrar_rtt(r) : 0;
+}
+
 static struct ph_quic_conn_config quic_config(struct ph_call *c)
 {
     return (struct ph_quic_conn_config){
@@ -119,7 +132,8 @@ static struct ph_quic_conn_config quic_config(struct ph_call *c)
     };
 }
 
-static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller)
+static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller,
+                                const struct ph_addr *relay)
 {
     struct ph_call *c = calloc(1, sizeof(*c));
     if (!c)
@@ -128,6 +142,7 @@ static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller)
     ph_host_random(a->host, random, sizeof(random));
     c->agent = a;
     c->caller = caller;
+    c->relay = *relay;
     c->state = caller ? PH_CALL_DIALING : PH_CALL_RINGING;
     c->started = now;
     c->relay_at = c->direct_at = c->media_at = c->deadline = PH_NEVER;
@@ -137,6 +152,7 @@ static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller)
     ph_waterfall_init(&c->waterfall, now, a->config.stages);
     ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
+    ph_search_init(&c->search);
     ph_media_init(&c->media);
     return c;
 }
@@ -156,8 +172,7 @@ static void fill_terms(struct ph_call *c, struct ph_signal *m)
     struct ph_agent *a = c->agent;
     memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
     m->credentials = c->checker.own;
-    ph_ns rtt = ph_registrar_rtt(&a->registrar);
-    m->relay_rtt_ms = (uint32_t)(rtt / PH_MS);
+    m->relay_rtt_ms = (uint32_t)(ph_call_relay_rtt(c) / PH_MS);
     if (m->mode != PH_ANSWER_FULL)
         return;
     if (a->config.stages & (1u << PH_STAGE_PUNCH)) {
@@ -175,17 +190,18 @@ static void take_terms(struct ph_call *c, const struct ph_signal *m)
 }
 
 /* The offer, and the first flight of the end-to-end handshake behind it. */
-static int send_offer(struct ph_call *c, ph_ns now)
+int ph_call_offer(struct ph_call *c, ph_ns now)
 {
     struct ph_agent *a = c->agent;
     struct ph_signal offer = {.type = PH_SIGNAL_DIRECT_CALL_OFFER, .relay_token = c->tag};
     memcpy(offer.fingerprint, c->peer, PH_FINGERPRINT_LEN);
     fill_terms(c, &offer);
     c->terms_sent = true;
-    int err = ph_registrar_send(&a->registrar, &offer);
+    int err = ph_call_tell(c, &offer);
     if (err != PH_OK)
         return err;
-    ph_quic_flush(a->registrar.conn, now); /* the offer first: it makes the session at the relay */
+    /* The offer first: it makes the session at the relay. */
+    ph_quic_flush(ph_presence_at(&a->presence, &c->relay)->conn, now);
     struct ph_quic_conn_config config = quic_config(c);
     err = ph_quic_connect(a->quic, now, &config, &c->quic);
     if (err != PH_OK)
@@ -203,7 +219,7 @@ static int send_answer(struct ph_call *c, ph_ns now)
     c->terms_sent = true;
     if (!c->no_direct)
         ph_punch_open(&c->punch, now, &c->offer);
-    int err = ph_registrar_send(&c->agent->registrar, &answer);
+    int err = ph_call_tell(c, &answer);
     if (err != PH_OK)
         return err;
     if (c->mode == PH_ANSWER_REFUSE) {
@@ -227,7 +243,7 @@ static void go_private(struct ph_call *c, ph_ns now)
 int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRINT_LEN],
                  struct ph_call **out)
 {
-    struct ph_call *c = call_new(a, now, true);
+    struct ph_call *c = call_new(a, now, true, &a->presence.home->relay);
     if (!c)
         return PH_ERR_NOMEM;
     memcpy(c->peer, peer, PH_FINGERPRINT_LEN);
@@ -237,7 +253,7 @@ int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRIN
     while (c->tag == 0);
     c->deadline = now + ANSWER_TIMEOUT;
     ph_portmap_stage_start(&c->portmap, now);
-    int err = ph_portmap_stage_waits(&c->portmap, now) ? PH_OK : send_offer(c, now);
+    int err = ph_portmap_stage_waits(&c->portmap, now) ? PH_OK : ph_call_offer(c, now);
     if (err != PH_OK) {
         ph_call_free(c);
         return err;
@@ -246,10 +262,11 @@ int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRIN
     return PH_OK;
 }
 
-int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_signal *offer,
-                       enum ph_answer_mode mode, struct ph_call **out)
+int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_addr *relay,
+                       const struct ph_signal *offer, enum ph_answer_mode mode,
+                       struct ph_call **out)
 {
-    struct ph_call *c = call_new(a, now, false);
+    struct ph_call *c = call_new(a, now, false, relay);
     if (!c)
         return PH_ERR_NOMEM;
     memcpy(c->peer, offer->fingerprint, PH_FINGERPRINT_LEN);
@@ -306,6 +323,8 @@ static int hangup_error(enum ph_hangup_reason reason)
 
 void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
 {
+    if (c->search.state != PH_SEARCH_IDLE)
+        return; /* its relay has not been dialled yet */
     switch (m->type) {
     case PH_SIGNAL_DIRECT_CALL_ANSWER:
     case PH_SIGNAL_CALL_SETUP:
@@ -317,6 +336,8 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
         ph_punch_add(&c->punch, now, m->candidates, m->candidate_count);
         break;
     case PH_SIGNAL_HANGUP:
+        if (ph_search_on_hangup(c, now, m->reason, hangup_error(m->reason)))
+            break;
         /* A lost signalling connection does not end a call that has a path of its own. */
         if (m->reason != PH_HANGUP_LOST || !c->carrier.use)
             ph_call_end(c, now, hangup_error(m->reason));
@@ -384,7 +405,7 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
      * the end-to-end connection is not to be had, and that goes silent. */
     struct ph_signal m = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_NORMAL};
     memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
-    (void)ph_registrar_send(&c->agent->registrar, &m);
+    (void)ph_call_tell(c, &m);
     if (c->quic)
         ph_quic_conn_close(c->quic, now);
     c->quic = NULL;
@@ -415,12 +436,15 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
     }
     ph_portmap_stage_pump(&c->portmap, now);
     if (!c->terms_sent && !ph_portmap_stage_waits(&c->portmap, now)) {
-        int err = c->caller ? send_offer(c, now) : send_answer(c, now);
+        int err = c->caller ? ph_call_offer(c, now) : send_answer(c, now);
         if (err != PH_OK) {
             ph_call_end(c, now, err);
             return;
         }
     }
+    ph_search_pump(c, now);
+    if (c->state == PH_CALL_ENDED)
+        return;
     /* A caller has keys only when the answer's terms are there too: a callee that has not answered
      * gets no media, even if its keys were early. */
     if (c->state == PH_CALL_CONNECTING && ph_call_established(c))
@@ -439,8 +463,9 @@ ph_ns ph_call_deadline(const struct ph_call *c)
         return 0;
     if (c->state == PH_CALL_ENDED)
         return PH_NEVER;
-    return ph_min_ns(ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch)),
-                     ph_portmap_stage_deadline(&c->portmap));
+    ph_ns t = ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+    t = ph_min_ns(t, ph_search_deadline(&c->search));
+    return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }
 
 void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
@@ -456,7 +481,7 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .settled = c->state == PH_CALL_ENDED || ph_waterfall_settled(&c->waterfall),
         .direct = c->carrier.use != NULL,
         .stage = c->waterfall.carrying,
-        .relay = *ph_registrar_relay(&c->agent->registrar),
+        .relay = c->relay,
         .media = c->media.report,
     };
     memcpy(out->call_id, c->id, sizeof(out->call_id));

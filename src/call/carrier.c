@@ -22,7 +22,7 @@ static void send_by_relay(struct ph_carrier *k, const uint8_t *data, size_t len)
     struct ph_stage_report *r = &k->call->waterfall.stages[PH_STAGE_RELAY];
     r->packets++;
     r->bytes += len;
-    ph_agent_send(k->call->agent, ph_registrar_relay(&k->call->agent->registrar), 0, frame, len);
+    ph_agent_send(k->call->agent, &k->call->relay, 0, frame, len);
 }
 
 void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len)

@@ -91,7 +91,7 @@ void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls)
         ph_survey_on_timer(n->survey, now);
     if (!n->mapper)
         return;
-    ph_mapper_set_reflexive(n->mapper, &n->agent->registrar.observed);
+    ph_mapper_set_reflexive(n->mapper, &n->agent->presence.home->observed);
     ph_mapper_on_timer(n->mapper, now);
     if (calls > 0 || n->closing || !holds(n)) {
         n->unused_since = PH_NEVER;

@@ -90,7 +90,7 @@ static bool candidate(const struct ph_portmap_stage *s, struct ph_candidate *out
         return false;
     *out = (struct ph_candidate){.type = PH_CANDIDATE_MAPPED, .addr = m->external};
     if (m->reach == PH_PORTMAP_REACH_DOUBLE) {
-        struct ph_addr seen = s->call->agent->registrar.observed;
+        struct ph_addr seen = s->call->agent->presence.home->observed;
         if (!ph_addr_is_set(&seen))
             return false;
         seen.port = m->external.port;
@@ -130,7 +130,7 @@ static void tell(struct ph_portmap_stage *s)
     struct ph_signal m = {.type = PH_SIGNAL_ICE_CANDIDATE, .candidate_count = 1};
     memcpy(m.call_id, s->call->id, PH_CALL_ID_LEN);
     m.candidates[0] = c;
-    if (ph_registrar_send(&s->call->agent->registrar, &m) == PH_OK)
+    if (ph_call_tell(s->call, &m) == PH_OK)
         s->told = c.addr;
 }
 

@@ -58,7 +58,7 @@ static bool running(const struct ph_punch *p)
  * that between them, but for detours. */
 static ph_ns check_gap(const struct ph_punch *p, unsigned checks)
 {
-    ph_ns rtt = ph_registrar_rtt(&p->call->agent->registrar) + p->call->peer_relay_rtt;
+    ph_ns rtt = ph_call_relay_rtt(p->call) + p->call->peer_relay_rtt;
     ph_ns gap = ph_min_ns(ph_max_ns(rtt + rtt / 4, GAP_MIN), GAP_MAX);
     return checks < 3 ? gap : 2 * gap;
 }

@@ -50,7 +50,7 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
 {
     struct answerer *a = user;
 
-    progress_registered(a->json, a->endpoint.fingerprint, err, reflexive);
+    progress_registered(a->json, a->endpoint.fingerprint, err, reflexive, a->endpoint.agent);
 }
 
 static struct answered *find(struct answerer *a, const struct ph_call *call)

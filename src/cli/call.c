@@ -176,7 +176,8 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
     if (c->call || c->leaving) {
         return; /* the relay was lost and found again: the call goes on */
     }
-    progress_registered(c->options->endpoint.json, c->endpoint.fingerprint, err, reflexive);
+    progress_registered(c->options->endpoint.json, c->endpoint.fingerprint, err, reflexive,
+                        c->endpoint.agent);
     if (!err) {
         err = ph_agent_call(c->endpoint.agent, c->options->peer, &c->call);
         if (err) {

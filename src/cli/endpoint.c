@@ -22,7 +22,7 @@ enum {
 
 static const struct argp_option options[] = {
     {"relay", OPT_RELAY, "HOST[:PORT]", 0,
-     "The relay to register with; may be given again, the next one serves when the first does not",
+     "A relay to register with; may be given again: the nearest serves, the others when it dies",
      0},
     {"stun", OPT_STUN, "HOST[:PORT]", 0, "A STUN server; may be given again (default: the relays)",
      0},
