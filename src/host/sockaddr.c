@@ -49,3 +49,11 @@ bool ph_sockaddr_to(const struct sockaddr *sa, struct ph_addr *out)
     }
     return false;
 }
+
+uint32_t ph_sockaddr_scope(const union ph_sockaddr *sa)
+{
+    if (sa->sa.sa_family == AF_INET6 && IN6_IS_ADDR_LINKLOCAL(&sa->in6.sin6_addr)) {
+        return sa->in6.sin6_scope_id;
+    }
+    return 0;
+}

@@ -18,5 +18,7 @@ union ph_sockaddr {
 socklen_t ph_sockaddr_from(const struct ph_addr *a, union ph_sockaddr *out);
 /* False for families other than IPv4 and IPv6. An IPv4-mapped IPv6 address comes out as IPv4. */
 bool ph_sockaddr_to(const struct sockaddr *sa, struct ph_addr *out);
+/* The interface index of a link-local IPv6 address (RFC 4007); 0 for all others. */
+uint32_t ph_sockaddr_scope(const union ph_sockaddr *sa);
 
 #endif

@@ -12,6 +12,9 @@
 #define SLOT_BYTES (PH_DATAGRAM_MAX + 1)
 /* Room for bursts of a spray or of a relay; the system's maximum caps it. */
 #define SNDBUF_BYTES (1 << 20)
+/* UPnP Device Architecture 2.0, section 1.3.2: the TTL of a search "should default to 2". Where a
+ * socket is bound to an interface's address, Linux sends multicast by that interface. */
+#define MULTICAST_TTL 2
 
 union control {
     char bytes[CMSG_SPACE(sizeof(int))];
@@ -84,8 +87,10 @@ int ph_udp_open(const struct ph_addr *local, size_t rcvbuf_bytes, int *fd_out,
         setsockopt(fd, IPPROTO_IPV6, IPV6_MTU_DISCOVER, &probe, sizeof(probe));
     } else {
         int probe = IP_PMTUDISC_PROBE;
+        int ttl = MULTICAST_TTL;
 
         setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &probe, sizeof(probe));
+        setsockopt(fd, IPPROTO_IP, IP_MULTICAST_TTL, &ttl, sizeof(ttl));
     }
     if (rcvbuf_bytes) {
         int bytes = rcvbuf_bytes > INT32_MAX ? INT32_MAX : (int)rcvbuf_bytes;
@@ -135,6 +140,7 @@ size_t ph_udp_receive(struct ph_udp_io *io, int fd, const struct ph_datagram **o
         d->data = io->in_bytes[i];
         d->len = io->in[i].msg_len;
         d->ttl = 0;
+        d->scope = ph_sockaddr_scope(&io->in_name[i]);
         n++;
     }
     *out = io->in_dgram;
@@ -198,6 +204,10 @@ void ph_udp_send(struct ph_udp_io *io, int fd, uint8_t family, const struct ph_d
             continue;
         }
         msg->msg_namelen = ph_sockaddr_from(&out[i].peer, &io->out_name[count]);
+        if (family == PH_AF_V6) {
+            /* The kernel looks at it for link-local destinations alone. */
+            io->out_name[count].in6.sin6_scope_id = out[i].scope;
+        }
         io->out_iov[count].iov_base = (void *)(uintptr_t)out[i].data;
         io->out_iov[count].iov_len = out[i].len;
         put_ttl(msg, &io->out_control[count], family, out[i].ttl);
