@@ -19,9 +19,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PH_SEED_LEN   32
-#define PH_RELAYS_MAX 8
-#define PH_STUNS_MAX  8
+#define PH_SEED_LEN      32
+#define PH_RELAYS_MAX    8
+#define PH_RELAY_LISTENS 4
+#define PH_STUNS_MAX     8
 
 /* The stages of the waterfall, best first. */
 enum ph_stage {
@@ -192,8 +193,10 @@ struct ph_relay;
 struct ph_relay_config {
     struct ph_host *host;
     uint8_t seed[PH_SEED_LEN];
-    struct ph_addr listen[2]; /* the second is the STUN server's other address (RFC
-                               * 5780), family NONE where there is none */
+    /* Where clients come. The others are the STUN server's further addresses (RFC 5780): with
+     * A1:P1, A2:P1, A1:P2 and A2:P2 it has all that behaviour discovery asks for. Up to the first
+     * of family NONE. */
+    struct ph_addr listen[PH_RELAY_LISTENS];
     char region[PH_SIGNAL_REGION_MAX];
     struct ph_addr others[PH_SIGNAL_RELAYS_MAX]; /* relays that the Ack names ... */
     char other_regions[PH_SIGNAL_RELAYS_MAX]
@@ -219,7 +222,7 @@ void ph_relay_get_stats(const struct ph_relay *relay, struct ph_relay_stats *out
 struct ph_addr ph_relay_address(const struct ph_relay *relay);
 
 /* A plain STUN server (RFC 8489, with CHANGE-REQUEST of RFC 5780 where it has two addresses or
- * more): the i-th address answers, and names the next one as its other address. */
+ * more): names as an address's other one the next that differs in IP and port, or else in IP. */
 struct ph_stun_server;
 
 int ph_stun_server_new(struct ph_host *host, const struct ph_addr *addrs, size_t n,

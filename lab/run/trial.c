@@ -8,13 +8,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define RELAY_PORT   4433
-#define STUN_PORT    3478
-#define REGISTER_MAX (10 * PH_SEC)
-#define GRACE        (2 * PH_SEC)  /* beyond give_up, for hands that are still busy */
-#define DRAIN_MAX    (400 * PH_MS) /* for the last media frames to arrive */
-#define TICK         (100 * PH_MS) /* media is not worth an event of the agent's */
-#define DRAIN_TICK   (10 * PH_MS)
+#define RELAY_PORT      4433
+#define STUN_PORT       3478
+#define STUN_OTHER_PORT 3479
+#define REGISTER_MAX    (10 * PH_SEC)
+#define GRACE           (2 * PH_SEC)  /* beyond give_up, for hands that are still busy */
+#define DRAIN_MAX       (400 * PH_MS) /* for the last media frames to arrive */
+#define TICK            (100 * PH_MS) /* media is not worth an event of the agent's */
+#define DRAIN_TICK      (10 * PH_MS)
 
 enum trial_state {
     TRIAL_REGISTERING,
@@ -297,10 +298,13 @@ static int start_servers(struct trial *t, struct ph_rng *rng)
     rc = ph_relay_new(&config, &t->relay);
     if (rc != PH_OK)
         return rc;
-    struct ph_addr addrs[TOPO_ADDRESSES_MAX];
-    for (size_t i = 0; i < stun->addr_count; i++)
+    /* Two ports for each address: what RFC 5780 asks of a server. */
+    struct ph_addr addrs[2 * TOPO_ADDRESSES_MAX];
+    for (size_t i = 0; i < stun->addr_count; i++) {
         addrs[i] = with_port(stun->addrs[i], STUN_PORT);
-    return ph_stun_server_new(t->stun_host, addrs, stun->addr_count, &t->stun);
+        addrs[stun->addr_count + i] = with_port(stun->addrs[i], STUN_OTHER_PORT);
+    }
+    return ph_stun_server_new(t->stun_host, addrs, 2 * stun->addr_count, &t->stun);
 }
 
 static int start_peer(struct trial *t, struct peer *p, struct ph_rng *rng)

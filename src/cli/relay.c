@@ -16,7 +16,7 @@
 
 struct options {
     struct ph_relay_config config;
-    const char *listen[2];
+    const char *listen[PH_RELAY_LISTENS];
     size_t listen_count;
     const char *others[PH_SIGNAL_RELAYS_MAX];
     const char *seed_file;
@@ -73,9 +73,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 'l':
-        if (o->listen_count == 2) {
-            argp_error(state, "more than two addresses to listen on, of which '%s' is the third",
-                       arg);
+        if (o->listen_count == PH_RELAY_LISTENS) {
+            argp_error(state, "more than %d addresses to listen on, of which '%s' is one too many",
+                       PH_RELAY_LISTENS, arg);
         }
         o->listen[o->listen_count++] = arg;
         return 0;
@@ -184,12 +184,14 @@ static int start(struct server *s, struct options *o)
         err = ph_relay_new(&o->config, &s->relay);
     }
     if (err == PH_ERR_SYS) {
-        fprintf(
-            stderr,
-            "pinhole: cannot listen on %s%s%s: %s; choose an address of this machine and a free "
-            "port from 1024 up\n",
-            o->listen[0], o->listen_count > 1 ? " and " : "",
-            o->listen_count > 1 ? o->listen[1] : "", strerror(errno));
+        int why = errno;
+
+        fprintf(stderr, "pinhole: cannot listen on %s", o->listen[0]);
+        for (size_t i = 1; i < o->listen_count; i++) {
+            fprintf(stderr, "%s%s", i + 1 < o->listen_count ? ", " : " and ", o->listen[i]);
+        }
+        fprintf(stderr, ": %s; choose an address of this machine and a free port from 1024 up\n",
+                strerror(why));
     } else if (err) {
         fprintf(stderr, "pinhole: cannot start: %s\n", ph_strerror(err));
     }
@@ -200,7 +202,7 @@ int cmd_relay(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"listen", 'l', "ADDRESS[:PORT]", 0,
-         "Where clients come; given again: the second address of the STUN server", 0},
+         "Where clients come; given again, up to four: further addresses of the STUN server", 0},
         {"region", 'g', "NAME", 0, "Told to clients", 0},
         {"other", 'o', "HOST[:PORT][=REGION]", 0,
          "Another relay, which clients are told of; may be given again", 0},

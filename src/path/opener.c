@@ -40,7 +40,8 @@ static void send_round(struct ph_opener *o)
         int opener_len = ph_stun_end(&w, true);
         w = ph_writer_init(knock, sizeof(knock));
         ph_stun_begin(&w, PH_STUN_BINDING_REQUEST, o->probe[i].tid);
-        ph_stun_put_change_request(&w, PH_STUN_CHANGE_IP);
+        /* Both: that is what comes from OTHER-ADDRESS itself (RFC 5780 section 6.1). */
+        ph_stun_put_change_request(&w, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);
         int knock_len = ph_stun_end(&w, true);
         if (opener_len < 0 || knock_len < 0)
             return;

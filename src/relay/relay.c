@@ -219,12 +219,13 @@ static void on_quic(struct ph_relay *relay, size_t listen, const struct ph_datag
 static void on_stun(struct ph_relay *relay, size_t listen, const struct ph_datagram *d)
 {
     uint8_t answer[PH_STUN_ANSWER_MAX];
+    struct ph_addr to;
     size_t from;
-    size_t len =
-        ph_stun_answer(&relay->stun, relay->now, listen, &d->peer, d->data, d->len, answer, &from);
+    size_t len = ph_stun_answer(&relay->stun, relay->now, listen, &d->peer, d->data, d->len, answer,
+                                &from, &to);
 
     if (len > 0) {
-        memcpy(ph_outbox_add(&relay->outbox, relay->socks[from], &d->peer, len), answer, len);
+        memcpy(ph_outbox_add(&relay->outbox, relay->socks[from], &to, len), answer, len);
     }
 }
 

@@ -14,8 +14,7 @@
 #include "relay/session.h"
 #include "relay/stun_responder.h"
 
-#define PH_RELAY_ALPN    "pinhole-signal/1"
-#define PH_RELAY_LISTENS 2
+#define PH_RELAY_ALPN "pinhole-signal/1"
 
 /* Handshakes under way from one IP; sources are counted in a table of fixed size. */
 #define PH_RELAY_HANDSHAKES_MAX 64

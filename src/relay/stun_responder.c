@@ -29,57 +29,78 @@ static bool can_name(const struct ph_addr *a)
     return ph_addr_is_set(a) && !ph_addr_is_any(a);
 }
 
-/* The address to answer from, counted from the next one after i; `count` when there is none that
- * the request could mean. */
+/* The first address with the j-th's IP whose port is another than the i-th's, or the same; `count`
+ * when there is none. */
+static size_t at_ip(const struct ph_stun_responder *r, size_t i, size_t j, bool other_port)
+{
+    for (size_t step = 0; step < r->count; step++) {
+        size_t k = (j + step) % r->count;
+
+        if (ph_addr_ip_eq(&r->addrs[j], &r->addrs[k]) &&
+            (r->addrs[i].port != r->addrs[k].port) == other_port) {
+            return k;
+        }
+    }
+    return r->count;
+}
+
+/* The address to answer from, of the next IP after the i-th's; `count` when there is none that the
+ * request could mean. */
 static size_t change(const struct ph_stun_responder *r, size_t i, uint32_t flags)
 {
     bool ip = flags & PH_STUN_CHANGE_IP;
     bool port = flags & PH_STUN_CHANGE_PORT;
     size_t second_best = r->count;
 
-    if (!ip && !port) {
-        return i;
+    if (!ip) {
+        return port ? at_ip(r, i, i, true) : i;
     }
     for (size_t step = 1; step < r->count; step++) {
         size_t j = (i + step) % r->count;
-        bool other_ip = !ph_addr_ip_eq(&r->addrs[i], &r->addrs[j]);
-        bool other_port = r->addrs[i].port != r->addrs[j].port;
+        size_t k;
 
-        if (r->addrs[i].family != r->addrs[j].family) {
+        if (r->addrs[i].family != r->addrs[j].family || ph_addr_ip_eq(&r->addrs[i], &r->addrs[j])) {
             continue;
         }
-        if (other_ip == ip && other_port == port) {
-            return j;
+        k = at_ip(r, i, j, port);
+        if (k < r->count) {
+            return k;
         }
         /* Where no address differs in just what was asked, another IP passes for it: it is what
          * the filters of RFC 4787 section 5 look at first. Another port on another IP does not
          * pass for another port. */
-        if (ip && other_ip && second_best == r->count) {
+        if (second_best == r->count) {
             second_best = j;
         }
     }
     return second_best;
 }
 
+/* RFC 5780 section 7.4: another IP and another port, which is what CHANGE-REQUEST with both flags
+ * answers from. */
 static const struct ph_addr *other_address(const struct ph_stun_responder *r, size_t i)
 {
-    for (size_t step = 1; step < r->count; step++) {
-        const struct ph_addr *a = &r->addrs[(i + step) % r->count];
+    size_t j = change(r, i, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);
 
-        if (a->family == r->addrs[i].family) {
-            return a;
-        }
-    }
-    return NULL;
+    return j < r->count ? &r->addrs[j] : NULL;
 }
 
-static int build_error(const struct ph_stun *m, const uint16_t *unknown, size_t n, uint8_t *out)
+static int build_unknown(const struct ph_stun *m, const uint16_t *unknown, size_t n, uint8_t *out)
 {
     struct ph_writer w = ph_writer_init(out, PH_STUN_ANSWER_MAX);
 
     ph_stun_begin(&w, PH_STUN_BINDING_ERROR, m->tid);
     ph_stun_put_error(&w, 420, "Unknown Attribute");
     ph_stun_put_unknown(&w, unknown, n);
+    return ph_stun_end(&w, m->fingerprint);
+}
+
+static int build_bad_request(const struct ph_stun *m, uint8_t *out)
+{
+    struct ph_writer w = ph_writer_init(out, PH_STUN_ANSWER_MAX);
+
+    ph_stun_begin(&w, PH_STUN_BINDING_ERROR, m->tid);
+    ph_stun_put_error(&w, 400, "Bad Request");
     return ph_stun_end(&w, m->fingerprint);
 }
 
@@ -103,7 +124,7 @@ static int build_success(const struct ph_stun_responder *r, const struct ph_stun
 
 size_t ph_stun_answer(struct ph_stun_responder *r, ph_ns now, size_t i,
                       const struct ph_addr *source, const uint8_t *data, size_t len,
-                      uint8_t out[PH_STUN_ANSWER_MAX], size_t *from)
+                      uint8_t out[PH_STUN_ANSWER_MAX], size_t *from, struct ph_addr *to)
 {
     static const uint16_t change_request = CHANGE_REQUEST;
     struct ph_stun m;
@@ -117,14 +138,21 @@ size_t ph_stun_answer(struct ph_stun_responder *r, ph_ns now, size_t i,
         return 0;
     }
     *from = change(r, i, m.change_request);
+    *to = *source;
     if (m.unknown_count > 0) {
         *from = i;
-        n = build_error(&m, m.unknown, m.unknown_count, out);
+        n = build_unknown(&m, m.unknown, m.unknown_count, out);
+    } else if (m.response_port != 0 && m.change_request != 0) {
+        /* An answer that nobody's filter waits for, by neither address nor port: no test wants it,
+         * a scan would. */
+        *from = i;
+        n = build_bad_request(&m, out);
     } else if (*from == r->count) {
         /* RFC 5780 section 6.1: a server that cannot do it does not know the attribute. */
         *from = i;
-        n = build_error(&m, &change_request, 1, out);
+        n = build_unknown(&m, &change_request, 1, out);
     } else {
+        to->port = m.response_port != 0 ? m.response_port : source->port;
         n = build_success(r, &m, i, *from, source, out);
     }
     if (n <= 0) {

@@ -30,12 +30,13 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
     }
     for (size_t i = 0; i < n; i++) {
         uint8_t answer[PH_STUN_ANSWER_MAX];
+        struct ph_addr to;
         size_t from;
         size_t len = ph_stun_answer(&s->responder, now, at, &in[i].peer, in[i].data, in[i].len,
-                                    answer, &from);
+                                    answer, &from, &to);
 
         if (len > 0) {
-            memcpy(ph_outbox_add(&s->outbox, s->socks[from], &in[i].peer, len), answer, len);
+            memcpy(ph_outbox_add(&s->outbox, s->socks[from], &to, len), answer, len);
         }
     }
     ph_outbox_flush(&s->outbox);

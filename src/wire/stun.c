@@ -83,6 +83,19 @@ static bool parse_u32(struct ph_reader v, uint32_t *out)
     return true;
 }
 
+/* RFC 5780 section 7.5 leaves open whether the length counts the padding: both are met. */
+static bool parse_response_port(struct ph_reader v, uint16_t *out)
+{
+    size_t len = ph_reader_left(&v);
+    uint16_t port = ph_read_u16(&v);
+
+    if (port == 0 || (len != 2 && len != 4))
+        return false;
+    if (*out == 0)
+        *out = port;
+    return true;
+}
+
 static bool parse_error(struct ph_reader v, uint16_t *out)
 {
     unsigned hundreds;
@@ -138,6 +151,8 @@ static bool parse_attr(struct ph_stun *out, uint16_t type, struct ph_reader v,
         return parse_address(v, NULL, &out->origin);
     case PH_STUN_CHANGE_REQUEST:
         return parse_u32(v, &out->change_request);
+    case PH_STUN_RESPONSE_PORT:
+        return parse_response_port(v, &out->response_port);
     case PH_STUN_USERNAME:
         return parse_text(v, PH_STUN_USERNAME_MAX, &out->username, &out->username_len);
     case PH_STUN_SOFTWARE:

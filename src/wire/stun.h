@@ -50,6 +50,7 @@ enum ph_stun_attr {
     PH_STUN_PRIORITY = 0x0024,
     PH_STUN_USE_CANDIDATE = 0x0025,
     PH_STUN_PADDING = 0x0026,
+    PH_STUN_RESPONSE_PORT = 0x0027,
     PH_STUN_SOFTWARE = 0x8022,
     PH_STUN_FINGERPRINT = 0x8028,
     PH_STUN_ICE_CONTROLLED = 0x8029,
@@ -78,6 +79,7 @@ struct ph_stun {
     const uint8_t *nonce;
     size_t nonce_len;
     uint32_t change_request; /* flags above; 0: absent */
+    uint16_t response_port;  /* RFC 5780 section 7.5; 0: absent */
     uint32_t priority;       /* RFC 8445; 0: absent */
     uint64_t tie_breaker;    /* of ICE-CONTROLLING or ICE-CONTROLLED */
     bool controlling;
@@ -116,6 +118,7 @@ void ph_stun_put_other(struct ph_writer *w, const struct ph_addr *a);  /* OTHER-
 void ph_stun_put_origin(struct ph_writer *w, const struct ph_addr *a); /* RESPONSE-ORIGIN */
 void ph_stun_put_username(struct ph_writer *w, const void *name, size_t len);
 void ph_stun_put_change_request(struct ph_writer *w, uint32_t flags);
+void ph_stun_put_response_port(struct ph_writer *w, uint16_t port); /* never 0 */
 void ph_stun_put_priority(struct ph_writer *w, uint32_t priority);
 void ph_stun_put_role(struct ph_writer *w, bool controlling, uint64_t tie_breaker);
 void ph_stun_put_use_candidate(struct ph_writer *w);

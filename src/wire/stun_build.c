@@ -82,6 +82,15 @@ void ph_stun_put_change_request(struct ph_writer *w, uint32_t flags)
     put_u32(w, PH_STUN_CHANGE_REQUEST, flags);
 }
 
+/* RFC 5780 section 7.5: the port and two bytes of padding, which the servers that there are count
+ * in the attribute's length. */
+void ph_stun_put_response_port(struct ph_writer *w, uint16_t port)
+{
+    if (port == 0)
+        w->bad = true;
+    put_u32(w, PH_STUN_RESPONSE_PORT, (uint32_t)port << 16);
+}
+
 void ph_stun_put_priority(struct ph_writer *w, uint32_t priority)
 {
     put_u32(w, PH_STUN_PRIORITY, priority);

@@ -52,6 +52,8 @@ static size_t build(const struct ph_stun *m, uint8_t *out, size_t cap)
         ph_stun_put_username(&w, m->username, m->username_len);
     if (m->change_request != 0)
         ph_stun_put_change_request(&w, m->change_request);
+    if (m->response_port != 0)
+        ph_stun_put_response_port(&w, m->response_port);
     if (m->priority != 0)
         ph_stun_put_priority(&w, m->priority);
     if (m->controlling || m->controlled)
@@ -78,10 +80,11 @@ static void check_same(const struct ph_stun *a, const struct ph_stun *b)
           ph_addr_eq(&a->origin, &b->origin));
     check((a->username != NULL) == (b->username != NULL) && a->username_len == b->username_len);
     check(a->username_len == 0 || memcmp(a->username, b->username, a->username_len) == 0);
-    check(a->change_request == b->change_request && a->priority == b->priority &&
-          a->tie_breaker == b->tie_breaker && a->controlling == b->controlling &&
-          a->controlled == b->controlled && a->use_candidate == b->use_candidate &&
-          a->error_code == b->error_code && a->fingerprint == b->fingerprint);
+    check(a->change_request == b->change_request && a->response_port == b->response_port &&
+          a->priority == b->priority && a->tie_breaker == b->tie_breaker &&
+          a->controlling == b->controlling && a->controlled == b->controlled &&
+          a->use_candidate == b->use_candidate && a->error_code == b->error_code &&
+          a->fingerprint == b->fingerprint);
     check((a->integrity_offset != 0) == (b->integrity_offset != 0) &&
           (a->integrity256_offset != 0) == (b->integrity256_offset != 0));
     check(a->unknown_count == b->unknown_count &&

@@ -31,7 +31,10 @@ static void put(struct ph_writer *w, uint8_t op, const uint8_t *arg, size_t len)
         ph_stun_put_change_request(w, op & 6u);
         break;
     case 5:
-        ph_stun_put_padding(w, len);
+        if (len == 2 && op != 0)
+            ph_stun_put_response_port(w, op);
+        else
+            ph_stun_put_padding(w, len);
         break;
     case 6:
         ph_stun_put_origin(w, &a);

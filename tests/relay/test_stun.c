@@ -48,13 +48,14 @@ static void which_address_answers(void **state)
         size_t n, at;
         uint32_t flags;
         int from;
+        size_t other;
     } cases[] = {
-        {five, 5, 0, 0, 0},          {five, 5, 0, ip, 1},        {five, 5, 4, ip, 0},
-        {five, 5, 1, ip | port, 2}, /* another IP, the next best */
-        {five, 5, 1, port, REFUSED}, {two, 2, 0, ip | port, 1},  {two, 2, 1, ip, 0},
-        {two, 2, 0, port, REFUSED},  {four, 4, 0, 0, 0},         {four, 4, 0, ip, 3},
-        {four, 4, 0, port, 2},       {four, 4, 0, ip | port, 1}, {four, 4, 3, port, 1},
-        {one, 1, 0, 0, 0},           {one, 1, 0, ip, REFUSED},
+        {five, 5, 0, 0, 0, 1},          {five, 5, 0, ip, 1, 1},        {five, 5, 4, ip, 0, 0},
+        {five, 5, 1, ip | port, 2, 2}, /* another IP, the next best */
+        {five, 5, 1, port, REFUSED, 0}, {two, 2, 0, ip | port, 1, 1},  {two, 2, 1, ip, 0, 0},
+        {two, 2, 0, port, REFUSED, 0},  {four, 4, 0, 0, 0, 1},         {four, 4, 0, ip, 3, 1},
+        {four, 4, 0, port, 2, 1},       {four, 4, 0, ip | port, 1, 1}, {four, 4, 3, port, 1, 2},
+        {four, 4, 2, 0, 2, 3},          {one, 1, 0, 0, 0, 0},          {one, 1, 0, ip, REFUSED, 0},
     };
     struct ph_addr source = ph_addr_v4(192, 0, 2, 7, 5555);
 
@@ -63,11 +64,12 @@ static void which_address_answers(void **state)
         static struct ph_stun_responder r;
         uint8_t in[128], out[PH_STUN_ANSWER_MAX];
         struct ph_stun m;
+        struct ph_addr to;
         size_t from, len;
 
         init(&r, cases[i].addrs, cases[i].n);
         len = request(in, cases[i].flags, false);
-        len = ph_stun_answer(&r, PH_SEC, cases[i].at, &source, in, len, out, &from);
+        len = ph_stun_answer(&r, PH_SEC, cases[i].at, &source, in, len, out, &from, &to);
         assert_int_equal(ph_stun_parse(out, len, &m), PH_OK);
         assert_memory_equal(m.tid, tid, sizeof(tid));
         if (cases[i].from == REFUSED) {
@@ -84,10 +86,100 @@ static void which_address_answers(void **state)
             assert_false(ph_addr_is_set(&m.other));
             assert_false(ph_addr_is_set(&m.origin));
         } else {
-            assert_true(ph_addr_eq(&m.other, &cases[i].addrs[(cases[i].at + 1) % cases[i].n]));
+            assert_true(ph_addr_eq(&m.other, &cases[i].addrs[cases[i].other]));
             assert_true(ph_addr_eq(&m.origin, &cases[i].addrs[from]));
         }
     }
+}
+
+/* Every address's OTHER-ADDRESS differs in IP and port, and no two are the same: n addresses at two
+ * ports make 2n different endpoints out of n that a client was told. */
+static void other_addresses_are_distinct(void **state)
+{
+    struct ph_addr source = ph_addr_v4(192, 0, 2, 7, 5555);
+
+    (void)state;
+    for (size_t ips = 2; ips <= PH_STUN_ADDRESSES_MAX / 2; ips++) {
+        static struct ph_stun_responder r;
+        struct ph_addr addrs[PH_STUN_ADDRESSES_MAX], other[PH_STUN_ADDRESSES_MAX];
+
+        for (size_t i = 0; i < 2 * ips; i++) {
+            addrs[i] = ph_addr_v4(203, 0, 113, (uint8_t)(1 + i % ips), (uint16_t)(3478 + i / ips));
+        }
+        init(&r, addrs, 2 * ips);
+        for (size_t i = 0; i < 2 * ips; i++) {
+            uint8_t in[128], out[PH_STUN_ANSWER_MAX];
+            struct ph_stun m;
+            struct ph_addr to;
+            size_t from, len = request(in, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT, false);
+
+            len = ph_stun_answer(&r, PH_SEC, i, &source, in, len, out, &from, &to);
+            assert_int_equal(ph_stun_parse(out, len, &m), PH_OK);
+            other[i] = m.other;
+            assert_false(ph_addr_ip_eq(&other[i], &addrs[i]));
+            assert_int_not_equal(other[i].port, addrs[i].port);
+            assert_true(ph_addr_eq(&other[i], &addrs[from])); /* what is named is what answers */
+            for (size_t k = 0; k < i; k++) {
+                assert_false(ph_addr_eq(&other[i], &other[k]));
+            }
+        }
+    }
+}
+
+/* RFC 5780 section 7.5. */
+static void another_port_of_the_source(void **state)
+{
+    const struct ph_addr two[] = {ph_addr_v4(203, 0, 113, 1, 3478),
+                                  ph_addr_v4(203, 0, 113, 2, 3479)};
+    const struct ph_addr source = ph_addr_v4(192, 0, 2, 7, 5555);
+    static struct ph_stun_responder r;
+    uint8_t in[128], out[PH_STUN_ANSWER_MAX];
+    struct ph_addr to;
+    struct ph_stun m;
+    size_t from, len;
+
+    (void)state;
+    init(&r, two, 2);
+    for (int both = 0; both < 2; both++) {
+        struct ph_writer w = ph_writer_init(in, sizeof(in));
+
+        ph_stun_begin(&w, PH_STUN_BINDING_REQUEST, tid);
+        ph_stun_put_response_port(&w, 6666);
+        if (both) {
+            ph_stun_put_change_request(&w, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);
+        }
+        len = (size_t)ph_stun_end(&w, true);
+        len = ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to);
+        assert_int_equal(ph_stun_parse(out, len, &m), PH_OK);
+        assert_int_equal(from, 0);
+        assert_true(ph_addr_ip_eq(&to, &source));
+        if (both) {
+            assert_int_equal(m.type, PH_STUN_BINDING_ERROR);
+            assert_int_equal(m.error_code, 400);
+            assert_int_equal(to.port, 5555);
+        } else {
+            assert_int_equal(m.type, PH_STUN_BINDING_SUCCESS);
+            assert_int_equal(to.port, 6666);
+            assert_true(ph_addr_eq(&m.mapped, &source)); /* who asked, not who is told */
+        }
+    }
+    /* Its answers are counted with all others of this source. */
+    {
+        unsigned answered = 0;
+        struct ph_writer w = ph_writer_init(in, sizeof(in));
+
+        ph_stun_begin(&w, PH_STUN_BINDING_REQUEST, tid);
+        ph_stun_put_response_port(&w, 6666);
+        len = (size_t)ph_stun_end(&w, false);
+        for (unsigned i = 0; i < 1000; i++) {
+            answered += ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to) > 0;
+        }
+        assert_int_equal(answered, PH_STUN_BURST - 2);
+    }
+    /* A plain request goes back where it came from. */
+    len = request(in, 0, false);
+    assert_true(ph_stun_answer(&r, 2 * PH_SEC, 0, &source, in, len, out, &from, &to) > 0);
+    assert_true(ph_addr_eq(&to, &source));
 }
 
 static void unknown_attributes_are_refused(void **state)
@@ -104,11 +196,12 @@ static void unknown_attributes_are_refused(void **state)
     static struct ph_stun_responder r;
     uint8_t out[PH_STUN_ANSWER_MAX];
     struct ph_stun m;
+    struct ph_addr to;
     size_t from, len;
 
     (void)state;
     init(&r, &one, 1);
-    len = ph_stun_answer(&r, PH_SEC, 0, &source, in, sizeof(in), out, &from);
+    len = ph_stun_answer(&r, PH_SEC, 0, &source, in, sizeof(in), out, &from, &to);
     assert_int_equal(ph_stun_parse(out, len, &m), PH_OK);
     assert_int_equal(m.type, PH_STUN_BINDING_ERROR);
     assert_int_equal(m.error_code, 420);
@@ -124,6 +217,7 @@ static void what_is_not_a_request_is_not_answered(void **state)
     struct ph_addr source = ph_addr_v4(192, 0, 2, 7, 5555);
     static struct ph_stun_responder r;
     uint8_t in[128], out[PH_STUN_ANSWER_MAX];
+    struct ph_addr to;
     size_t from, len;
 
     (void)state;
@@ -133,17 +227,17 @@ static void what_is_not_a_request_is_not_answered(void **state)
 
         ph_stun_begin(&w, types[i], tid);
         len = (size_t)ph_stun_end(&w, false);
-        assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from), 0);
+        assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to), 0);
     }
     len = request(in, 0, true);
     in[len - 1] ^= 1; /* its fingerprint */
-    assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from), 0);
+    assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to), 0);
     in[len - 1] ^= 1;
-    assert_true(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from) > 0);
+    assert_true(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to) > 0);
     source.port = 0;
-    assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from), 0);
+    assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to), 0);
     source = ph_addr_v4(224, 0, 0, 1, 99);
-    assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from), 0);
+    assert_int_equal(ph_stun_answer(&r, PH_SEC, 0, &source, in, len, out, &from, &to), 0);
     assert_int_equal(r.requests, 1);
 }
 
@@ -159,12 +253,13 @@ static void an_answer_is_never_long(void **state)
     uint8_t in[PH_STUN_HEADER_LEN + 16 * 4] = {0x00, 0x01, 0x00, 64, 0x21, 0x12, 0xa4, 0x42};
     uint8_t small[128], out[PH_STUN_ANSWER_MAX];
     struct ph_stun m;
+    struct ph_addr to;
     size_t from, len;
 
     (void)state;
     init(&r, six, 2);
     len = request(small, 0, true);
-    len = ph_stun_answer(&r, PH_SEC, 0, &source, small, len, out, &from);
+    len = ph_stun_answer(&r, PH_SEC, 0, &source, small, len, out, &from, &to);
     assert_in_range(len, 1, PH_STUN_ANSWER_MAX);
     assert_int_equal(ph_stun_parse(out, len, &m), PH_OK);
     assert_true(ph_addr_eq(&m.mapped, &source));
@@ -174,7 +269,7 @@ static void an_answer_is_never_long(void **state)
     init(&r, four, 2);
     len = request(small, 0, false);
     assert_int_equal(len, 20);
-    len = ph_stun_answer(&r, PH_SEC, 0, &source4, small, len, out, &from);
+    len = ph_stun_answer(&r, PH_SEC, 0, &source4, small, len, out, &from, &to);
     assert_int_equal(len, 56); /* 2.8 times: the worst */
 
     /* Sixteen unknown attributes. */
@@ -182,7 +277,7 @@ static void an_answer_is_never_long(void **state)
         in[PH_STUN_HEADER_LEN + 4 * i] = 0x7f;
         in[PH_STUN_HEADER_LEN + 4 * i + 1] = (uint8_t)i;
     }
-    len = ph_stun_answer(&r, PH_SEC, 0, &source4, in, sizeof(in), out, &from);
+    len = ph_stun_answer(&r, PH_SEC, 0, &source4, in, sizeof(in), out, &from, &to);
     assert_in_range(len, 1, PH_STUN_ANSWER_MAX);
     assert_int_equal(ph_stun_parse(out, len, &m), PH_OK);
     assert_int_equal(m.error_code, 420);
@@ -194,6 +289,7 @@ static void a_source_has_a_rate(void **state)
     struct ph_addr source = ph_addr_v4(192, 0, 2, 7, 1);
     static struct ph_stun_responder r;
     uint8_t in[128], out[PH_STUN_ANSWER_MAX];
+    struct ph_addr to;
     size_t from, len;
     unsigned answered = 0;
     ph_ns now = PH_SEC;
@@ -203,17 +299,17 @@ static void a_source_has_a_rate(void **state)
     len = request(in, 0, false);
     for (unsigned i = 0; i < 1000; i++) {
         source.port = (uint16_t)(1 + i); /* ports do not make it another source */
-        answered += ph_stun_answer(&r, now, 0, &source, in, len, out, &from) > 0;
+        answered += ph_stun_answer(&r, now, 0, &source, in, len, out, &from, &to) > 0;
     }
     assert_int_equal(answered, PH_STUN_BURST);
     source.ip[3] = 8;
-    assert_true(ph_stun_answer(&r, now, 0, &source, in, len, out, &from) > 0);
+    assert_true(ph_stun_answer(&r, now, 0, &source, in, len, out, &from, &to) > 0);
     source.ip[3] = 7;
-    assert_int_equal(ph_stun_answer(&r, now, 0, &source, in, len, out, &from), 0);
+    assert_int_equal(ph_stun_answer(&r, now, 0, &source, in, len, out, &from, &to), 0);
     now += PH_SEC / 2;
     answered = 0;
     for (unsigned i = 0; i < 1000; i++) {
-        answered += ph_stun_answer(&r, now, 0, &source, in, len, out, &from) > 0;
+        answered += ph_stun_answer(&r, now, 0, &source, in, len, out, &from, &to) > 0;
     }
     assert_int_equal(answered, PH_STUN_RATE / 2);
 }
@@ -277,12 +373,24 @@ static void the_relay_answers_on_its_own_port(void **state)
     assert_true(ph_addr_eq(&m.mapped, &source));
     assert_true(ph_addr_eq(&m.other, &s.addr2));
     assert_true(ph_addr_eq(&s.host->stray_from, &s.addr));
+    /* Its answer to another port of the same source. */
+    {
+        struct ph_writer w = ph_writer_init(in, sizeof(in));
+
+        ph_stun_begin(&w, PH_STUN_BINDING_REQUEST, tid);
+        ph_stun_put_response_port(&w, 6666);
+        len = (size_t)ph_stun_end(&w, true);
+    }
+    fake_inject(s.net, &source, &s.addr, in, len);
+    fake_run(s.net, PH_SEC);
+    assert_int_equal(s.host->stray_to.port, 6666);
+    assert_true(ph_addr_ip_eq(&s.host->stray_to, &source));
     /* The knock from the other address, by which openers learn their TTL. */
     len = request(in, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT, false);
     fake_inject(s.net, &source, &s.addr, in, len);
     fake_run(s.net, PH_SEC);
     assert_true(ph_addr_eq(&s.host->stray_from, &s.addr2));
-    assert_int_equal(subject_stats(&s).stun_requests, 2);
+    assert_int_equal(subject_stats(&s).stun_requests, 3);
     subject_fini(&s);
 }
 
@@ -290,6 +398,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(which_address_answers),
+        cmocka_unit_test(other_addresses_are_distinct),
+        cmocka_unit_test(another_port_of_the_source),
         cmocka_unit_test(unknown_attributes_are_refused),
         cmocka_unit_test(what_is_not_a_request_is_not_answered),
         cmocka_unit_test(an_answer_is_never_long),

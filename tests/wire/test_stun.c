@@ -35,7 +35,7 @@ static void test_every_attribute(void **state)
 {
     /* clang-format off */
     static const uint8_t want[] = {
-        0x01, 0x11, 0x00, 0xc4,                                     /* Binding error, 196 bytes */
+        0x01, 0x11, 0x00, 0xcc,                                     /* Binding error, 204 bytes */
         COOKIE, TID,
         0x00, 0x20, 0x00, 0x08,                                     /* XOR-MAPPED-ADDRESS */
         0x00, 0x01, 0x2e, 0xb2, 0xea, 0x12, 0xd5, 0x4b,             /* 203.0.113.9:4000 */
@@ -46,6 +46,7 @@ static void test_every_attribute(void **state)
         0x00, 0x01, 0x0f, 0xa0, 203, 0, 113, 9,                     /* 203.0.113.9:4000 */
         0x00, 0x06, 0x00, 0x05, 'a', ':', 'b', 'c', 'd', 0, 0, 0,   /* USERNAME */
         0x00, 0x03, 0x00, 0x04, 0, 0, 0, 6,                         /* CHANGE-REQUEST: both */
+        0x00, 0x27, 0x00, 0x04, 0x0f, 0xa2, 0, 0,                   /* RESPONSE-PORT 4002 */
         0x00, 0x24, 0x00, 0x04, 0x7e, 0x00, 0x00, 0xff,             /* PRIORITY */
         0x80, 0x2a, 0x00, 0x08, 1, 2, 3, 4, 5, 6, 7, 8,             /* ICE-CONTROLLING */
         0x00, 0x25, 0x00, 0x00,                                     /* USE-CANDIDATE */
@@ -68,6 +69,7 @@ static void test_every_attribute(void **state)
     ph_stun_put_origin(&w, &v4);
     ph_stun_put_username(&w, "a:bcd", 5);
     ph_stun_put_change_request(&w, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);
+    ph_stun_put_response_port(&w, 4002);
     ph_stun_put_priority(&w, 0x7e0000ff);
     ph_stun_put_role(&w, true, 0x0102030405060708u);
     ph_stun_put_use_candidate(&w);
@@ -88,6 +90,7 @@ static void test_every_attribute(void **state)
     assert_int_equal(m.username_len, 5);
     assert_memory_equal(m.username, "a:bcd", 5);
     assert_int_equal(m.change_request, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);
+    assert_int_equal(m.response_port, 4002);
     assert_int_equal(m.priority, 0x7e0000ff);
     assert_true(m.controlling && !m.controlled && m.use_candidate && m.fingerprint);
     assert_true(m.tie_breaker == 0x0102030405060708u);
@@ -207,6 +210,35 @@ static void test_unknown(void **state)
     assert_int_equal(m.unknown_count, PH_STUN_UNKNOWN_MAX);
 }
 
+/* RFC 5780 section 7.5: two bytes, and two of padding that some count in the length. */
+static void test_response_port(void **state)
+{
+    static const struct {
+        uint8_t attrs[12];
+        size_t len;
+        int err;
+        uint16_t port;
+    } cases[] = {
+        {{0x00, 0x27, 0, 4, 0x0f, 0xa2, 0, 0}, 8, PH_OK, 4002},
+        {{0x00, 0x27, 0, 2, 0x0f, 0xa2, 0, 0}, 8, PH_OK, 4002},
+        {{0x00, 0x27, 0, 4, 0x00, 0x00, 0, 0}, 8, PH_ERR_FORMAT, 0},
+        {{0x00, 0x27, 0, 1, 0x0f, 0x00, 0, 0}, 8, PH_ERR_FORMAT, 0},
+        {{0x00, 0x27, 0, 3, 0x0f, 0xa2, 0, 0}, 8, PH_ERR_FORMAT, 0},
+        {{0x00, 0x27, 0, 0}, 4, PH_ERR_FORMAT, 0},
+        {{0x00, 0x27, 0, 8, 0x0f, 0xa2, 0, 0, 0, 0, 0, 0}, 12, PH_ERR_FORMAT, 0},
+    };
+    struct ph_stun m;
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        assert_int_equal(parse_attrs(cases[i].attrs, cases[i].len, &m), cases[i].err);
+        if (cases[i].err == PH_OK) {
+            assert_int_equal(m.response_port, cases[i].port);
+            assert_int_equal(m.unknown_count, 0);
+        }
+    }
+}
+
 /* RFC 8489 section 14: of a repeated attribute the first counts. */
 static void test_repeated(void **state)
 {
@@ -257,6 +289,7 @@ static void test_build_limits(void **state)
     REFUSED(ph_stun_put_error(&w, 700, ""));
     REFUSED(ph_stun_put_error(&w, 400, reason));
     REFUSED(ph_stun_put_unknown(&w, types, PH_STUN_UNKNOWN_MAX + 1));
+    REFUSED(ph_stun_put_response_port(&w, 0));
     REFUSED(ph_stun_put_padding(&w, 65536));
     REFUSED(ph_stun_put_attr(&w, PH_STUN_SOFTWARE, out, 65536));
 #undef REFUSED
@@ -275,6 +308,7 @@ int main(void)
         cmocka_unit_test(test_every_attribute), cmocka_unit_test(test_truncated_integrity256),
         cmocka_unit_test(test_old_servers),     cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_repeated),        cmocka_unit_test(test_build_limits),
+        cmocka_unit_test(test_response_port),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
