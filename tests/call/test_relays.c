@@ -482,6 +482,10 @@ static enum sim_verdict watch(void *user, const struct sim_tap_packet *p)
         if (ph_addr_eq(&p->dst, &w->f->relays[i].addr))
             return SIM_PASS;
     }
+    /* The survey knocks on its own reflexive address, from a socket of its own, to see whether the
+     * NAT turns that round. */
+    if (p->src.port != PEER_PORT && p->dst.port == PEER_PORT)
+        return SIM_PASS;
     w->elsewhere++;
     return SIM_PASS;
 }
@@ -519,8 +523,8 @@ static void test_hostile_ack(void **state)
     free_fixture(f);
 }
 
-/* About as near, and the measurements are noisy: it stays where it is. 3 is 4 ms farther than 0,
- * which noise may make the 5 ms that are worth a change: then it changes once, and not back. */
+/* About as near, and the measurements are noisy: they differ by 2 ms and by 4, which in an hour noise
+ * may make the 5 ms that are worth a change. Then it changes once, and not back. */
 static void test_no_flapping(void **state)
 {
     (void)state;
@@ -531,7 +535,7 @@ static void test_no_flapping(void **state)
         start_peer(f, 0, "201", 0);
         start_peer(f, 1, "3210", 0);
         run(f, 3600 * PH_SEC);
-        assert_int_equal(f->peer[0].told, 1);
+        assert_in_range(f->peer[0].told, 1, 2);
         assert_in_range(f->peer[1].told, 1, 2);
         free_fixture(f);
     }
