@@ -62,11 +62,31 @@ static void choose(struct ph_filter *f, ph_ns now, const struct ph_samples *m)
     begin(&f->control, f, &m->e[i].query.to, 0, now);
     begin(&f->both, f, &m->e[i].query.to, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT, now);
     begin(&f->port, f, &m->e[i].query.to, PH_STUN_CHANGE_PORT, now);
+    f->vouch_both = f->vouch_port = (struct ph_query){.next = PH_NEVER};
 }
 
-/* Silence means no only where there is somebody who can have spoken. UNKNOWN with *wait: that is
- * not known yet. */
-static enum ph_answer judge(const struct ph_query *q, struct ph_samples *m, ph_ns now,
+static struct ph_addr port_speaker(const struct ph_sample_endpoint *e)
+{
+    struct ph_addr a = e->query.to;
+
+    a.port = e->other.port;
+    return a;
+}
+
+/* Has the NAT given the surveyed socket one mapping for all? Then whoever it has spoken to can
+ * answer for any other. */
+static bool can_vouch(const struct ph_samples *m)
+{
+    struct ph_nat_facts facts;
+
+    ph_samples_facts(m, &facts);
+    return ph_nat_is_easy(&facts);
+}
+
+/* Silence means no only where there is somebody who can have spoken, and would have. Sets *wait
+ * where that is not known yet. */
+static enum ph_answer judge(struct ph_filter *f, const struct ph_query *q,
+                            const struct ph_query *vouch, struct ph_samples *m, ph_ns now,
                             const struct ph_addr *speaker, bool *wait)
 {
     enum ph_answer real;
@@ -76,24 +96,32 @@ static enum ph_answer judge(const struct ph_query *q, struct ph_samples *m, ph_n
     if (q->state != PH_QUERY_SILENT)
         return PH_ANSWER_UNKNOWN; /* refused: the server cannot do it */
     real = ph_samples_prove(m, now, speaker);
-    *wait = *wait || real == PH_ANSWER_UNKNOWN;
-    return real == PH_YES ? PH_NO : PH_ANSWER_UNKNOWN;
+    if (real != PH_YES) {
+        *wait = *wait || real == PH_ANSWER_UNKNOWN;
+        return PH_ANSWER_UNKNOWN;
+    }
+    if (vouch->state == PH_QUERY_ANSWERED || !can_vouch(m))
+        return PH_NO;
+    if (vouch->state == PH_QUERY_SILENT)
+        f->lied[f->server] = true;
+    else if (vouch->state != PH_QUERY_REFUSED)
+        *wait = true;
+    return PH_ANSWER_UNKNOWN;
 }
 
 /* What this server has shown; and on to the next where that decides nothing. */
 static void conclude(struct ph_filter *f, ph_ns now, struct ph_samples *m)
 {
     const struct ph_sample_endpoint *e = &m->e[f->server];
-    struct ph_addr other_port = e->query.to;
+    struct ph_addr other_port = port_speaker(e);
     struct ph_filter_observation seen;
     bool wait = false;
 
-    other_port.port = e->other.port;
     seen.control = f->control.state == PH_QUERY_ANSWERED;
-    seen.other_ip = judge(&f->both, m, now, &e->other, &wait);
+    seen.other_ip = judge(f, &f->both, &f->vouch_both, m, now, &e->other, &wait);
     seen.other_port = seen.other_ip == PH_YES && f->port.state != PH_QUERY_ANSWERED
                           ? PH_ANSWER_UNKNOWN
-                          : judge(&f->port, m, now, &other_port, &wait);
+                          : judge(f, &f->port, &f->vouch_port, m, now, &other_port, &wait);
     if (wait)
         return;
     leave(f);
@@ -102,6 +130,25 @@ static void conclude(struct ph_filter *f, ph_ns now, struct ph_samples *m)
         f->done = true;
     else
         choose(f, now, m);
+}
+
+/* Asks beside the test what the silence of the others is to be judged by. */
+static void vouch(struct ph_filter *f, ph_ns now, struct ph_samples *m)
+{
+    const struct ph_addr server = m->e[f->server].query.to, other = m->e[f->server].other;
+    const struct ph_addr other_port = port_speaker(&m->e[f->server]);
+    struct ph_query_batch batch = {.host = f->host, .sock = m->sock};
+    ph_ns rto = ph_query_rto(m->rtt);
+    bool other_is_real = ph_samples_prove(m, now, &other) == PH_YES;
+    bool port_is_real = ph_samples_prove(m, now, &other_port) == PH_YES;
+
+    if (other_is_real && f->vouch_both.state == PH_QUERY_IDLE && can_vouch(m))
+        begin(&f->vouch_both, f, &server, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT, now);
+    if (port_is_real && f->vouch_port.state == PH_QUERY_IDLE && can_vouch(m))
+        begin(&f->vouch_port, f, &server, PH_STUN_CHANGE_PORT, now);
+    ph_query_step(&f->vouch_both, now, rto, &batch);
+    ph_query_step(&f->vouch_port, now, rto, &batch);
+    ph_query_batch_send(&batch);
 }
 
 void ph_filter_step(struct ph_filter *f, ph_ns now, struct ph_samples *m)
@@ -115,13 +162,7 @@ void ph_filter_step(struct ph_filter *f, ph_ns now, struct ph_samples *m)
         choose(f, now, m);
     if (!f->sock)
         return;
-    /* Asked now, known when the silence of the others is to be judged. */
-    const struct ph_sample_endpoint *e = &m->e[f->server];
-    struct ph_addr other_port = e->query.to;
-    other_port.port = e->other.port;
-    (void)ph_samples_prove(m, now, &e->other);
-    (void)ph_samples_prove(m, now, &other_port);
-
+    vouch(f, now, m);
     batch.sock = f->sock;
     ph_query_step(&f->control, now, rto, &batch);
     ph_query_step(&f->both, now, rto, &batch);
@@ -141,33 +182,43 @@ static void catch_liar(struct ph_filter *f)
     leave(f);
 }
 
+/* The question that a response answers, and whether it comes from whom it should. */
+static struct ph_query *find(struct ph_filter *f, const struct ph_stun *msg,
+                             const struct ph_addr *from, const struct ph_sample_endpoint *e,
+                             bool own, bool *as_said)
+{
+    struct ph_query *both = own ? &f->both : &f->vouch_both;
+    struct ph_query *port = own ? &f->port : &f->vouch_port;
+    bool from_server = ph_addr_eq(from, &e->query.to);
+    bool refused = msg->type == PH_STUN_BINDING_ERROR;
+
+    if (ph_query_owns(both, msg)) {
+        *as_said = refused ? from_server : ph_addr_eq(from, &e->other);
+        return both;
+    }
+    if (ph_query_owns(port, msg)) {
+        *as_said = refused ? from_server : ph_addr_ip_eq(from, &e->query.to) && !from_server;
+        return port;
+    }
+    *as_said = from_server;
+    return own && ph_query_owns(&f->control, msg) ? &f->control : NULL;
+}
+
 bool ph_filter_on_datagram(struct ph_filter *f, ph_ns now, ph_sock sock,
                            const struct ph_datagram *in, const struct ph_samples *m)
 {
-    const struct ph_sample_endpoint *e = &m->e[f->server];
-    const struct ph_addr *server = &e->query.to;
+    bool own = f->sock && sock == f->sock, as_said;
     struct ph_stun msg;
-    bool as_said;
 
-    if (!f->sock || sock != f->sock)
-        return false;
-    if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
-        return true;
-    bool error = msg.type == PH_STUN_BINDING_ERROR;
-    bool from_server = ph_addr_eq(&in->peer, server);
-    struct ph_query *q = NULL;
-    if (ph_query_owns(&f->control, &msg)) {
-        q = &f->control;
-        as_said = from_server;
-    } else if (ph_query_owns(&f->both, &msg)) {
-        q = &f->both;
-        as_said = error ? from_server : ph_addr_eq(&in->peer, &e->other);
-    } else if (ph_query_owns(&f->port, &msg)) {
-        q = &f->port;
-        as_said = error ? from_server : ph_addr_ip_eq(&in->peer, server) && !from_server;
-    } else {
-        return true;
-    }
+    if ((!own && sock != m->sock) || ph_stun_parse(in->data, in->len, &msg) != PH_OK)
+        return own;
+    struct ph_query *q = find(f, &msg, &in->peer, &m->e[f->server], own, &as_said);
+    /* A NAT that gives two flows one outside port may bring the surveyed socket what the server's
+     * other address sent to the test's: then it was not let in there. */
+    if (!q)
+        return own || ph_query_owns(&f->both, &msg) || ph_query_owns(&f->port, &msg);
+    if (!f->sock)
+        return true; /* too late */
     if (as_said)
         (void)ph_query_take(q, now, &msg, &in->peer);
     else
@@ -179,5 +230,6 @@ ph_ns ph_filter_deadline(const struct ph_filter *f)
 {
     if (f->done || !f->sock)
         return PH_NEVER;
-    return ph_min_ns(f->control.next, ph_min_ns(f->both.next, f->port.next));
+    ph_ns t = ph_min_ns(f->vouch_both.next, f->vouch_port.next);
+    return ph_min_ns(t, ph_min_ns(f->control.next, ph_min_ns(f->both.next, f->port.next)));
 }

@@ -16,13 +16,16 @@ struct ph_filter {
     bool lied[PH_NAT_SAMPLES_MAX]; /* answered from where it had not said, or as if not asked */
     /* A plain question, one that the other address is to answer, and one for the other port. */
     struct ph_query control, both, port;
+    /* The last two again, from the surveyed socket, which has spoken to both addresses itself: they
+     * show, where the mapping is endpoint-independent, that the server does what it is asked. */
+    struct ph_query vouch_both, vouch_port;
     struct ph_filter_observation seen; /* of the last server that was asked to the end */
 };
 
 void ph_filter_init(struct ph_filter *f, struct ph_host *host, const struct ph_addr *bind);
 /* Does what is due: also to be called when a sample was answered. */
 void ph_filter_step(struct ph_filter *f, ph_ns now, struct ph_samples *m);
-/* True when the socket is the test's. */
+/* True when the socket is the test's, or the datagram on the surveyed one its answer. */
 bool ph_filter_on_datagram(struct ph_filter *f, ph_ns now, ph_sock sock,
                            const struct ph_datagram *in, const struct ph_samples *m);
 ph_ns ph_filter_deadline(const struct ph_filter *f);

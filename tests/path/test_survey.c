@@ -163,7 +163,8 @@ static void check_profile(const char *name, const char *link, uint64_t seed)
     if (f.hairpin != hairpin)
         fail_msg("%s, %s, seed %u: hairpin %s", name, link, (unsigned)seed,
                  ph_answer_name(f.hairpin));
-    assert_int_equal(w->strays, 0);
+    if (w->strays)
+        fail_msg("%s, %s, seed %u: strays", name, link, (unsigned)seed);
     assert_int_equal(f.lifetime.less_than, PH_NEVER);
     /* Twenty milliseconds each way: 40 for a question and its answer, 400 for four of them in vain,
      * 150 until the second burst. Loss can add a try or two to each. */
@@ -262,13 +263,13 @@ static void test_spoilt_filter_test(void **state)
 struct wire {
     struct survey_world *w;
     uint16_t surveyed;
+    bool easy;
     struct {
         uint16_t port;
         struct ph_addr to[PH_NAT_SAMPLES_MAX];
         size_t count;
     } socks[8];
     size_t count;
-    bool changes_from_surveyed;
 };
 
 static enum sim_verdict look(void *user, const struct sim_tap_packet *p)
@@ -279,8 +280,9 @@ static enum sim_verdict look(void *user, const struct sim_tap_packet *p)
 
     if (p->node != wire->w->node || ph_stun_parse(p->data, p->len, &m) != PH_OK)
         return SIM_PASS;
-    if (p->src.port == wire->surveyed && m.change_request != 0)
-        wire->changes_from_surveyed = true;
+    /* Where each destination has a mapping of its own, nobody can vouch for a server. */
+    if (p->src.port == wire->surveyed && !wire->easy)
+        assert_int_equal(m.change_request, 0);
     while (i < wire->count && wire->socks[i].port != p->src.port)
         i++;
     assert_true(i < 8);
@@ -302,14 +304,13 @@ static void test_sockets(void **state)
     for (size_t i = 0; i < 3; i++) {
         struct survey_world *w =
             survey_world_new(&(struct survey_world_config){.nat = nats[i], .seed = 5});
-        struct wire wire = {.w = w};
+        struct wire wire = {.w = w, .easy = i == 0};
         struct ph_nat_facts f;
 
         sim_tap(w->world, look, &wire);
         survey_start(w, NULL);
         wire.surveyed = w->host->ops->udp_local(w->host, w->sock).port;
         survey_run(w, 2500 * PH_MS, &f);
-        assert_false(wire.changes_from_surveyed);
         assert_int_equal(wire.count, 3); /* surveyed, filter, hairpin */
         for (size_t k = 0; k < wire.count; k++) {
             if (wire.socks[k].port == wire.surveyed)
@@ -475,7 +476,7 @@ static enum sim_verdict nothing_private(void *user, const struct sim_tap_packet 
 }
 
 static void check_lie(enum lie lie, const char *nat, size_t given,
-                      enum ph_filtering_behaviour filtering)
+                      enum ph_filtering_behaviour filtering, size_t liars)
 {
     struct survey_world *w =
         survey_world_new(&(struct survey_world_config){.nat = nat, .seed = 11, .no_servers = true});
@@ -497,31 +498,35 @@ static void check_lie(enum lie lie, const char *nat, size_t given,
     survey_start(w, &c);
     survey_run(w, 2500 * PH_MS, &f);
     struct wanted want = wanted_of(nat);
-    if (f.liars != 1 || f.filtering != filtering || (given > 1 && f.mapping != want.mapping))
+    if (f.liars != liars || f.filtering != filtering || (given > 1 && f.mapping != want.mapping))
         fail_msg("lie %d, %s, %zu servers: %zu liars, mapping %s, filtering %s", (int)lie, nat,
                  given, f.liars, ph_mapping_behaviour_name(f.mapping),
                  ph_filtering_behaviour_name(f.filtering));
     assert_true(ph_survey_servers(w->survey, servers, PH_NAT_SAMPLES_MAX) >= given);
-    assert_true(servers[0].lied);
+    assert_int_equal(servers[0].lied, liars == 1);
     for (size_t i = 1; i < given; i++)
         assert_false(servers[i].lied);
     l.host->endpoint = NULL;
     survey_world_free(w);
 }
 
-/* Behind others that are honest a liar does no harm; alone it leaves what it lies about unknown. */
+/* Behind others that are honest a liar does no harm. Alone it leaves unknown what it lies about,
+ * unless the other address that it gives away is honest itself. */
 static void test_liars(void **state)
 {
     (void)state;
     for (enum lie lie = 0; lie < LIE_TRUTH_COUNT; lie++) {
-        check_lie(lie, "port-restricted", 5, PH_FILTERING_APDF);
-        check_lie(lie, "address-restricted", 5, PH_FILTERING_ADF);
-        check_lie(lie, "full-cone", 5, PH_FILTERING_EIF);
-        check_lie(lie, "firewall", 5, PH_FILTERING_APDF);
-        check_lie(lie, "random", 5, PH_FILTERING_APDF);
+        check_lie(lie, "port-restricted", 5, PH_FILTERING_APDF, 1);
+        check_lie(lie, "address-restricted", 5, PH_FILTERING_ADF, 1);
+        check_lie(lie, "full-cone", 5, PH_FILTERING_EIF, 1);
+        check_lie(lie, "firewall", 5, PH_FILTERING_APDF, 1);
+        /* A third address that a symmetric NAT filters cannot be told from one that it should. */
+        check_lie(lie, "random", 5, PH_FILTERING_APDF, lie == LIE_THIRD ? 0 : 1);
         if (lie != LIE_REFLEXIVE) /* for which there is nobody to compare with */
             check_lie(lie, "full-cone", 1,
-                      lie == LIE_NOBODY ? PH_FILTERING_UNKNOWN : PH_FILTERING_UNKNOWN);
+                      lie == LIE_SAME_IP || lie == LIE_PRIVATE ? PH_FILTERING_UNKNOWN
+                                                               : PH_FILTERING_EIF,
+                      1);
     }
 }
 
