@@ -1,16 +1,20 @@
 /* What cannot be emulated, and why. */
 #include "lab/nat/profile_validate.h"
 
+#include "lab/router/fault.h"
+#include "lab/yaml.h"
+
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #define TIMEOUT_MAX_S 86400u
 /* One element of a map for each port: more makes a world slow to build (lab/README.md). */
-#define HASH_PORTS_MAX 4096
-#define SEQUENCE_MIN   64
-#define POOL_MAX       16
-#define MAPPINGS_MIN   64
+#define HASH_PORTS_MAX  4096
+#define SEQUENCE_MIN    64
+#define POOL_MAX        16
+#define MAPPINGS_MIN    64
+#define FAULT_NAMES_MAX 128
 
 __attribute__((format(printf, 3, 4))) static bool refuse(struct nat_refusal *r, const char *field,
                                                          const char *fmt, ...)
@@ -133,20 +137,52 @@ static bool profile_fits(const struct nat_profile *p, struct nat_refusal *r)
     return true;
 }
 
+static bool unknown_fault(const char *name, struct nat_refusal *r)
+{
+    const char *names[FAULT_NAMES_MAX];
+    size_t count;
+    const struct fault *all = fault_list(&count);
+    for (size_t i = 0; i < count && i < FAULT_NAMES_MAX; i++)
+        names[i] = all[i].name;
+    const char *near = yaml_nearest(name, names, count < FAULT_NAMES_MAX ? count : FAULT_NAMES_MAX);
+    if (near != NULL)
+        return refuse(r, "port_mapping.faults",
+                      "port_mapping.faults has \"%s\": no such fault, did you mean \"%s\"?", name,
+                      near);
+    return refuse(r, "port_mapping.faults",
+                  "port_mapping.faults has \"%s\": no such fault (man natlab has the table)", name);
+}
+
 static bool port_mapping_fits(const struct nat_profile *p, struct nat_refusal *r)
 {
-    const struct {
-        bool set;
-        const char *field;
-    } later[] = {
-        {p->port_mapping.nat_pmp, "port_mapping.nat_pmp"},
-        {p->port_mapping.pcp, "port_mapping.pcp"},
-        {p->port_mapping.upnp, "port_mapping.upnp"},
-        {p->port_mapping.fault_count > 0, "port_mapping.faults"},
-    };
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++)
-        if (later[i].set)
-            return refuse(r, later[i].field, "%s is not in this version", later[i].field);
+    unsigned spoken = (p->port_mapping.pcp ? FAULT_PCP : 0u) |
+                      (p->port_mapping.nat_pmp ? FAULT_NAT_PMP : 0u) |
+                      (p->port_mapping.upnp ? FAULT_UPNP : 0u);
+    for (size_t i = 0; i < p->port_mapping.fault_count; i++) {
+        const struct fault *f = fault_find(p->port_mapping.faults[i]);
+        if (f == NULL)
+            return unknown_fault(p->port_mapping.faults[i], r);
+        if (spoken == 0)
+            return refuse(
+                r, "port_mapping.faults",
+                "port_mapping.faults has \"%s\", but the router speaks no protocol: one of "
+                "nat_pmp, pcp and upnp must be true",
+                f->name);
+        if ((spoken & f->protocols) == 0)
+            return refuse(r, "port_mapping.faults",
+                          "port_mapping.faults has \"%s\", which shows in %s%s%s alone", f->name,
+                          (f->protocols & FAULT_PCP) != 0 ? "pcp" : "",
+                          (f->protocols & FAULT_NAT_PMP) == 0 ? ""
+                          : (f->protocols & FAULT_PCP) != 0   ? " and nat_pmp"
+                                                              : "nat_pmp",
+                          (f->protocols & FAULT_UPNP) != 0 ? "upnp" : "");
+    }
+    if (spoken != 0 && p->mapping == NAT_MAPPING_NONE)
+        return refuse(r,
+                      p->port_mapping.nat_pmp ? "port_mapping.nat_pmp"
+                      : p->port_mapping.pcp   ? "port_mapping.pcp"
+                                              : "port_mapping.upnp",
+                      "port mapping means nothing without a mapping");
     return true;
 }
 

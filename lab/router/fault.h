@@ -6,6 +6,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+enum fault_protocol {
+    FAULT_PCP = 1,
+    FAULT_NAT_PMP = 2,
+    FAULT_UPNP = 4,
+};
+
 /* What a client that knows the field comes to, behind a router with this fault. */
 enum fault_outcome {
     FAULT_MAPPED, /* it gets a mapping, keeps it while it wants it, and gives it back */
@@ -16,7 +22,8 @@ struct fault {
     const char *name;    /* "only-permanent" */
     const char *row;     /* what such routers do, a sentence for people */
     const char *seen_in; /* the field report */
-    unsigned protocols;  /* that the scripted router speaks for it: bits 1 PCP, 2 NAT-PMP, 4 UPnP */
+    unsigned protocols;  /* that show it, and that the scripted router speaks for it: bits of enum
+                          * fault_protocol */
     enum fault_outcome outcome;
     const char *by; /* FAULT_MAPPED: "pcp", "nat-pmp", "upnp"; NULL: any */
 };

@@ -236,7 +236,7 @@ int kernel_world_build(struct kernel_lab *lab, const struct layout *layout,
         w->fds[i] = -1;
     }
     if (make_namespaces(w, rtnl, err) == 0 && make_wires(w, err) == 0 &&
-        configure(w, rtnl, err) == 0) {
+        configure(w, rtnl, err) == 0 && kernel_routers_start(w, err) == 0) {
         rc = 0;
     }
     for (size_t i = 0; i < LAYOUT_NODES_MAX; i++) {
@@ -257,6 +257,7 @@ void kernel_world_free(struct kernel_world *w)
     if (w == NULL) {
         return;
     }
+    kernel_routers_stop(w);
     if (w->shaped) {
         (void)shaper_world_remove(w->lab->shaper, w->id, NULL);
     }
@@ -294,6 +295,9 @@ int kernel_world_links_on(struct kernel_world *w, uint64_t seed, struct lab_erro
 
 int kernel_world_reset(struct kernel_world *w, uint64_t seed, struct lab_error *err)
 {
+    if (kernel_routers_flush(w, err) != 0) {
+        return -1;
+    }
     for (size_t i = 0; i < w->layout.node_count; i++) {
         const struct layout_node *n = &w->layout.nodes[i];
 

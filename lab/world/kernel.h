@@ -24,7 +24,7 @@ int kernel_privileges(struct lab_error *err);
 int kernel_lab_open(struct kernel_lab **out, struct lab_error *err);
 void kernel_lab_close(struct kernel_lab *lab);
 
-/* Builds a world; its links have no delay and no loss yet. */
+/* Builds a world; its links have no delay and no loss yet. Its port-mapping servers answer. */
 int kernel_world_build(struct kernel_lab *lab, const struct layout *layout,
                        struct kernel_world **out, struct lab_error *err);
 void kernel_world_free(struct kernel_world *w);
@@ -38,8 +38,10 @@ int kernel_world_check(struct kernel_world *w, struct lab_error *err);
 
 /* Switches the links' delay, jitter, loss and rate on, seeded. */
 int kernel_world_links_on(struct kernel_world *w, uint64_t seed, struct lab_error *err);
-/* Between two trials: flushes conntrack and dynamic sets of every NAT and firewall, drops what is
- * still under way in the shaper, seeds it anew. */
+/* How many mappings the port-mapping servers of all its routers hold together. */
+int kernel_world_mappings(struct kernel_world *w, size_t *count, struct lab_error *err);
+/* Between two trials: deletes all mappings, flushes conntrack and dynamic sets of every NAT and
+ * firewall, drops what is still under way in the shaper, seeds it anew. */
 int kernel_world_reset(struct kernel_world *w, uint64_t seed, struct lab_error *err);
 /* The shaper's worst lateness in this world since the last reset, and how many packets it carried.
  */

@@ -5,6 +5,7 @@
 #include "lab/nat/rules.h"
 #include "lab/net/rtnl.h"
 #include "lab/net/shaper.h"
+#include "lab/router/router.h"
 #include "lab/world/kernel.h"
 
 struct kernel_lab {
@@ -26,6 +27,7 @@ struct kernel_world {
     int fds[LAYOUT_NODES_MAX];
     int inner[LAYOUT_LINKS_MAX]; /* a shaped wire's device in the shaper's namespace, towards
                                   * node[0]; the other one's number is the next */
+    struct router *routers[LAYOUT_NODES_MAX]; /* port-mapping servers; NULL: none there */
 };
 
 /* The number of a node's device. */
@@ -39,5 +41,10 @@ void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struc
 void kernel_mac(size_t node, size_t iface, uint8_t mac[6]);
 /* Where a NAT stands. */
 void kernel_nat_site(const struct layout *l, size_t node, struct nat_site *out);
+/* kernel_router.c: starts a port-mapping server on each NAT whose profile wants one. The NATs are
+ * configured, and their devices carry packets. */
+int kernel_routers_start(struct kernel_world *w, struct lab_error *err);
+int kernel_routers_flush(struct kernel_world *w, struct lab_error *err);
+void kernel_routers_stop(struct kernel_world *w);
 
 #endif

@@ -37,8 +37,8 @@ static void test_everything_a_file_may_say(void **state)
                                "pool: {addresses: 2, pairing: arbitrary}\n"
                                "background: {hosts: 3, flows_per_second: 20}\n"
                                "udp: allow\n"
-                               "port_mapping: {nat_pmp: false, pcp: false, upnp: false, faults: "
-                               "[]}\n"
+                               "port_mapping: {nat_pmp: true, pcp: false, upnp: true, faults: "
+                               "[first-lost, only-permanent]}\n"
                                "inside: port-preserving\n";
     struct nat_profile p;
     struct lab_error err = {.text = ""};
@@ -63,7 +63,12 @@ static void test_everything_a_file_may_say(void **state)
     assert_int_equal(p.background.hosts, 3);
     assert_int_equal(p.background.flows_per_second, 20);
     assert_false(p.udp_blocked);
-    assert_int_equal(p.port_mapping.fault_count, 0);
+    assert_true(p.port_mapping.nat_pmp);
+    assert_false(p.port_mapping.pcp);
+    assert_true(p.port_mapping.upnp);
+    assert_int_equal(p.port_mapping.fault_count, 2);
+    assert_string_equal(p.port_mapping.faults[0], "first-lost");
+    assert_string_equal(p.port_mapping.faults[1], "only-permanent");
     assert_string_equal(p.inside, "port-preserving");
 }
 
@@ -133,14 +138,18 @@ static void test_bad_files(void **state)
         {"inside: ./nowhere.yaml\n", "nat.yaml:1:9: ", "./nowhere.yaml"},
         {"limits: {mappings: 1}\n", "nat.yaml:1:20: ", "at least 64"},
         {"limits: {mappings: 63}\n", "nat.yaml:1:20: ", "proof of the NAT and a call"},
-        {"port_mapping: {nat_pmp: true}\n",
-         "nat.yaml:1:25: ", "port_mapping.nat_pmp is not in this version"},
-        {"port_mapping: {pcp: true}\n",
-         "nat.yaml:1:21: ", "port_mapping.pcp is not in this version"},
-        {"port_mapping: {upnp: true}\n",
-         "nat.yaml:1:22: ", "port_mapping.upnp is not in this version"},
-        {"port_mapping: {faults: [slow]}\n",
-         "nat.yaml:1:24: ", "port_mapping.faults is not in this version"},
+        {"mapping: none\nport_mapping: {pcp: true}\n",
+         "nat.yaml:2:21: ", "means nothing without a mapping"},
+        {"port_mapping: {faults: [wrong-nonce]}\n",
+         "nat.yaml:1:24: ", "the router speaks no protocol"},
+        {"port_mapping: {pcp: true, faults: [wrong-nonse]}\n",
+         "nat.yaml:1:35: ", "did you mean \"wrong-nonce\"?"},
+        {"port_mapping: {upnp: true, faults: [xyzzy]}\n",
+         "nat.yaml:1:36: ", "\"xyzzy\": no such fault"},
+        {"port_mapping: {upnp: true, nat_pmp: true, faults: [wrong-nonce]}\n",
+         "nat.yaml:1:51: ", "which shows in pcp alone"},
+        {"port_mapping: {upnp: true, faults: [stale-answers]}\n",
+         "nat.yaml:1:36: ", "which shows in pcp and nat_pmp alone"},
         {"allocation: {type: preserving, step: 3}\n",
          "nat.yaml:1:38: ", "allocation.step means nothing to allocation preserving"},
         {"allocation: {step: 3}\n", "nat.yaml:1:20: ", "nothing to allocation preserving"},

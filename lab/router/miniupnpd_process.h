@@ -1,0 +1,19 @@
+/* The process of miniupnpd: how it is started, kept from everything outside its router, and waited
+ * for. Private to miniupnpd. */
+#ifndef LAB_ROUTER_MINIUPNPD_PROCESS_H
+#define LAB_ROUTER_MINIUPNPD_PROCESS_H
+
+#include "lab/router/router.h"
+
+#include <sys/types.h>
+
+/* Starts it in the namespace with this configuration. It dies with the thread that started it. */
+int miniupnpd_spawn(int netns_fd, const char *config, pid_t *out, struct lab_error *err);
+/* Waits until it answers NAT-PMP, SSDP or both, asked from the router itself; the process's end or
+ * a deadline is a failure. */
+int miniupnpd_await(int netns_fd, pid_t pid, const struct router_site *site, bool natpmp, bool ssdp,
+                    struct lab_error *err);
+/* Ends it and waits for it. */
+void miniupnpd_end(pid_t pid);
+
+#endif
