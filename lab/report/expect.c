@@ -13,7 +13,7 @@ struct judge {
     struct expect_result *out;
     bool *cell_failed;
     size_t failures;
-    size_t without; /* cells that have no time to hold against the limit */
+    size_t without; /* cells that have no time to hold against the limit, or no such rate */
 };
 
 const char *expect_status_name(enum expect_status status)
@@ -38,23 +38,21 @@ __attribute__((format(printf, 3, 4))) static void note(struct judge *j, enum exp
         j->out->status = status;
 }
 
-static uint64_t successes(const struct expectation *e, const struct summary *s)
+static const struct rate_summary *rate_of(const struct expectation *e, const struct summary *s)
 {
-    return e->kind == EXPECT_CONNECTED ? s->connected : s->direct;
+    return &s->rates[e->rate];
 }
 
 static const struct time_summary *time_of(const struct expectation *e, const struct summary *s)
 {
-    if (e->kind == EXPECT_TIME_RELAY)
-        return &s->relay_time;
-    return e->kind == EXPECT_TIME_DIRECT ? &s->direct_time : &s->media_time;
+    return &s->times[e->time];
 }
 
 /* where: a cell's key, or "" for all matching cells together. Returns whether it failed. */
 static bool judge_share(struct judge *j, const struct summary *s, const char *where)
 {
     const struct expectation *e = j->e;
-    uint64_t k = successes(e, s), n = s->counted;
+    uint64_t k = rate_of(e, s)->good, n = rate_of(e, s)->of;
     double low, high, best, unused;
     if (!(e->at_least > 0.0))
         return false;
@@ -77,13 +75,31 @@ static bool judge_share(struct judge *j, const struct summary *s, const char *wh
     return true;
 }
 
+/* The plain shares. Of fewer trials than the file asks for they are coarser than the file meant. */
+static bool judge_observed(struct judge *j, uint64_t k, uint64_t n, const char *key)
+{
+    const struct expectation *e = j->e;
+    bool low = e->observed > 0.0 && (double)k < e->observed * (double)n - 1e-9;
+    bool high = e->at_most < 1.0 && (double)k > e->at_most * (double)n + 1e-9;
+    if (!low && !high)
+        return false;
+    bool few = j->run->trials < j->run->scenario->trials;
+    note(j, few ? EXPECT_TOO_FEW : EXPECT_FAILED, "%s: %llu of %llu observed", key,
+         (unsigned long long)k, (unsigned long long)n);
+    return !few;
+}
+
 static bool judge_cell_rate(struct judge *j, const struct summary *s, const char *key)
 {
     const struct expectation *e = j->e;
-    uint64_t k = successes(e, s), n = s->counted;
+    uint64_t k = rate_of(e, s)->good, n = rate_of(e, s)->of;
     bool failed = false;
     if (s->trials == 0 && j->run->interrupted) {
         note(j, EXPECT_TOO_FEW, "%s: not run", key);
+        return false;
+    }
+    if (n == 0 && s->counted > 0) {
+        j->without++; /* such as the step of a NAT that does not count */
         return false;
     }
     if (n == 0) {
@@ -96,13 +112,7 @@ static bool judge_cell_rate(struct judge *j, const struct summary *s, const char
              (unsigned long long)n);
         failed = true;
     }
-    if (e->observed > 0.0 && (double)k < e->observed * (double)n - 1e-9) {
-        /* A share of fewer trials than the file asks for is coarser than the file meant. */
-        bool few = j->run->trials < j->run->scenario->trials;
-        note(j, few ? EXPECT_TOO_FEW : EXPECT_FAILED, "%s: %llu of %llu observed", key,
-             (unsigned long long)k, (unsigned long long)n);
-        failed = failed || !few;
-    }
+    failed = judge_observed(j, k, n, key) || failed;
     if (!e->pool)
         failed = judge_share(j, s, key) || failed;
     return failed;
@@ -143,11 +153,11 @@ static int judge_cells(struct judge *j, const bool *cells)
             return -1;
         const char *key = j->run->matrix.cells[c].key;
         bool failed;
-        if (!expectation_is_time(j->e))
+        if (!j->e->is_time)
             failed = judge_cell_rate(j, &s, key);
         else
             failed = !j->e->pool && judge_time(j, &s, key);
-        if (expectation_is_time(j->e) && time_of(j->e, &s)->count == 0)
+        if (j->e->is_time && time_of(j->e, &s)->count == 0)
             j->without++;
         if (!failed)
             continue;
@@ -158,13 +168,6 @@ static int judge_cells(struct judge *j, const bool *cells)
     return 0;
 }
 
-static ph_ns record_time(const struct expectation *e, const struct record *r)
-{
-    if (e->kind == EXPECT_TIME_RELAY)
-        return r->setup_relay;
-    return e->kind == EXPECT_TIME_DIRECT ? r->setup_direct : r->setup_media;
-}
-
 /* Trials that have the time, but were made while the machine was too busy for it to count. */
 static size_t inconclusive_times(const struct judge *j, const bool *cells)
 {
@@ -173,7 +176,7 @@ static size_t inconclusive_times(const struct judge *j, const bool *cells)
     for (size_t c = 0; c < run->matrix.count; c++) {
         for (unsigned t = 0; cells[c] && t < run->trials; t++) {
             const struct record *r = &run->records[c * run->trials + t];
-            if (r->present && r->status == TRIAL_INCONCLUSIVE && record_time(j->e, r) != PH_NEVER)
+            if (r->present && r->status == TRIAL_INCONCLUSIVE && r->times[j->e->time] != PH_NEVER)
                 n++;
         }
     }
@@ -200,6 +203,84 @@ __attribute__((format(printf, 2, 3))) static void append(struct judge *j, const 
     va_end(ap);
 }
 
+/* Two cells' medians. Returns whether the first is slower by more than the file allows. */
+static bool judge_pair(struct judge *j, size_t cell, const struct time_summary *mine,
+                       const struct time_summary *other, double *worst)
+{
+    const struct expectation *e = j->e;
+    double slower = mine->p50 - other->p50;
+    double by_time = ph_ns_to_ms(e->within), by_share = e->or_share * other->p50;
+    if (slower > *worst)
+        *worst = slower;
+    if (slower <= (by_time > by_share ? by_time : by_share) + 1e-9)
+        return false;
+    bool few = j->run->trials < j->run->scenario->trials;
+    note(j, few ? EXPECT_TOO_FEW : EXPECT_FAILED, "%s: p50 %.1f ms, %.1f ms above %.1f",
+         j->run->matrix.cells[cell].key, mine->p50, slower, other->p50);
+    return !few;
+}
+
+static int judge_comparison(struct judge *j, const bool *cells, size_t matching)
+{
+    const struct run *run = j->run;
+    size_t compared = 0;
+    double worst = -1e9;
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        struct summary mine, other;
+        size_t k =
+            cells[c] ? matrix_counterpart(&run->matrix, c, &j->e->not_slower_than) : SIZE_MAX;
+        if (!cells[c])
+            continue;
+        if (k == SIZE_MAX) {
+            note(j, EXPECT_TOO_FEW, "%s: what it is compared with was not run",
+                 run->matrix.cells[c].key);
+            continue;
+        }
+        if (summary_of_cell(run, c, &mine) != 0 || summary_of_cell(run, k, &other) != 0)
+            return -1;
+        if (time_of(j->e, &mine)->count == 0 || time_of(j->e, &other)->count == 0) {
+            j->without++;
+            continue;
+        }
+        compared++;
+        if (!judge_pair(j, c, time_of(j->e, &mine), time_of(j->e, &other), &worst))
+            continue;
+        j->failures++;
+        if (j->cell_failed != NULL)
+            j->cell_failed[c] = true;
+    }
+    if (compared == 0)
+        note(j, run->partial ? EXPECT_TOO_FEW : EXPECT_FAILED, "no two medians to compare");
+    else
+        note(j, EXPECT_PASSED, "at worst %+.1f ms in %zu of %zu cells", worst, compared, matching);
+    return 0;
+}
+
+static void judge_together(struct judge *j, const bool *cells, const struct summary *all,
+                           size_t matching)
+{
+    if (j->e->is_time) {
+        const struct time_summary *t = time_of(j->e, all);
+        if (t->count == 0)
+            judge_no_time(j, cells);
+        else if (j->e->pool)
+            judge_time(j, all, "");
+        else
+            note(j, EXPECT_PASSED, "p50 %.1f, p95 %.1f, p99 %.1f ms over all %zu trials", t->p50,
+                 t->p95, t->p99, t->count);
+        return;
+    }
+    if (j->without == matching) {
+        note(j, EXPECT_FAILED, "no trial has this rate");
+        return;
+    }
+    if (j->e->pool)
+        judge_share(j, all, "");
+    note(j, EXPECT_PASSED, "%llu of %llu in %zu cells",
+         (unsigned long long)rate_of(j->e, all)->good, (unsigned long long)rate_of(j->e, all)->of,
+         matching - j->without);
+}
+
 static int judge_all(struct judge *j, bool *cells)
 {
     const struct run *run = j->run;
@@ -213,26 +294,17 @@ static int judge_all(struct judge *j, bool *cells)
         note(j, EXPECT_TOO_FEW, "none of its cells was run");
         return 0;
     }
-    if (summary_of(run, cells, &all) != 0 || judge_cells(j, cells) != 0)
-        return -1;
-    if (expectation_is_time(j->e)) {
-        const struct time_summary *t = time_of(j->e, &all);
-        if (t->count == 0)
-            judge_no_time(j, cells);
-        else if (j->e->pool)
-            judge_time(j, &all, "");
-        else
-            note(j, EXPECT_PASSED, "p50 %.1f, p95 %.1f, p99 %.1f ms over all %zu trials", t->p50,
-                 t->p95, t->p99, t->count);
+    if (expectation_is_comparison(j->e)) {
+        if (judge_comparison(j, cells, matching) != 0)
+            return -1;
     } else {
-        if (j->e->pool)
-            judge_share(j, &all, "");
-        note(j, EXPECT_PASSED, "%llu of %llu in %zu cells",
-             (unsigned long long)successes(j->e, &all), (unsigned long long)all.counted, matching);
+        if (summary_of(run, cells, &all) != 0 || judge_cells(j, cells) != 0)
+            return -1;
+        judge_together(j, cells, &all, matching);
     }
     if (j->failures > 1)
         append(j, " (and %zu cells more)", j->failures - 1);
-    if (!j->e->pool && j->without > 0 && j->without < matching)
+    if (!j->e->pool && j->e->is_time && j->without > 0 && j->without < matching)
         append(j, "; %zu cell%s without", j->without, j->without == 1 ? "" : "s");
     return 0;
 }

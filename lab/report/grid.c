@@ -46,7 +46,8 @@ static void paint(const struct printer *p, enum colour c)
 /* One cell: how the pair connected, the share where it is not all, the median of its times. */
 static enum colour cell_text(const struct summary *s, char *out, size_t cap)
 {
-    const struct time_summary *t = s->direct > 0 ? &s->direct_time : &s->media_time;
+    const struct time_summary *t =
+        s->direct > 0 ? &s->times[SUBJECT_TIME_DIRECT] : &s->times[SUBJECT_TIME_MEDIA];
     char letter = 'R', share[8] = "", time[16] = "";
     enum colour colour = YELLOW;
     uint64_t k = s->counted;
@@ -202,13 +203,13 @@ static int print_times(const struct printer *p)
     struct summary s;
     if (summary_of(p->run, p->group, &s) != 0)
         return -1;
-    print_line(p, "direct", &s.direct_time, p->run->floor_direct);
+    print_line(p, "direct", &s.times[SUBJECT_TIME_DIRECT], p->run->floor_direct);
     if (s.direct_floor.count > 0)
         (void)fprintf(p->out, "; median %.2f x its floor", s.direct_floor.p50);
-    if (s.direct_time.count > 0)
+    if (s.times[SUBJECT_TIME_DIRECT].count > 0)
         (void)fputc('\n', p->out);
-    print_line(p, "relay", &s.relay_time, p->run->floor_relay);
-    if (s.relay_time.count > 0)
+    print_line(p, "relay", &s.times[SUBJECT_TIME_RELAY], p->run->floor_relay);
+    if (s.times[SUBJECT_TIME_RELAY].count > 0)
         (void)fputs("; the floor is offer and answer, the peers' handshake comes on top\n", p->out);
     return 0;
 }

@@ -39,8 +39,8 @@ static void print_cell(struct progress *p, size_t cell)
                   "[%zu/%zu] %s: connected %" PRIu64 "/%" PRIu64 ", direct %" PRIu64 "/%" PRIu64,
                   p->cells_done, p->run->matrix.count, p->run->matrix.cells[cell].key, s.connected,
                   s.counted, s.direct, s.counted);
-    if (s.direct_time.count > 0)
-        (void)fprintf(p->out, ", median %.1f ms", s.direct_time.p50);
+    if (s.times[SUBJECT_TIME_DIRECT].count > 0)
+        (void)fprintf(p->out, ", median %.1f ms", s.times[SUBJECT_TIME_DIRECT].p50);
     if (s.lab_errors > 0)
         (void)fprintf(p->out, ", lab errors %" PRIu64, s.lab_errors);
     (void)fputc('\n', p->out);
@@ -50,8 +50,8 @@ void progress_trial(struct progress *p, size_t cell, unsigned trial)
 {
     const struct record *r = &p->run->records[cell * p->run->trials + trial];
     p->done++;
-    p->connected += r->connected ? 1 : 0;
-    p->direct += r->direct ? 1 : 0;
+    p->connected += record_is(r, RATE_CONNECTED) ? 1 : 0;
+    p->direct += record_is(r, RATE_DIRECT) ? 1 : 0;
     p->lab_errors += r->status == TRIAL_LAB_ERROR ? 1 : 0;
     if (p->left[cell] == 0 || --p->left[cell] != 0)
         return;

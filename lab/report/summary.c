@@ -25,6 +25,7 @@ static void close_bag(struct bag *b, struct time_summary *out)
         out->p50 = stats_percentile(b->values, b->count, 50);
         out->p95 = stats_percentile(b->values, b->count, 95);
         out->p99 = stats_percentile(b->values, b->count, 99);
+        out->max = b->values[b->count - 1];
     }
     b->count = 0;
 }
@@ -34,34 +35,23 @@ static bool chosen(const bool *cells, size_t cell)
     return cells == NULL || cells[cell];
 }
 
-enum which_time {
-    TIME_RELAY,
-    TIME_DIRECT,
-    TIME_MEDIA,
-    TIME_OVER_FLOOR,
+enum which_time { /* after those of a subject, enum subject_time */
+    TIME_OVER_FLOOR = SUBJECT_TIME_COUNT,
     TIME_STAGE, /* and up, by stage */
 };
 
 static void put_time(const struct run *run, size_t cell, const struct record *r, unsigned which,
                      struct bag *bag)
 {
-    switch (which) {
-    case TIME_RELAY:
-        put(bag, r->setup_relay);
+    if (which < SUBJECT_TIME_COUNT) {
+        put(bag, r->times[which]);
         return;
-    case TIME_DIRECT:
-        put(bag, r->setup_direct);
+    }
+    if (which == TIME_OVER_FLOOR) {
+        ph_ns direct = r->times[SUBJECT_TIME_DIRECT], floor = run->floor_direct[cell];
+        if (direct != PH_NEVER && floor != PH_NEVER && floor > 0)
+            bag->values[bag->count++] = (double)direct / (double)floor;
         return;
-    case TIME_MEDIA:
-        put(bag, r->setup_media);
-        return;
-    case TIME_OVER_FLOOR:
-        if (r->setup_direct != PH_NEVER && run->floor_direct[cell] != PH_NEVER &&
-            run->floor_direct[cell] > 0)
-            bag->values[bag->count++] = (double)r->setup_direct / (double)run->floor_direct[cell];
-        return;
-    default:
-        break;
     }
     unsigned stage = which - TIME_STAGE;
     if (r->stages[stage].state == PH_STAGE_WON && r->stages[stage].start != PH_NEVER &&
@@ -111,8 +101,10 @@ static void count_record(const struct record *r, struct summary *out)
     }
     out->counted++;
     out->inconclusive += r->status == TRIAL_INCONCLUSIVE ? 1 : 0;
-    out->connected += r->connected ? 1 : 0;
-    out->direct += r->direct ? 1 : 0;
+    for (int i = 0; i < RATE_COUNT; i++) {
+        out->rates[i].of += (r->asked & 1u << i) != 0 ? 1 : 0;
+        out->rates[i].good += record_is(r, (enum rate)i) ? 1 : 0;
+    }
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         count_stage(&out->stages[i], r->stages[i].state);
         out->stages[i].packets += r->stages[i].packets;
@@ -131,12 +123,13 @@ int summary_of(const struct run *run, const bool *cells, struct summary *out)
             if (run->records[c * run->trials + t].present)
                 count_record(&run->records[c * run->trials + t], out);
     }
+    out->connected = out->rates[RATE_CONNECTED].good;
+    out->direct = out->rates[RATE_DIRECT].good;
     struct bag bag = {.values = calloc(chosen_cells * run->trials + 1, sizeof(double))};
     if (bag.values == NULL)
         return -1;
-    gather_times(run, cells, TIME_RELAY, &bag, &out->relay_time);
-    gather_times(run, cells, TIME_DIRECT, &bag, &out->direct_time);
-    gather_times(run, cells, TIME_MEDIA, &bag, &out->media_time);
+    for (unsigned i = 0; i < SUBJECT_TIME_COUNT; i++)
+        gather_times(run, cells, i, &bag, &out->times[i]);
     gather_times(run, cells, TIME_OVER_FLOOR, &bag, &out->direct_floor);
     for (unsigned i = 0; i < PH_STAGE_COUNT; i++)
         gather_times(run, cells, TIME_STAGE + i, &bag, &out->stages[i].time);

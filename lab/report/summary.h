@@ -7,10 +7,14 @@
 
 #include <stdio.h>
 
+struct rate_summary {
+    uint64_t good, of; /* of the counted trials that have the rate */
+};
+
 /* Of the trials whose times count. */
 struct time_summary {
     size_t count;
-    double p50, p95, p99; /* ms; meaningless when count is 0 */
+    double p50, p95, p99, max; /* ms; meaningless when count is 0 */
 };
 
 struct stage_summary {
@@ -23,8 +27,9 @@ struct summary {
     uint64_t trials;  /* made */
     uint64_t counted; /* for rates: without lab errors */
     uint64_t inconclusive, lab_errors;
-    uint64_t connected, direct;
-    struct time_summary relay_time, direct_time, media_time;
+    uint64_t connected, direct; /* as rates[] has them, for short */
+    struct rate_summary rates[RATE_COUNT];
+    struct time_summary times[SUBJECT_TIME_COUNT];
     struct time_summary direct_floor; /* the times over their floors: p50 1.05 is 5% above */
     struct stage_summary stages[PH_STAGE_COUNT];
 };

@@ -67,9 +67,9 @@ static void fill(json_t *o, const struct summary *s)
     json_object_set_new(o, "connected_rate", rate_json(s->connected, s->counted));
     json_object_set_new(o, "direct_rate", rate_json(s->direct, s->counted));
     json_t *setup = json_object(), *stages = json_object();
-    json_object_set_new(setup, "relay", time_json(&s->relay_time));
-    json_object_set_new(setup, "direct", time_json(&s->direct_time));
-    json_object_set_new(setup, "media", time_json(&s->media_time));
+    json_object_set_new(setup, "relay", time_json(&s->times[SUBJECT_TIME_RELAY]));
+    json_object_set_new(setup, "direct", time_json(&s->times[SUBJECT_TIME_DIRECT]));
+    json_object_set_new(setup, "media", time_json(&s->times[SUBJECT_TIME_MEDIA]));
     json_object_set_new(o, "setup_ms", setup);
     json_object_set_new(o, "direct_over_floor", time_json(&s->direct_floor));
     for (int i = 0; i < PH_STAGE_COUNT; i++)

@@ -33,8 +33,8 @@ static void print_cells(const struct run *run, FILE *out)
             (void)fputs(" |", out);
         else
             (void)fprintf(out, " %.1f |", ph_ns_to_ms(run->floor_direct[c]));
-        print_time(out, &s.direct_time);
-        print_time(out, &s.relay_time);
+        print_time(out, &s.times[SUBJECT_TIME_DIRECT]);
+        print_time(out, &s.times[SUBJECT_TIME_RELAY]);
         (void)fputc('\n', out);
     }
 }

@@ -1,12 +1,44 @@
 #include "lab/run/axis.h"
 
+#include "portmap/portmap.h"
+
 #include <fnmatch.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Axes of the file format that this version cannot run. */
-static const char *const later_axes[] = {"port_mapping", "background", "strategy",
-                                         "probe",        "fault",      "family"};
+static const char *const later_axes[] = {"strategy", "probe", "family"};
+
+/* The axes whose name alone says what they are. */
+static const struct {
+    const char *name;
+    enum axis_kind kind;
+} named_axes[] = {
+    {"gateway", AXIS_GATEWAY},       {"link", AXIS_LINK},   {"port_mapping", AXIS_PORT_MAPPING},
+    {"background", AXIS_BACKGROUND}, {"fault", AXIS_FAULT},
+};
+
+#define NAMED_AXES     (sizeof(named_axes) / sizeof(named_axes[0]))
+#define BACKGROUND_MAX 10000 /* as of a profile's background.flows_per_second */
+
+static const struct axis_port_mapping port_mappings[] = {
+    {"pcp", 1u << PH_PORTMAP_PCP, false},
+    {"nat_pmp", 1u << PH_PORTMAP_NATPMP, false},
+    {"upnp", 1u << PH_PORTMAP_UPNP, false},
+    {"all", (1u << PH_PORTMAP_PROTOCOLS) - 1u, false},
+    {"none", 0, false},
+    {"off", 0, true},
+};
+
+#define PORT_MAPPINGS (sizeof(port_mappings) / sizeof(port_mappings[0]))
+
+const struct axis_port_mapping *axis_port_mapping(const char *name)
+{
+    for (size_t i = 0; i < PORT_MAPPINGS; i++)
+        if (strcmp(port_mappings[i].name, name) == 0)
+            return &port_mappings[i];
+    return NULL;
+}
 
 size_t axes_find(const struct axes *axes, const char *name)
 {
@@ -14,6 +46,35 @@ size_t axes_find(const struct axes *axes, const char *name)
         if (strcmp(axes->items[i].name, name) == 0)
             return i;
     return SIZE_MAX;
+}
+
+const struct fault *axis_fault(const char *name)
+{
+    return strcmp(name, "none") == 0 ? NULL : fault_find(name);
+}
+
+static int check_fault(struct yaml_node *value, const char *text, struct lab_error *err)
+{
+    const char *names[AXIS_VALUES_MAX];
+    size_t count, n = 0;
+    const struct fault *all = fault_list(&count);
+    if (strcmp(text, "none") == 0 || fault_find(text) != NULL)
+        return 0;
+    for (; n < count && n < AXIS_VALUES_MAX; n++)
+        names[n] = all[n].name;
+    const char *near = yaml_nearest(text, names, n);
+    return yaml_fail(value, err, "no router has the fault \"%s\"%s%s%s (man natlab has the table)",
+                     text, near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
+                     near != NULL ? "\"?" : "");
+}
+
+static int check_port_mapping(struct yaml_node *value, struct lab_error *err)
+{
+    const char *names[PORT_MAPPINGS];
+    int index;
+    for (size_t i = 0; i < PORT_MAPPINGS; i++)
+        names[i] = port_mappings[i].name;
+    return yaml_enum(value, "port_mapping", names, PORT_MAPPINGS, &index, err);
 }
 
 static int check_value(const struct axis *axis, struct yaml_node *value, const char *text,
@@ -24,6 +85,7 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     struct nat_profile profile;
     struct lab_error why = {0};
     char path[NAT_PATH_MAX];
+    int64_t flows;
     int index;
     switch (axis->kind) {
     case AXIS_NAT:
@@ -34,6 +96,12 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
         if (link_preset(text, &params, &why) == 0)
             return 0;
         return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
+    case AXIS_PORT_MAPPING:
+        return check_port_mapping(value, err);
+    case AXIS_FAULT:
+        return check_fault(value, text, err);
+    case AXIS_BACKGROUND:
+        return yaml_int(value, "background", 0, BACKGROUND_MAX, &flows, err);
     case AXIS_FIELD:
         nat_profile_init(&profile);
         if (nat_profile_set(&profile, axis->field, text, &why) == 0)
@@ -141,23 +209,27 @@ static int read_nat_axis(const struct yaml_node *at, const struct topology *topo
 static int read_name(const struct yaml_node *at, const struct topology *topology, const char *name,
                      struct axis *axis, struct lab_error *err)
 {
-    static const char *const known[] = {"a.nat", "b.nat", "gateway", "link"};
+    const char *known[NAMED_AXES + 2] = {"a.nat", "b.nat"};
     if (strlen(name) >= sizeof(axis->name))
         return yaml_fail(at, err, "an axis's name has at most %d characters", AXIS_NAME_MAX - 1);
     memcpy(axis->name, name, strlen(name) + 1);
     const char *dot = strchr(name, '.');
     if (dot != NULL && (strcmp(dot, ".nat") == 0 || strncmp(dot, ".nat.", 5) == 0))
         return read_nat_axis(at, topology, axis, axis->name + (dot - name), err);
-    axis->kind = strcmp(name, "link") == 0 ? AXIS_LINK : AXIS_GATEWAY;
-    if (axis->kind == AXIS_LINK || strcmp(name, "gateway") == 0)
+    for (size_t i = 0; i < NAMED_AXES; i++) {
+        known[2 + i] = named_axes[i].name;
+        if (strcmp(name, named_axes[i].name) != 0)
+            continue;
+        axis->kind = named_axes[i].kind;
         return 0;
+    }
     for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
         if (strcmp(name, later_axes[i]) == 0)
             return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
-    const char *near = yaml_nearest(name, known, 4);
+    const char *near = yaml_nearest(name, known, NAMED_AXES + 2);
     return yaml_fail(at, err,
                      "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
-                     "b.nat.FIELD, gateway, link",
+                     "b.nat.FIELD, gateway, link, port_mapping, fault, background",
                      name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
                      near != NULL ? "\"?" : "");
 }

@@ -2,12 +2,13 @@
 #ifndef LAB_RUN_AXIS_H
 #define LAB_RUN_AXIS_H
 
+#include "lab/router/fault.h"
 #include "lab/topo/topology.h"
 #include "lab/yaml.h"
 
 #define AXES_MAX        12
 #define AXIS_NAME_MAX   64
-#define AXIS_VALUES_MAX 48
+#define AXIS_VALUES_MAX 96
 #define AXIS_VALUE_MAX  48
 
 enum axis_kind {
@@ -16,6 +17,9 @@ enum axis_kind {
     AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
     AXIS_GATEWAY, /* every NAT's gateway policy */
     AXIS_LINK,    /* every link's parameters, by a preset's name */
+    AXIS_PORT_MAPPING, /* what the router in front of the caller speaks: axis_port_mapping */
+    AXIS_FAULT,        /* a scripted router there, with a fault of lab/router/fault.h, or none */
+    AXIS_BACKGROUND,   /* other people's flows a second behind each NAT */
 };
 
 struct axis {
@@ -39,6 +43,17 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology, struct 
               struct lab_error *err);
 /* SIZE_MAX when there is none. */
 size_t axes_find(const struct axes *axes, const char *name);
+/* A value of the axis port_mapping. `none`: no server; `off`: none either, and the peers do not ask
+ * for one (their stage portmap is off), for comparison. */
+struct axis_port_mapping {
+    const char *name;
+    unsigned protocols; /* as of world_spec_set_port_mapping */
+    bool off;
+};
+/* NULL: there is no such value. */
+const struct axis_port_mapping *axis_port_mapping(const char *name);
+/* The fault of a value of the axis fault; NULL for "none" and for what is no fault. */
+const struct fault *axis_fault(const char *name);
 /* Finds a value, or adds it behind the listed ones (for `include`). */
 int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
                    size_t *index, struct lab_error *err);

@@ -94,6 +94,14 @@ static void take_lateness(struct kernel_world *w, struct message *m)
         m->lateness = PH_SEC;
 }
 
+static void take_mappings(struct kernel_world *w, struct message *m)
+{
+    size_t count = 0;
+    struct lab_error err;
+    m->mappings =
+        kernel_world_mappings(w, &count, &err) == 0 ? (int)count : ROUTER_MAPPINGS_UNKNOWN;
+}
+
 static void handle(struct builder *b, struct message *m)
 {
     struct lab_error err = {0};
@@ -111,6 +119,7 @@ static void handle(struct builder *b, struct message *m)
     case MESSAGE_RESET:
         m->type = MESSAGE_RESET_DONE;
         take_lateness(w, m);
+        take_mappings(w, m);
         if (kernel_world_reset(w, m->seed, &err) != 0) {
             ph_ns lateness = m->lateness;
             fail(m, &err);
@@ -120,6 +129,7 @@ static void handle(struct builder *b, struct message *m)
     case MESSAGE_FREE:
         m->type = MESSAGE_FREED;
         take_lateness(w, m);
+        take_mappings(w, m);
         bury(b, m->slot);
         break;
     default:

@@ -4,16 +4,9 @@
 
 #include "base/time.h"
 #include "lab/run/axis.h"
+#include "lab/run/subject.h"
 
 #define EXPECTATIONS_MAX 64
-
-enum expect_kind {
-    EXPECT_CONNECTED, /* rate: connected */
-    EXPECT_DIRECT,    /* rate: direct */
-    EXPECT_TIME_RELAY,
-    EXPECT_TIME_DIRECT,
-    EXPECT_TIME_MEDIA,
-};
 
 enum expect_is {
     EXPECT_IS_UNSET,
@@ -21,23 +14,41 @@ enum expect_is {
     EXPECT_IS_NONE, /* no counted success */
 };
 
+/* Cells that differ from others in these axes alone. */
+struct counterpart {
+    struct {
+        size_t axis;
+        uint16_t value; /* that the counterpart has on it */
+    } terms[AXES_MAX];
+    size_t count; /* 0: none is asked for */
+};
+
 struct expectation {
     struct match when; /* no terms: every cell */
-    enum expect_kind kind;
+    bool is_time;
+    enum rate rate;         /* when it is a rate */
+    enum subject_time time; /* when it is a time */
     enum expect_is is;
     double at_least;     /* of the lower end of the 95% interval; 0: not asked */
-    double observed;     /* of the plain share in each cell; 0: not asked */
+    double observed;     /* the least plain share in each cell; 0: not asked */
+    double at_most;      /* observed_at_most, the greatest plain share in each cell; 1: not asked */
     bool pool;           /* all matching cells together */
     ph_ns p50, p95, p99; /* upper limits; PH_NEVER: not asked */
-    char text[256];      /* as people read it: "link=20ms: direct at least 0.95, pooled" */
+    /* The median is held against that of the cell with these values instead: it may be greater by
+     * `within`, or by the share `or_share` of it. */
+    struct counterpart not_slower_than;
+    ph_ns within;
+    double or_share;
+    char text[256]; /* as people read it: "link=20ms: direct at least 0.95, pooled" */
     struct yaml_node *at;
 };
 
-bool expectation_is_time(const struct expectation *e);
+/* Two medians are held against one another, instead of one against a limit. */
+bool expectation_is_comparison(const struct expectation *e);
 
-/* Reads one item of `expect:`. */
-int expectation_read(struct yaml_node *map, const struct axes *axes, struct expectation *out,
-                     struct lab_error *err);
+/* Reads one item of `expect:`. A rate or time that the subject does not have is refused. */
+int expectation_read(struct yaml_node *map, const struct axes *axes, enum subject subject,
+                     struct expectation *out, struct lab_error *err);
 
 /* Refuses an at_least that `trials` trials, all good, could not reach in `cells` matching cells.
  * No matching cell is a mistake too. */

@@ -1,5 +1,7 @@
 #include "lab/run/matrix.h"
 
+#include "pinhole.h"
+
 #include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,12 +45,12 @@ static int add(const struct scenario *s, struct matrix *m, const uint16_t *value
     return 0;
 }
 
-static bool has(const struct matrix *m, const uint16_t *values)
+static size_t find_values(const struct matrix *m, const uint16_t *values)
 {
     for (size_t i = 0; i < m->count; i++)
         if (memcmp(m->cells[i].values, values, sizeof(m->cells[i].values)) == 0)
-            return true;
-    return false;
+            return i;
+    return SIZE_MAX;
 }
 
 int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error *err)
@@ -67,7 +69,7 @@ int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error
             break;
     }
     for (size_t i = 0; i < s->include_count; i++)
-        if (!has(out, s->includes[i]) && add(s, out, s->includes[i], err) != 0)
+        if (find_values(out, s->includes[i]) == SIZE_MAX && add(s, out, s->includes[i], err) != 0)
             goto fail;
     if (out->count == 0) {
         lab_fail(err, LAB_USAGE, "%s: the matrix has no cell left", s->path);
@@ -105,8 +107,41 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         else if (strcmp(value, "reject") == 0)
             gateway = NAT_GATEWAY_REJECT;
         return world_spec_set_gateway(out, gateway);
+    case AXIS_PORT_MAPPING:
+    case AXIS_FAULT:
+        return 0; /* set_router, for both together */
+    case AXIS_BACKGROUND:
+        world_spec_set_background(out, (uint32_t)strtoul(value, NULL, 10));
+        return 0;
     }
     return lab_fail(err, LAB_USAGE, "%s: no such axis", axis->name);
+}
+
+const char *matrix_value(const struct scenario *s, const struct cell *cell, const char *axis)
+{
+    size_t i = axes_find(&s->axes, axis);
+    return i == SIZE_MAX ? NULL : s->axes.items[i].values[cell->values[i]];
+}
+
+/* The router in front of the caller: what it speaks, and how badly. */
+static int set_router(const struct scenario *s, const struct cell *cell, struct world_spec *out,
+                      struct lab_error *err)
+{
+    const char *mapping = matrix_value(s, cell, "port_mapping");
+    const char *name = matrix_value(s, cell, "fault");
+    const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
+    const struct fault *fault = name != NULL ? axis_fault(name) : NULL;
+    if (mapping == NULL && name == NULL)
+        return 0;
+    if (fault == NULL)
+        return world_spec_set_port_mapping(out, pm != NULL ? pm->protocols : 0, NULL, err);
+    if (pm != NULL && (pm->protocols != 0 || pm->off))
+        return lab_fail(
+            err, LAB_USAGE,
+            "a router with the fault %s speaks what the fault is about, so port_mapping "
+            "%s means nothing to it; exclude the one or the other, or write none",
+            name, mapping);
+    return world_spec_set_port_mapping(out, fault->protocols, fault->name, err);
 }
 
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
@@ -125,10 +160,28 @@ int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t see
                 return -1;
         }
     }
+    if (set_router(s, cell, out, err) != 0)
+        return -1;
     for (size_t i = 0; i < out->topology.nat_count; i++)
         if (nat_profile_validate(&out->profiles[i], err) != 0)
             return -1;
     return 0;
+}
+
+unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
+{
+    const char *value = matrix_value(s, cell, "port_mapping");
+    const struct axis_port_mapping *pm = value != NULL ? axis_port_mapping(value) : NULL;
+    return pm != NULL && pm->off ? s->stages & ~(1u << PH_STAGE_PORTMAP) : s->stages;
+}
+
+size_t matrix_counterpart(const struct matrix *m, size_t cell, const struct counterpart *of)
+{
+    uint16_t values[AXES_MAX];
+    memcpy(values, m->cells[cell].values, sizeof(values));
+    for (size_t i = 0; i < of->count; i++)
+        values[of->terms[i].axis] = of->terms[i].value;
+    return find_values(m, values);
 }
 
 bool matrix_cell_matches(const struct scenario *s, const struct cell *cell, const char *glob)

@@ -25,6 +25,14 @@ void matrix_free(struct matrix *m);
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
                  struct world_spec *out, struct lab_error *err);
 
+/* The stages that its peers may use: the scenario's, without portmap where port_mapping is off. */
+unsigned matrix_stages(const struct scenario *s, const struct cell *cell);
+/* The cell's value on the axis, NULL where the matrix has no such axis. */
+const char *matrix_value(const struct scenario *s, const struct cell *cell, const char *axis);
+
+/* The cell with the same values as this one but for the counterpart's; SIZE_MAX: none is there. */
+size_t matrix_counterpart(const struct matrix *m, size_t cell, const struct counterpart *of);
+
 /* A glob over the cell's whole key, or "axis=glob,axis=glob" over some of its axes. */
 bool matrix_cell_matches(const struct scenario *s, const struct cell *cell, const char *glob);
 

@@ -11,9 +11,10 @@ enum message_type {
     MESSAGE_BUILD = 1,  /* to the builder: slot, cell, seed of the world and of its first trial */
     MESSAGE_BUILT,      /* back, with the descriptors of the nodes that run something */
     MESSAGE_RESET,      /* slot, seed of the next trial */
-    MESSAGE_RESET_DONE, /* back: lateness of the shaper in the trial that was */
+    MESSAGE_RESET_DONE, /* back: of the trial that was, the shaper's lateness and the mappings left
+                         */
     MESSAGE_FREE,
-    MESSAGE_FREED, /* lateness too */
+    MESSAGE_FREED, /* these too */
     MESSAGE_START, /* to a worker: slot, cell, trial, seed, and descriptors */
     MESSAGE_ENDED, /* back, with the result */
 };
@@ -25,6 +26,8 @@ struct message {
     uint64_t world_seed;
     bool ok;
     ph_ns lateness;
+    int mappings; /* RESET_DONE, FREED: that the world's routers held after the trial; -1: unknown
+                   */
     ph_ns took;
     size_t fd_count;
     int fds[MESSAGE_FDS_MAX]; /* the receiver owns them */

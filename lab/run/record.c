@@ -1,5 +1,7 @@
 #include "lab/run/record.h"
 
+#include "lab/run/score.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -70,6 +72,12 @@ void run_fini(struct run *run)
     memset(run, 0, sizeof(*run));
 }
 
+/* How long a subject waits for what does not come. */
+static ph_ns patience(const struct scenario *s)
+{
+    return s->subject == SUBJECT_PINHOLE ? s->give_up : 2 * PH_SEC;
+}
+
 struct record *run_add(struct run *run, size_t cell, unsigned trial,
                        const struct trial_result *result)
 {
@@ -80,16 +88,13 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
     r->lateness = ph_max_ns(result->lateness, result->shaper_lateness);
     if (r->status == TRIAL_OK && r->lateness > LATENESS_MAX)
         r->status = TRIAL_INCONCLUSIVE;
-    /* A call that failed while the lab slept through a good part of its time says nothing of it. */
-    if (r->status == TRIAL_INCONCLUSIVE && !result->connected &&
-        r->lateness > run->scenario->give_up / 4)
+    score(result, &r->asked, &r->good);
+    /* One that failed while the lab slept through a good part of its time says nothing of it. */
+    if (r->status == TRIAL_INCONCLUSIVE && r->lateness > patience(run->scenario) / 4 &&
+        !(result->subject == SUBJECT_PINHOLE && result->connected))
         r->status = TRIAL_LAB_ERROR;
-    r->connected = result->connected;
-    r->direct = result->direct;
     r->stage = (uint8_t)result->stage;
-    r->setup_relay = result->setup_relay;
-    r->setup_direct = result->setup_direct;
-    r->setup_media = result->setup_media;
+    score_times(result, r->times);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = (uint8_t)result->stages[i].state;
         r->stages[i].start = result->stages[i].start;
@@ -101,14 +106,8 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
 
 void run_lab_error(struct trial_result *out, const char *why)
 {
-    memset(out, 0, sizeof(*out));
+    trial_result_init(out, SUBJECT_PINHOLE);
     out->status = TRIAL_LAB_ERROR;
-    out->stage = PH_STAGE_NONE;
-    out->setup_relay = out->setup_direct = out->setup_media = PH_NEVER;
-    for (int i = 0; i < PH_STAGE_COUNT; i++) {
-        out->stages[i].state = PH_STAGE_SKIPPED;
-        out->stages[i].start = out->stages[i].end = PH_NEVER;
-    }
     if (snprintf(out->error, sizeof(out->error), "%s", why) < 0)
         out->error[0] = '\0';
 }

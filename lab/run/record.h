@@ -13,9 +13,9 @@
 struct record {
     bool present;
     enum trial_status status;
-    bool connected, direct;
-    uint8_t stage; /* enum ph_stage */
-    ph_ns setup_relay, setup_direct, setup_media;
+    uint32_t asked, good; /* 1u << RATE_x: the rates that it has, and of those what held */
+    uint8_t stage;        /* enum ph_stage */
+    ph_ns times[SUBJECT_TIME_COUNT]; /* PH_NEVER: absent */
     ph_ns lateness;
     struct {
         uint8_t state; /* enum ph_stage_state */
@@ -41,6 +41,11 @@ struct run {
 int run_init(struct run *run, const struct scenario *scenario, struct matrix *matrix,
              unsigned trials, struct lab_error *err);
 void run_fini(struct run *run);
+
+static inline bool record_is(const struct record *r, enum rate rate)
+{
+    return (r->good & 1u << rate) != 0;
+}
 
 /* Keeps a result; a lateness above LATENESS_MAX makes it inconclusive. Returns the record. */
 struct record *run_add(struct run *run, size_t cell, unsigned trial,

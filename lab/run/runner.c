@@ -197,13 +197,14 @@ static int act(struct runner *r, const struct scheduler_action *a)
 }
 
 static void flush_pending(struct runner *r, size_t slot, size_t cell, unsigned trial,
-                          ph_ns lateness)
+                          ph_ns lateness, int mappings)
 {
     struct held *h = &r->held[slot];
     if (!h->has_pending)
         return;
     h->has_pending = false;
     h->pending.shaper_lateness = lateness;
+    h->pending.router_mappings = mappings;
     report(r, cell, trial, &h->pending);
 }
 
@@ -220,7 +221,7 @@ static int end_trial(struct runner *r, size_t slot, const struct trial_result *r
     enum scheduler_after after = scheduler_trial_ended(r->scheduler, slot);
     if (!r->config->sim)
         return ask_builder(r, after == SCHEDULER_RESET ? MESSAGE_RESET : MESSAGE_FREE, slot);
-    flush_pending(r, slot, cell, trial, 0);
+    flush_pending(r, slot, cell, trial, 0, result->router_mappings);
     if (after == SCHEDULER_RESET)
         scheduler_reset_done(r->scheduler, slot, true);
     else
@@ -250,7 +251,7 @@ static int on_builder(struct runner *r)
             report_rest(r, cell, 0, m->text);
         break;
     case MESSAGE_RESET_DONE:
-        flush_pending(r, m->slot, cell, trial - 1, m->lateness);
+        flush_pending(r, m->slot, cell, trial - 1, m->lateness, m->mappings);
         scheduler_reset_done(r->scheduler, m->slot, m->ok);
         if (!m->ok) {
             report_rest(r, cell, trial, m->text);
@@ -258,7 +259,7 @@ static int on_builder(struct runner *r)
         }
         break;
     case MESSAGE_FREED:
-        flush_pending(r, m->slot, cell, trial - 1, m->lateness);
+        flush_pending(r, m->slot, cell, trial - 1, m->lateness, m->mappings);
         drop_world(h);
         scheduler_freed(r->scheduler, m->slot);
         break;

@@ -12,7 +12,7 @@
 
 static const char *const keys[] = {"name",    "topology", "trials",  "matrix",  "pairs",
                                    "include", "exclude",  "stages",  "give_up", "media",
-                                   "expect",  "faults",   "subject", NULL};
+                                   "expect",  "faults",   "subject", "hold",    NULL};
 
 /* Exchanges the two sides' NATs, for conditions on unordered pairs. */
 static bool mirrored(const struct scenario *s, const uint16_t *values, uint16_t *out)
@@ -63,20 +63,23 @@ static int read_name(struct yaml_node *root, struct scenario *s, struct lab_erro
 }
 
 /* What a trial is made of. */
-static int check_roles(const struct yaml_node *n, const struct topology *t, struct lab_error *err)
+static int check_roles(const struct yaml_node *n, const struct topology *t, enum subject subject,
+                       struct lab_error *err)
 {
+    bool call = subject == SUBJECT_PINHOLE;
     size_t peers = 0, relays = 0, stuns = 0;
     for (size_t i = 0; i < t->host_count; i++) {
         peers += t->hosts[i].runs == TOPO_RUNS_PEER ? 1 : 0;
         relays += t->hosts[i].runs == TOPO_RUNS_RELAY ? 1 : 0;
         stuns += t->hosts[i].runs == TOPO_RUNS_STUN ? 1 : 0;
     }
-    if (peers >= 2 && relays >= 1 && stuns >= 1)
+    if (peers >= (call ? 2 : 1) && relays >= 1 && stuns >= 1)
         return 0;
     return yaml_fail(n, err,
-                     "topology %s has %zu hosts that run peer, %zu relay, %zu stun; a call needs "
-                     "two that run peer, one relay, one stun",
-                     t->name, peers, relays, stuns);
+                     "topology %s has %zu hosts that run peer, %zu relay, %zu stun; %s needs %s, "
+                     "one relay, one stun",
+                     t->name, peers, relays, stuns, call ? "a call" : subject_name(subject),
+                     call ? "two that run peer" : "one that runs peer");
 }
 
 static int read_topology(struct yaml_node *root, struct scenario *s, struct lab_error *err)
@@ -102,7 +105,7 @@ static int read_topology(struct yaml_node *root, struct scenario *s, struct lab_
         rc = topology_find(name, &s->topology, &why);
     }
     if (rc == 0)
-        return check_roles(n, &s->topology, err);
+        return check_roles(n, &s->topology, s->subject, err);
     /* A file that is there, but bad, is bad at a place of its own. */
     if (yaml_unplaced(why.text) != why.text)
         return lab_fail(err, why.code, "%s", why.text);
@@ -128,12 +131,14 @@ static int read_numbers(struct yaml_node *root, struct scenario *s, struct lab_e
     int64_t trials = 3;
     s->give_up = 15 * PH_SEC;
     s->media = PH_SEC;
+    s->hold = PH_SEC;
     struct yaml_node *n = yaml_get(root, "trials");
     if (n != NULL && yaml_int(n, "trials", 1, 1000000, &trials, err) != 0)
         return -1;
     s->trials = (unsigned)trials;
     return read_time(root, "give_up", 100 * PH_MS, "from 100ms to 10m", &s->give_up, err) != 0 ||
-                   read_time(root, "media", 0, "at most 10m", &s->media, err) != 0
+                   read_time(root, "media", 0, "at most 10m", &s->media, err) != 0 ||
+                   read_time(root, "hold", 0, "at most 10m", &s->hold, err) != 0
                ? -1
                : 0;
 }
@@ -232,9 +237,96 @@ static int read_rules(struct yaml_node *root, struct scenario *s, struct lab_err
     if (rc == 0)
         n = list_of(root, "expect", EXPECTATIONS_MAX, &rc, err);
     for (size_t i = 0; rc == 0 && n != NULL && i < n->count; i++)
-        if (expectation_read(n->items[i], &s->axes, &s->expects[s->expect_count++], err) != 0)
+        if (expectation_read(n->items[i], &s->axes, s->subject, &s->expects[s->expect_count++],
+                             err) != 0)
             return -1;
     return rc;
+}
+
+static int read_subject(struct yaml_node *root, struct scenario *s, struct lab_error *err)
+{
+    const char *names[SUBJECT_COUNT];
+    struct yaml_node *n = yaml_get(root, "subject");
+    if (n == NULL)
+        return 0;
+    for (int i = 0; i < SUBJECT_COUNT; i++)
+        names[i] = subject_name((enum subject)i);
+    if (n->type == YAML_SCALAR) {
+        for (int i = 0; i < SUBJECT_COUNT; i++) {
+            if (strcmp(names[i], n->scalar) != 0)
+                continue;
+            s->subject = (enum subject)i;
+            return 0;
+        }
+        const char *near = yaml_nearest(n->scalar, names, SUBJECT_COUNT);
+        if (near != NULL)
+            return yaml_fail(n, err, "subject is \"%s\"; did you mean \"%s\"?", n->scalar, near);
+    }
+    return yaml_fail(n, err,
+                     "a program as subject is not in this version; it must be one of: pinhole, "
+                     "netcheck, map");
+}
+
+/* Keys that mean nothing to the subject would be left out without a word. */
+static int check_keys(struct yaml_node *root, const struct scenario *s, struct lab_error *err)
+{
+    static const struct {
+        const char *key;
+        enum subject subject; /* that alone takes it */
+    } takes[] = {
+        {"stages", SUBJECT_PINHOLE}, {"give_up", SUBJECT_PINHOLE}, {"media", SUBJECT_PINHOLE},
+        {"pairs", SUBJECT_PINHOLE},  {"hold", SUBJECT_MAP},
+    };
+    for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
+        struct yaml_node *n = yaml_get(root, takes[i].key);
+        if (n != NULL && takes[i].subject != s->subject)
+            return yaml_fail(n, err, "%s means nothing to subject %s; leave it out", takes[i].key,
+                             subject_name(s->subject));
+    }
+    return 0;
+}
+
+/* What stands in the way of two of a cell's values together; false: nothing. */
+static bool cell_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
+                             size_t cap)
+{
+    const char *mapping = matrix_value(s, cell, "port_mapping");
+    const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
+    if (pm == NULL || !pm->off || s->subject != SUBJECT_MAP)
+        return false;
+    (void)snprintf(why, cap,
+                   "port_mapping off is a peer that does not ask for a mapping, and subject map is "
+                   "nothing else; leave it out, or write none");
+    return true;
+}
+
+static int check_cell(struct yaml_node *root, const struct scenario *s, const struct cell *cell,
+                      struct world_spec *spec, struct layout *layout, struct lab_error *err)
+{
+    struct lab_error why = {0};
+    if (!cell_is_nonsense(s, cell, why.text, sizeof(why.text)) &&
+        matrix_world(s, cell, 0, spec, &why) == 0 && layout_compute(spec, layout, &why) == 0)
+        return 0;
+    return yaml_fail(yaml_get(root, "matrix"), err, "the cell %s cannot be: %s", cell->key,
+                     why.text);
+}
+
+/* Whom a comparison compares with must be there. */
+static int check_counterparts(const struct scenario *s, const struct matrix *m,
+                              const struct expectation *e, struct lab_error *err)
+{
+    for (size_t i = 0; expectation_is_comparison(e) && i < m->count; i++) {
+        if (!scenario_match(s, &e->when, m->cells[i].values))
+            continue;
+        size_t other = matrix_counterpart(m, i, &e->not_slower_than);
+        if (other == SIZE_MAX)
+            return yaml_fail(e->at, err, "the matrix has no cell that %s is compared with",
+                             m->cells[i].key);
+        if (other == i)
+            return yaml_fail(e->at, err, "%s is compared with itself; name others in `when`",
+                             m->cells[i].key);
+    }
+    return 0;
 }
 
 /* Every cell must be a world that can be, and every expectation one that can be met. */
@@ -242,7 +334,6 @@ static int check_cells(struct yaml_node *root, struct scenario *s, struct lab_er
 {
     int rc = -1;
     struct matrix matrix = {0};
-    struct lab_error why = {0};
     struct world_spec *spec = calloc(1, sizeof(*spec));
     struct layout *layout = calloc(1, sizeof(*layout));
     if (spec == NULL || layout == NULL) {
@@ -251,19 +342,15 @@ static int check_cells(struct yaml_node *root, struct scenario *s, struct lab_er
     }
     if (matrix_expand(s, &matrix, err) != 0)
         goto cleanup;
-    for (size_t i = 0; i < matrix.count; i++) {
-        if (matrix_world(s, &matrix.cells[i], 0, spec, &why) != 0 ||
-            layout_compute(spec, layout, &why) != 0) {
-            yaml_fail(yaml_get(root, "matrix"), err, "the cell %s cannot be: %s",
-                      matrix.cells[i].key, why.text);
+    for (size_t i = 0; i < matrix.count; i++)
+        if (check_cell(root, s, &matrix.cells[i], spec, layout, err) != 0)
             goto cleanup;
-        }
-    }
     for (size_t k = 0; k < s->expect_count; k++) {
         size_t cells = 0;
         for (size_t i = 0; i < matrix.count; i++)
             cells += scenario_match(s, &s->expects[k].when, matrix.cells[i].values) ? 1 : 0;
-        if (expectation_check_reach(&s->expects[k], s->trials, cells, err) != 0)
+        if (expectation_check_reach(&s->expects[k], s->trials, cells, err) != 0 ||
+            check_counterparts(s, &matrix, &s->expects[k], err) != 0)
             goto cleanup;
     }
     rc = 0;
@@ -281,14 +368,13 @@ static int read_all(struct yaml_node *root, struct scenario *s, struct lab_error
                          "a scenario is a mapping (name: ..., topology: ..., matrix: ...)");
     if (yaml_finish(root, keys, err) != 0)
         return -1;
-    struct yaml_node *subject = yaml_get(root, "subject");
-    if (subject != NULL &&
-        (subject->type != YAML_SCALAR || strcmp(subject->scalar, "pinhole") != 0))
-        return yaml_fail(subject, err, "subjects other than pinhole are not in this version");
     struct yaml_node *faults = yaml_get(root, "faults");
     if (faults != NULL)
-        return yaml_fail(faults, err, "faults are not in this version");
-    if (read_name(root, s, err) != 0 || read_topology(root, s, err) != 0 ||
+        return yaml_fail(faults, err,
+                         "faults in time are not in this version; the axis `fault` is a "
+                         "router that has one");
+    if (read_name(root, s, err) != 0 || read_subject(root, s, err) != 0 ||
+        check_keys(root, s, err) != 0 || read_topology(root, s, err) != 0 ||
         read_numbers(root, s, err) != 0 || read_stages(root, s, err) != 0)
         return -1;
     struct yaml_node *matrix = yaml_get(root, "matrix");

@@ -13,6 +13,7 @@ struct scenario {
     char name[SCENARIO_NAME_MAX];
     const char *path;
     struct topology topology;
+    enum subject subject;
     unsigned trials; /* of each cell */
     struct axes axes;
     bool unordered; /* pairs: {a, b} and {b, a} are one cell, called by who stands first */
@@ -22,6 +23,7 @@ struct scenario {
     size_t include_count;
     unsigned stages; /* 1u << PH_STAGE_x */
     ph_ns give_up, media;
+    ph_ns hold; /* subject map: how long a mapping is held */
     struct expectation expects[EXPECTATIONS_MAX];
     size_t expect_count;
     struct yaml_doc *doc; /* conditions and messages point into it */

@@ -1,18 +1,21 @@
-/* One trial: in a given world, a relay, STUN servers and two peers; a call; its record.
- * Event-driven, so that one process runs many at once. */
+/* One trial: in a given world, a relay, STUN servers, and the subject: two peers and their call, a
+ * netcheck, or a mapper; and its record. Event-driven, so that one process runs many at once. */
 #ifndef LAB_RUN_TRIAL_H
 #define LAB_RUN_TRIAL_H
 
+#include "lab/run/subject.h"
 #include "lab/world/world.h"
 #include "pinhole.h"
 
 #include <jansson.h>
 
 struct trial_spec {
+    enum subject subject;
     uint64_t seed;   /* keys and seeds of both peers derive from it */
     unsigned stages; /* 1u << PH_STAGE_x */
     ph_ns give_up;
     ph_ns media;        /* how long media must have flowed, at least */
+    ph_ns hold;         /* subject map */
     bool deterministic; /* sim */
 };
 
@@ -22,8 +25,11 @@ enum trial_status {
     TRIAL_LAB_ERROR,    /* counts for neither */
 };
 
+#define ROUTER_MAPPINGS_UNKNOWN (-1)
+
 /* What a trial gives: README.md, "Results", says how it is written down. */
 struct trial_result {
+    enum subject subject;
     enum trial_status status;
     char error[256];     /* lab-error: why */
     bool connected;      /* media arrived both ways */
@@ -32,14 +38,21 @@ struct trial_result {
     ph_ns setup_relay, setup_direct, setup_media;  /* from the dial; PH_NEVER: absent */
     struct ph_stage_report stages[PH_STAGE_COUNT]; /* both peers together; times from the dial */
     struct ph_media_report media;                  /* the worse direction */
-    ph_ns lateness;                                /* this process's */
-    ph_ns shaper_lateness;                         /* filled in by who runs the world */
-    uint8_t ttl[2];                                /* openers' TTL that each peer learnt */
+    ph_ns portmap_took; /* the caller's stage portmap, from its start to its end; PH_NEVER */
+    ph_ns lateness;     /* this process's */
+    /* Filled in by who runs the world. */
+    ph_ns shaper_lateness;
+    int router_mappings; /* that the world's routers hold after the trial */
+    uint8_t ttl[2];      /* openers' TTL that each peer learnt */
 };
+
+/* Nothing measured yet: stages skipped, times absent. */
+void trial_result_init(struct trial_result *r, enum subject subject);
 
 struct trial;
 
-/* The layout's peers are the two nodes that run one (the first is the caller). done is called once,
+/* The layout's peers are the nodes that run one; the first is the caller, and the one on which a
+ * netcheck or a mapper stands. done is called once,
  * from the world's loop; the trial frees itself after it. */
 int trial_start(struct world *w, const struct trial_spec *spec,
                 void (*done)(void *user, const struct trial_result *result), void *user,

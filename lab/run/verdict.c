@@ -170,6 +170,10 @@ void verdict(const struct layout *layout, const struct ph_call_report *caller,
         out->stage = PH_STAGE_RELAY;
     if (!out->direct)
         out->setup_direct = PH_NEVER;
+    const struct ph_stage_report *portmap = &a->stages[PH_STAGE_PORTMAP];
+    out->portmap_took = PH_NEVER;
+    if (portmap->start != PH_NEVER && portmap->end != PH_NEVER && portmap->end >= portmap->start)
+        out->portmap_took = portmap->end - portmap->start;
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         merge_stage(&a->stages[i], &b->stages[i], dial, &out->stages[i]);
         settle_state(&out->stages[i], out->stage == (enum ph_stage)i);

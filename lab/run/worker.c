@@ -124,10 +124,12 @@ static void start(struct worker *w, struct message *m)
         return;
     }
     struct trial_spec spec = {
+        .subject = w->run->scenario->subject,
         .seed = m->seed,
-        .stages = w->run->scenario->stages,
+        .stages = matrix_stages(w->run->scenario, &w->run->matrix.cells[m->cell]),
         .give_up = w->run->scenario->give_up,
         .media = w->run->scenario->media,
+        .hold = w->run->scenario->hold,
     };
     spread_lateness(w, ph_loop_take_lateness(w->loop));
     p->lateness = 0;

@@ -34,10 +34,12 @@ static int simulate(const struct run *run, const struct message *m, struct world
         layout_compute(spec, layout, err) != 0 || sim_world_new(layout, m->seed, &world, err) != 0)
         return -1;
     struct trial_spec ts = {
+        .subject = s->subject,
         .seed = m->seed,
-        .stages = s->stages,
+        .stages = matrix_stages(s, &run->matrix.cells[m->cell]),
         .give_up = s->give_up,
         .media = s->media,
+        .hold = s->hold,
         .deterministic = true,
     };
     int rc = trial_start(world, &ts, on_done, o, &trial);

@@ -14,6 +14,7 @@
  * (RFC 6598) where another NAT stands inside; a LAN is a /24 of it. A NAT that does not translate
  * (mapping none) is a router: its LAN is a /24 of the block that it stands in itself. */
 #include "lab/topo/layout_build.h"
+#include "portmap/portmap.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -242,6 +243,29 @@ static void add_hosts(struct layout_build *b)
     }
 }
 
+/* The router in front of the caller speaks what the spec says, whatever its profile does. */
+static int set_port_mapping(const struct layout_build *b, size_t nat, struct nat_profile *p)
+{
+    const struct world_spec *s = b->spec;
+
+    if (!s->port_mapping.set || s->port_mapping.nat != nat) {
+        return 0;
+    }
+    if (p->mapping == NAT_MAPPING_NONE && s->port_mapping.protocols != 0) {
+        return lab_fail(b->err, LAB_USAGE,
+                        "profile %s does not translate, so its router has no ports to map; exclude "
+                        "it, or let it have none",
+                        p->name);
+    }
+    p->port_mapping.pcp = (s->port_mapping.protocols & 1u << PH_PORTMAP_PCP) != 0;
+    p->port_mapping.nat_pmp = (s->port_mapping.protocols & 1u << PH_PORTMAP_NATPMP) != 0;
+    p->port_mapping.upnp = (s->port_mapping.protocols & 1u << PH_PORTMAP_UPNP) != 0;
+    p->port_mapping.fault_count = s->port_mapping.fault[0] != '\0' ? 1 : 0;
+    snprintf(p->port_mapping.faults[0], sizeof(p->port_mapping.faults[0]), "%s",
+             s->port_mapping.fault);
+    return nat_profile_validate(p, b->err);
+}
+
 static int add_home(struct layout_build *b, size_t nat)
 {
     const struct nat_profile *outer = &b->spec->profiles[nat];
@@ -258,6 +282,9 @@ static int add_home(struct layout_build *b, size_t nat)
     }
     if (b->spec->gateway_set) {
         n->profile.gateway = b->spec->gateway;
+    }
+    if (set_port_mapping(b, nat, &n->profile) != 0) {
+        return -1;
     }
     n->nat = nat;
     n->home = true;
@@ -296,7 +323,8 @@ static int add_nats(struct layout_build *b)
             return lab_fail(b->err, LAB_USAGE, "profile %s: a pool of %zu addresses; 1 to %zu fit",
                             n->profile.name, n->wan_count, sizeof(n->wan) / sizeof(n->wan[0]));
         }
-        if (n->profile.inside[0] != '\0' && add_home(b, i) != 0) {
+        if (n->profile.inside[0] != '\0' ? add_home(b, i) != 0
+                                         : set_port_mapping(b, i, &n->profile) != 0) {
             return -1;
         }
         if (needs_access(b->spec, i)) {

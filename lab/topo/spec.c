@@ -59,6 +59,52 @@ int world_spec_set_gateway(struct world_spec *spec, enum nat_gateway gateway)
     return 0;
 }
 
+/* Four people behind one NAT are enough for any rate; what counts is the flows. */
+#define BACKGROUND_HOSTS 4
+
+void world_spec_set_background(struct world_spec *spec, uint32_t flows_per_second)
+{
+    for (size_t i = 0; i < spec->topology.nat_count; i++) {
+        spec->profiles[i].background.hosts = flows_per_second > 0 ? BACKGROUND_HOSTS : 0;
+        spec->profiles[i].background.flows_per_second = flows_per_second;
+    }
+}
+
+/* The NAT that the first peer is inside; SIZE_MAX: none. */
+static size_t caller_nat(const struct topology *t)
+{
+    size_t host = 0;
+
+    while (host < t->host_count && t->hosts[host].runs != TOPO_RUNS_PEER) {
+        host++;
+    }
+    for (size_t i = 0; host < t->host_count && i < t->nat_count; i++) {
+        if (strcmp(t->nats[i].name, t->hosts[host].inside) == 0) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
+int world_spec_set_port_mapping(struct world_spec *spec, unsigned protocols, const char *fault,
+                                struct lab_error *err)
+{
+    size_t nat = caller_nat(&spec->topology);
+
+    if (nat == SIZE_MAX) {
+        return lab_fail(err, LAB_USAGE,
+                        "topology %s: the first host that runs peer is inside no NAT, so no router "
+                        "stands before it that could map ports",
+                        spec->topology.name);
+    }
+    spec->port_mapping.set = true;
+    spec->port_mapping.nat = nat;
+    spec->port_mapping.protocols = protocols;
+    snprintf(spec->port_mapping.fault, sizeof(spec->port_mapping.fault), "%s",
+             fault != NULL ? fault : "");
+    return 0;
+}
+
 int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err)
 {
     struct link_params params;

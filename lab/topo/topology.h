@@ -89,6 +89,14 @@ struct world_spec {
                                                  * its `inside` home NAT is found by the layout */
     bool gateway_set;                           /* one gateway policy for all NATs, homes too */
     enum nat_gateway gateway;
+    /* What the router in front of the caller speaks, in place of what its profile says. */
+    struct {
+        bool set;
+        size_t nat; /* the topology's NAT that the caller is inside; the router is the home NAT
+                     * of its profile where it has one, else itself */
+        unsigned protocols;       /* 1u << PH_PORTMAP_x each (portmap/portmap.h) */
+        char fault[NAT_NAME_MAX]; /* lab/router/fault.h; empty: none */
+    } port_mapping;
     uint64_t seed; /* of loss, jitter and NAT hashes */
 };
 
@@ -100,5 +108,11 @@ int world_spec_set_profile(struct world_spec *spec, const char *nat, const char 
 int world_spec_set_gateway(struct world_spec *spec, enum nat_gateway gateway);
 /* Replaces every link's parameters by a preset's. */
 int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err);
+/* Protocols 0: the router in front of the caller (the first host that runs a peer) maps nothing.
+ * fault may be NULL. Refused where the caller is inside no NAT. */
+int world_spec_set_port_mapping(struct world_spec *spec, unsigned protocols, const char *fault,
+                                struct lab_error *err);
+/* Other people's flows behind each of the topology's NATs; 0: none. */
+void world_spec_set_background(struct world_spec *spec, uint32_t flows_per_second);
 
 #endif

@@ -93,18 +93,18 @@ static void test_summary(void **state)
     assert_int_equal(s.counted, 30);
     assert_int_equal(s.connected, 30);
     assert_int_equal(s.direct, 16);
-    assert_int_equal(s.direct_time.count, 16);
+    assert_int_equal(s.times[SUBJECT_TIME_DIRECT].count, 16);
     assert_int_equal(s.stages[PH_STAGE_PUNCH].won, 16);
     assert_int_equal(s.stages[PH_STAGE_PUNCH].lost, 14);
     assert_int_equal(s.stages[PH_STAGE_PUNCH].packets, 90);
     assert_int_equal(s.stages[PH_STAGE_PREDICT].skipped, 30);
     assert_int_equal(summary_of_cell(&m.run, 0, &s), 0);
-    near(s.direct_time.p50, 164);
-    near(s.direct_time.p95, 169);
+    near(s.times[SUBJECT_TIME_DIRECT].p50, 164);
+    near(s.times[SUBJECT_TIME_DIRECT].p95, 169);
     near(s.direct_floor.p50, 164.0 / 160.0);
     assert_int_equal(summary_of_cell(&m.run, 2, &s), 0);
-    assert_int_equal(s.direct_time.count, 0);
-    near(s.relay_time.p50, 50);
+    assert_int_equal(s.times[SUBJECT_TIME_DIRECT].count, 0);
+    near(s.times[SUBJECT_TIME_RELAY].p50, 50);
     drop(&m);
 }
 
@@ -132,7 +132,7 @@ static void test_status(void **state)
     assert_int_equal(s.lab_errors, 1);
     assert_int_equal(s.inconclusive, 2);
     assert_int_equal(s.direct, 9);
-    assert_int_equal(s.direct_time.count, 7);
+    assert_int_equal(s.times[SUBJECT_TIME_DIRECT].count, 7);
     drop(&m);
 }
 
@@ -166,6 +166,34 @@ static void test_expectations(void **state)
          "a.nat=open,b.nat=random,link=20ms: 0 of 1 observed"},
         {"  - {when: {a.nat: open}, rate: direct, observed: 0.6}\n", 4, TRIALS, EXPECT_PASSED,
          "16 of 20 in 2 cells"},
+        {"  - {when: {a.nat: open}, rate: direct, observed_at_most: 0.6}\n", 4, TRIALS,
+         EXPECT_FAILED, "a.nat=open,b.nat=open,link=20ms: 10 of 10 observed"},
+        {"  - {when: {a.nat: open, b.nat: random}, rate: direct, observed_at_most: 0.6}\n", 4,
+         TRIALS, EXPECT_PASSED, "6 of 10 in 1 cells"},
+        {"  - {when: {a.nat: open, b.nat: random}, rate: direct, observed_at_most: 0.5}\n", 4,
+         TRIALS, EXPECT_FAILED, "a.nat=open,b.nat=random,link=20ms: 6 of 10 observed"},
+        {"  - {when: {b.nat: random}, rate: direct, observed_at_most: 0}\n", 0, 1, EXPECT_TOO_FEW,
+         "a.nat=open,b.nat=random,link=20ms: 1 of 1 observed"},
+        {"  - {rate: by-portmap, is: none}\n", 4, TRIALS, EXPECT_PASSED, "0 of 30 in 3 cells"},
+        /* Nobody has said what the routers hold. */
+        {"  - {rate: released, is: all}\n", 4, TRIALS, EXPECT_FAILED, "no trial has this rate"},
+        /* 100 ms there, 200 here. */
+        {"  - {when: {a.nat: open, b.nat: random}, time: media, not_slower_than: {a.nat: random},"
+         " within: 50ms}\n",
+         4, TRIALS, EXPECT_PASSED, "at worst +50.0 ms in 1 of 1 cells"},
+        {"  - {when: {a.nat: open, b.nat: random}, time: media, not_slower_than: {a.nat: random},"
+         " within: 49ms, or: 90%}\n",
+         4, TRIALS, EXPECT_FAILED,
+         "a.nat=open,b.nat=random,link=20ms: p50 100.0 ms, 50.0 ms above 50.0"},
+        {"  - {when: {a.nat: open, b.nat: random}, time: media, not_slower_than: {a.nat: random},"
+         " within: 10ms, or: 100%}\n",
+         4, TRIALS, EXPECT_PASSED, "at worst +50.0 ms in 1 of 1 cells"},
+        {"  - {when: {a.nat: open, b.nat: random}, time: media, not_slower_than: {a.nat: random},"
+         " within: 49ms}\n",
+         4, 3, EXPECT_TOO_FEW, "a.nat=open,b.nat=random,link=20ms: p50 100.0 ms, 50.0 ms above"},
+        {"  - {when: {a.nat: open, b.nat: random}, time: direct, not_slower_than: {a.nat: random},"
+         " within: 49ms}\n",
+         4, TRIALS, EXPECT_FAILED, "no two medians to compare"},
         {"  - {time: direct, p95: 200ms, pool: true}\n", 4, TRIALS, EXPECT_PASSED,
          "p95 200.0 ms of 16 trials"},
         {"  - {time: direct, p50: 168ms, p95: 199ms, pool: true}\n", 4, TRIALS, EXPECT_FAILED,
@@ -195,6 +223,47 @@ static void test_expectations(void **state)
             fail_msg("case %zu: %s: %s", i, expect_status_name(r.status), r.detail);
         drop(&m);
     }
+}
+
+/* Part of a matrix: the cell to compare with is not in it, and nothing is claimed. */
+static void test_counterpart_not_run(void **state)
+{
+    (void)state;
+    struct made m;
+    struct expect_result r;
+    make(&m,
+         "  - {when: {a.nat: open, b.nat: random}, time: media, not_slower_than: {a.nat: random},"
+         " within: 49ms}\n",
+         TRIALS);
+    fill(&m, 4);
+    m.run.matrix.count = 2;
+    m.run.partial = true;
+    assert_int_equal(expect_all(&m.run, &r, NULL), 0);
+    assert_int_equal(r.status, EXPECT_TOO_FEW);
+    assert_string_equal(r.detail,
+                        "a.nat=open,b.nat=random,link=20ms: what it is compared with was not run");
+    drop(&m);
+}
+
+/* What routers still hold after a trial counts for every trial in which somebody looked. */
+static void test_released(void **state)
+{
+    (void)state;
+    struct made m;
+    struct expect_result r;
+    make(&m, "  - {rate: released, is: all}\n", TRIALS);
+    fill(&m, 4);
+    for (unsigned t = 0; t < TRIALS; t++) {
+        for (size_t c = 0; c < 3; c++) {
+            struct trial_result result = trial(TRIAL_OK, true, true, 100);
+            result.router_mappings = c == 1 && t < 2 ? 1 : 0;
+            run_add(&m.run, c, t, &result);
+        }
+    }
+    assert_int_equal(expect_all(&m.run, &r, NULL), 0);
+    assert_int_equal(r.status, EXPECT_FAILED);
+    assert_string_equal(r.detail, "a.nat=open,b.nat=random,link=20ms: 8 of 10");
+    drop(&m);
 }
 
 /* A machine that was too busy for every trial's time says nothing of the subject. */
@@ -459,6 +528,8 @@ int main(void)
         cmocka_unit_test(test_summary),
         cmocka_unit_test(test_status),
         cmocka_unit_test(test_expectations),
+        cmocka_unit_test(test_counterpart_not_run),
+        cmocka_unit_test(test_released),
         cmocka_unit_test(test_all_inconclusive),
         cmocka_unit_test(test_no_counted_trial),
         cmocka_unit_test(test_junit),

@@ -1,6 +1,7 @@
 /* Scenario files: what they become, and what is said of bad ones, to the letter. */
 #include "lab/data.h"
 #include "lab/run/matrix.h"
+#include "lab/topo/layout.h"
 #include "pinhole.h"
 
 #include <limits.h>
@@ -146,6 +147,102 @@ static void test_world_of_a_cell(void **state)
     scenario_free(s);
 }
 
+/* What each value makes of the router in front of the caller, and of its peers. */
+static void test_axes_of_the_network(void **state)
+{
+    (void)state;
+    struct scenario *s = parse(HEAD "subject: pinhole\nmatrix: {a.nat: [random, cgnat], "
+                                    "port_mapping: [none, off], background: [0, 20]}\n");
+    struct matrix m;
+    struct world_spec spec;
+    struct lab_error err = {0};
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(m.count, 8);
+    for (size_t i = 0; i < m.count; i++) {
+        const struct cell *c = &m.cells[i];
+        bool off = strcmp(matrix_value(s, c, "port_mapping"), "off") == 0;
+        uint32_t flows = strcmp(matrix_value(s, c, "background"), "20") == 0 ? 20 : 0;
+        assert_null(matrix_value(s, c, "link"));
+        assert_int_equal(matrix_world(s, c, 1, &spec, &err), 0);
+        assert_true(spec.port_mapping.set);
+        assert_int_equal(spec.port_mapping.nat, 0);
+        assert_int_equal(spec.port_mapping.protocols, 0);
+        assert_int_equal(matrix_stages(s, c), off ? 31 & ~(1u << PH_STAGE_PORTMAP) : 31);
+        for (size_t k = 0; k < 2; k++) {
+            assert_int_equal(spec.profiles[k].background.flows_per_second, flows);
+            assert_true((spec.profiles[k].background.hosts > 0) == (flows > 0));
+        }
+    }
+    matrix_free(&m);
+    scenario_free(s);
+
+    /* Behind a carrier the router is the home NAT, and the carrier's maps nothing. */
+    static struct layout layout;
+    s = parse(HEAD "matrix: {a.nat: [cgnat, random], port_mapping: [upnp, none], "
+                   "fault: [none, wrong-nonce]}\n"
+                   "exclude: [{port_mapping: upnp, fault: wrong-nonce}]\n");
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(m.count, 6);
+    for (size_t i = 0; i < m.count; i++) {
+        const struct cell *c = &m.cells[i];
+        bool upnp = strcmp(matrix_value(s, c, "port_mapping"), "upnp") == 0;
+        bool fault = strcmp(matrix_value(s, c, "fault"), "none") != 0;
+        bool cgnat = strcmp(matrix_value(s, c, "a.nat"), "cgnat") == 0;
+        assert_int_equal(matrix_world(s, c, 1, &spec, &err), 0);
+        if (layout_compute(&spec, &layout, &err) != 0)
+            fail_msg("%s", err.text);
+        const struct nat_profile *outer = &layout.nodes[layout_find(&layout, "a.nat")].profile;
+        const struct nat_profile *router =
+            cgnat ? &layout.nodes[layout_find(&layout, "a.home")].profile : outer;
+        assert_int_equal(router->port_mapping.upnp, upnp);
+        assert_int_equal(router->port_mapping.pcp, fault);
+        assert_int_equal(router->port_mapping.fault_count, fault ? 1 : 0);
+        assert_string_equal(router->port_mapping.faults[0], fault ? "wrong-nonce" : "");
+        if (cgnat)
+            assert_false(outer->port_mapping.upnp || outer->port_mapping.pcp);
+        const struct nat_profile *other = &layout.nodes[layout_find(&layout, "b.nat")].profile;
+        assert_false(other->port_mapping.upnp || other->port_mapping.pcp);
+    }
+    matrix_free(&m);
+    scenario_free(s);
+    assert_int_equal(axis_port_mapping("pcp")->protocols, 1);
+    assert_int_equal(axis_port_mapping("nat_pmp")->protocols, 2);
+    assert_int_equal(axis_port_mapping("upnp")->protocols, 4);
+    assert_int_equal(axis_port_mapping("all")->protocols, 7);
+    assert_null(axis_port_mapping("natpmp"));
+}
+
+static void test_counterparts(void **state)
+{
+    (void)state;
+    struct scenario *s = parse(
+        HEAD "matrix: {a.nat: [random, cgnat], port_mapping: [none, off], link: [0ms, 20ms]}\n"
+             "expect:\n  - {when: {port_mapping: none}, time: media, "
+             "not_slower_than: {port_mapping: off}, within: 2ms, or: 2%}\n"
+             "  - {rate: connected, observed_at_most: 0.25, at_least: 0.1}\n");
+    struct matrix m;
+    struct lab_error err = {0};
+    const struct expectation *e = &s->expects[0];
+    assert_true(expectation_is_comparison(e));
+    assert_int_equal(e->within, 2 * PH_MS);
+    assert_true(e->or_share > 0.0199 && e->or_share < 0.0201);
+    assert_string_equal(e->text, "port_mapping=none: time to media p50 not above that of "
+                                 "port_mapping=off by more than 2ms and 2%");
+    assert_false(expectation_is_comparison(&s->expects[1]));
+    assert_string_equal(s->expects[1].text,
+                        "connected at least 0.1 observed at most 0.25 in each cell");
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(m.count, 8);
+    /* a.nat=cgnat,port_mapping=none,link=20ms */
+    size_t other = matrix_counterpart(&m, 5, &e->not_slower_than);
+    assert_int_equal(other, 7);
+    assert_string_equal(m.cells[other].key, "a.nat=cgnat,port_mapping=off,link=20ms");
+    m.count = 7; /* what was not run is not there */
+    assert_true(matrix_counterpart(&m, 5, &e->not_slower_than) == SIZE_MAX);
+    matrix_free(&m);
+    scenario_free(s);
+}
+
 static void test_cell_globs(void **state)
 {
     (void)state;
@@ -213,8 +310,29 @@ static const struct {
      "s.yaml:3:20: gateway is \"open\"; it must be one of: accept, drop, reject"},
     {HEAD "matrix: {strategy: [pinhole]}\n",
      "s.yaml:3:10: the axis \"strategy\" is not in this version"},
-    {HEAD "matrix: {port_mapping: [pcp]}\n",
-     "s.yaml:3:10: the axis \"port_mapping\" is not in this version"},
+    {HEAD "matrix: {port_mapping: [pcp, natpmp]}\n",
+     "s.yaml:3:30: port_mapping is \"natpmp\"; did you mean \"nat_pmp\"?"},
+    {HEAD "matrix: {fault: [only-permament]}\n",
+     "s.yaml:3:18: no router has the fault \"only-permament\": did you mean \"only-permanent\"?"},
+    {HEAD "matrix: {fault: [wrong-nonce], port_mapping: [none, all]}\n",
+     "s.yaml:3:9: the cell fault=wrong-nonce,port_mapping=all cannot be: a router with the fault "
+     "wrong-nonce speaks what the fault is about, so port_mapping all means nothing to it"},
+    {HEAD "matrix: {a.nat: [firewall], fault: [wrong-nonce]}\n",
+     "s.yaml:3:9: the cell a.nat=firewall,fault=wrong-nonce cannot be: profile firewall does not "
+     "translate"},
+    {HEAD "matrix: {background: [lots]}\n",
+     "s.yaml:3:23: background is \"lots\"; it must be a whole number from 0 to 10000"},
+    {"name: x\ntopology: no-nat\nmatrix: {port_mapping: [none]}\n",
+     "s.yaml:3:9: the cell port_mapping=none cannot be: topology no-nat: the first host that runs "
+     "peer is inside no NAT"},
+    {HEAD "matrix: {a.nat: [open], port_mapping: [upnp]}\n",
+     "s.yaml:3:9: the cell a.nat=open,port_mapping=upnp cannot be: profile open does not "
+     "translate, "
+     "so its router has no ports to map; exclude it"},
+    {HEAD "subject: map\nmatrix: {port_mapping: [off]}\n",
+     "s.yaml:4:9: the cell port_mapping=off cannot be: port_mapping off is a peer that does not "
+     "ask "
+     "for a mapping, and subject map is nothing else"},
     {HEAD "matrix: {link: [20min]}\n", "s.yaml:3:17: link \"20min\": "},
     {HEAD "matrix: {a.nat.allocation.stp: [1]}\n",
      "s.yaml:3:33: a.nat.allocation.stp \"1\": unknown key \"stp\"; did you mean \"step\"?"},
@@ -234,8 +352,16 @@ static const struct {
     {HEAD MATRIX "pairs: unordered\n", "s.yaml:4:8: unordered pairs need the same list on both"},
     {HEAD "matrix: {link: [0ms]}\npairs: unordered\n",
      "s.yaml:4:8: unordered pairs need both axes a.nat and b.nat"},
-    {HEAD MATRIX "faults: [reboot-nat]\n", "s.yaml:4:9: faults are not in this version"},
-    {HEAD MATRIX "subject: libnice\n", "s.yaml:4:10: subjects other than pinhole are not in"},
+    {HEAD MATRIX "faults: [reboot-nat]\n", "s.yaml:4:9: faults in time are not in this"},
+    {HEAD MATRIX "subject: /usr/bin/libnice\n",
+     "s.yaml:4:10: a program as subject is not in this version; it must be one of: pinhole, netch"},
+    {HEAD MATRIX "subject: netchek\n",
+     "s.yaml:4:10: subject is \"netchek\"; did you mean \"netcheck\"?"},
+    {HEAD MATRIX "subject: [map]\n", "s.yaml:4:10: a program as subject is not in this version"},
+    {HEAD MATRIX "hold: 1s\n", "s.yaml:4:7: hold means nothing to subject pinhole; leave it out"},
+    {HEAD MATRIX "subject: netcheck\nmedia: 1s\n",
+     "s.yaml:5:8: media means nothing to subject netcheck; leave it out"},
+    {HEAD MATRIX "subject: map\nhold: 1h\n", "s.yaml:5:7: hold is \"1h\"; it must be at most 10m"},
     {HEAD MATRIX "include: {a.nat: open}\n", "s.yaml:4:10: include must be a list"},
     {HEAD MATRIX "include: [{a.nat: open, b.nat: open}]\n",
      "s.yaml:4:11: an included cell says a value for every axis; link is missing"},
@@ -263,6 +389,43 @@ static const struct {
      "s.yaml:5:30: at_least is \"1.0\"; it must be a number from 0.001 to 0.9999"},
     {HEAD MATRIX "expect:\n  - {rate: direct, is: none, observed: 0.5}\n",
      "s.yaml:5:5: `is: none` and a share above 0 cannot both be"},
+    {HEAD MATRIX "expect:\n  - {rate: mapping-right, is: all}\n",
+     "s.yaml:5:12: subject pinhole has no rate \"mapping-right\"; it has: connected, direct, "
+     "by-portmap, released"},
+    {HEAD MATRIX "expect:\n  - {time: netcheck, p50: 1s}\n",
+     "s.yaml:5:12: subject pinhole has no time \"netcheck\"; it has: relay, direct, media, "
+     "portmap"},
+    {HEAD MATRIX "subject: netcheck\nexpect:\n  - {rate: direct, is: all}\n",
+     "s.yaml:6:12: subject netcheck has no rate \"direct\"; it has: mapping-right,"},
+    {HEAD MATRIX "subject: map\nexpect:\n  - {is: all}\n",
+     "s.yaml:6:5: an expectation names a rate (double-nat, mapped, as-expected, released) or a "
+     "time "
+     "(map)"},
+    {HEAD MATRIX "expect:\n  - {rate: direct, is: all, observed_at_most: 0.5}\n",
+     "s.yaml:5:5: `is: all` and a share below 1 cannot both be"},
+    {HEAD MATRIX "expect:\n  - {rate: direct, observed: 0.6, observed_at_most: 0.5}\n",
+     "s.yaml:5:5: the least share is above observed_at_most"},
+    {HEAD MATRIX "expect:\n  - {rate: direct, observed_at_most: 1}\n",
+     "s.yaml:5:38: observed_at_most is \"1\"; it must be a number from 0 to 0.9999"},
+    {HEAD MATRIX "expect:\n  - {time: media, not_slower_than: open, within: 2ms}\n",
+     "s.yaml:5:36: not_slower_than must say what the other cells have"},
+    {HEAD MATRIX "expect:\n  - {time: media, not_slower_than: {a.nta: open}, within: 2ms}\n",
+     "s.yaml:5:37: \"a.nta\" is no axis of this matrix"},
+    {HEAD MATRIX "expect:\n  - {time: media, not_slower_than: {a.nat: opn}, within: 2ms}\n",
+     "s.yaml:5:44: a.nat has no value \"opn\" in this matrix; did you mean \"open\"?"},
+    {HEAD MATRIX "expect:\n  - {time: media, not_slower_than: {a.nat: [open]}, within: 2ms}\n",
+     "s.yaml:5:44: a.nat must have one value here"},
+    {HEAD MATRIX "expect:\n  - {time: media, not_slower_than: {a.nat: open}}\n",
+     "s.yaml:5:5: not_slower_than needs `within: 2ms`, `or: 2%`, or both"},
+    {HEAD MATRIX
+     "expect:\n  - {time: media, not_slower_than: {a.nat: open}, within: 2ms, p50: 1s}\n",
+     "s.yaml:5:64: unknown key \"p50\""},
+    {HEAD MATRIX "expect:\n  - {time: media, not_slower_than: {a.nat: open}, within: 2ms}\n",
+     "s.yaml:5:5: a.nat=open,b.nat=open,link=0ms is compared with itself; name others in `when`"},
+    {HEAD MATRIX
+     "exclude: [{a.nat: open, b.nat: cgnat}]\nexpect:\n"
+     "  - {when: {a.nat: random}, time: media, not_slower_than: {a.nat: open}, or: 2%}\n",
+     "s.yaml:6:5: the matrix has no cell that a.nat=random,b.nat=cgnat,link=0ms is compared with"},
     /* 3 of 3 trials begin at 3 / (3 + 3.84). */
     {HEAD MATRIX "expect:\n  - {rate: direct, at_least: 0.95}\n",
      "s.yaml:5:5: at_least 0.95 cannot be reached: the 95% interval of 3 trials that are all good "
@@ -400,7 +563,8 @@ static void test_reachable(void **state)
                                             "observed at least 0.9 in each cell");
     assert_string_equal(s->expects[2].text,
                         "a.nat=random: time to media p50 at most 100ms p99 at most 1s");
-    assert_int_equal(s->expects[2].kind, EXPECT_TIME_MEDIA);
+    assert_true(s->expects[2].is_time);
+    assert_int_equal(s->expects[2].time, SUBJECT_TIME_MEDIA);
     assert_int_equal(s->expects[2].p50, 100 * PH_MS);
     assert_true(s->expects[2].p95 == PH_NEVER);
     scenario_free(s);
@@ -409,10 +573,11 @@ static void test_reachable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quick),      cmocka_unit_test(test_easy_and_hard_are_all_pairs),
-        cmocka_unit_test(test_matrix),     cmocka_unit_test(test_world_of_a_cell),
-        cmocka_unit_test(test_cell_globs), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_reachable),  cmocka_unit_test(test_files_beside),
+        cmocka_unit_test(test_quick),        cmocka_unit_test(test_easy_and_hard_are_all_pairs),
+        cmocka_unit_test(test_matrix),       cmocka_unit_test(test_world_of_a_cell),
+        cmocka_unit_test(test_cell_globs),   cmocka_unit_test(test_axes_of_the_network),
+        cmocka_unit_test(test_counterparts), cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_reachable),    cmocka_unit_test(test_files_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

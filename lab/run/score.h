@@ -1,0 +1,12 @@
+/* What a trial's result counts for: its rates and its times. Pure. */
+#ifndef LAB_RUN_SCORE_H
+#define LAB_RUN_SCORE_H
+
+#include "lab/run/trial.h"
+
+/* 1u << RATE_x each: the rates that this trial has, and of those what held in it. */
+void score(const struct trial_result *r, uint32_t *asked, uint32_t *good);
+/* PH_NEVER: absent. */
+void score_times(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT]);
+
+#endif

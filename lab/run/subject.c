@@ -1,0 +1,70 @@
+#include "lab/run/subject.h"
+
+#define CALL     (1u << SUBJECT_PINHOLE)
+#define NETCHECK (1u << SUBJECT_NETCHECK)
+#define MAP      (1u << SUBJECT_MAP)
+
+static const char *const names[] = {
+    [SUBJECT_PINHOLE] = "pinhole",
+    [SUBJECT_NETCHECK] = "netcheck",
+    [SUBJECT_MAP] = "map",
+};
+
+static const struct {
+    const char *name;
+    unsigned subjects; /* that have it */
+} rates[] = {
+    [RATE_CONNECTED] = {"connected", CALL},
+    [RATE_DIRECT] = {"direct", CALL},
+    [RATE_BY_PORTMAP] = {"by-portmap", CALL},
+    [RATE_MAPPING_RIGHT] = {"mapping-right", NETCHECK},
+    [RATE_MAPPING_UNKNOWN] = {"mapping-unknown", NETCHECK},
+    [RATE_MAPPING_WRONG] = {"mapping-wrong", NETCHECK},
+    [RATE_FILTERING_RIGHT] = {"filtering-right", NETCHECK},
+    [RATE_FILTERING_UNKNOWN] = {"filtering-unknown", NETCHECK},
+    [RATE_FILTERING_WRONG] = {"filtering-wrong", NETCHECK},
+    [RATE_ALLOCATION_RIGHT] = {"allocation-right", NETCHECK},
+    [RATE_ALLOCATION_UNKNOWN] = {"allocation-unknown", NETCHECK},
+    [RATE_ALLOCATION_WRONG] = {"allocation-wrong", NETCHECK},
+    [RATE_STEP_RIGHT] = {"step-right", NETCHECK},
+    [RATE_DRIFT_RIGHT] = {"drift-right", NETCHECK},
+    [RATE_BLOCK_RIGHT] = {"block-right", NETCHECK},
+    [RATE_DOUBLE_NAT] = {"double-nat", NETCHECK | MAP},
+    [RATE_MAPPED] = {"mapped", NETCHECK | MAP},
+    [RATE_AS_EXPECTED] = {"as-expected", MAP},
+    [RATE_RELEASED] = {"released", CALL | NETCHECK | MAP},
+};
+
+static const struct {
+    const char *name;
+    unsigned subjects;
+} times[] = {
+    [SUBJECT_TIME_RELAY] = {"relay", CALL},           [SUBJECT_TIME_DIRECT] = {"direct", CALL},
+    [SUBJECT_TIME_MEDIA] = {"media", CALL},           [SUBJECT_TIME_PORTMAP] = {"portmap", CALL},
+    [SUBJECT_TIME_NETCHECK] = {"netcheck", NETCHECK}, [SUBJECT_TIME_MAP] = {"map", MAP},
+};
+
+const char *subject_name(enum subject subject)
+{
+    return names[subject];
+}
+
+const char *rate_name(enum rate rate)
+{
+    return rates[rate].name;
+}
+
+const char *subject_time_name(enum subject_time t)
+{
+    return times[t].name;
+}
+
+bool subject_has_rate(enum subject subject, enum rate rate)
+{
+    return (rates[rate].subjects & 1u << subject) != 0;
+}
+
+bool subject_has_time(enum subject subject, enum subject_time t)
+{
+    return (times[t].subjects & 1u << subject) != 0;
+}

@@ -1,0 +1,56 @@
+/* What a scenario runs in each of its cells, and what can be expected of it: rates, which say in
+ * how many trials something held, and times. */
+#ifndef LAB_RUN_SUBJECT_H
+#define LAB_RUN_SUBJECT_H
+
+#include <stdbool.h>
+
+enum subject {
+    SUBJECT_PINHOLE,  /* a call between two peers */
+    SUBJECT_NETCHECK, /* one look at the network from the caller's host (netcheck/netcheck.h) */
+    SUBJECT_MAP,      /* a port mapping for a socket there: acquired, held, given back */
+    SUBJECT_COUNT,
+};
+
+enum rate {
+    RATE_CONNECTED, /* media arrived both ways */
+    RATE_DIRECT,
+    RATE_BY_PORTMAP, /* direct, and by the stage portmap */
+    /* Netcheck's word against the profile's. */
+    RATE_MAPPING_RIGHT,
+    RATE_MAPPING_UNKNOWN,
+    RATE_MAPPING_WRONG,
+    RATE_FILTERING_RIGHT,
+    RATE_FILTERING_UNKNOWN,
+    RATE_FILTERING_WRONG,
+    RATE_ALLOCATION_RIGHT,
+    RATE_ALLOCATION_UNKNOWN,
+    RATE_ALLOCATION_WRONG,
+    RATE_STEP_RIGHT,  /* of NATs that count */
+    RATE_DRIFT_RIGHT, /* of NATs that count: other people's flows */
+    RATE_BLOCK_RIGHT, /* of NATs that allocate in blocks: its size, within a factor of two */
+    RATE_DOUBLE_NAT,  /* it says so */
+    RATE_MAPPED,
+    RATE_AS_EXPECTED, /* mapped or not as the router's fault, or its protocols, let expect */
+    RATE_RELEASED,    /* no router holds a mapping after the trial */
+    RATE_COUNT,
+};
+
+enum subject_time {
+    SUBJECT_TIME_RELAY,
+    SUBJECT_TIME_DIRECT,
+    SUBJECT_TIME_MEDIA,
+    SUBJECT_TIME_PORTMAP,  /* what the stage portmap took */
+    SUBJECT_TIME_NETCHECK, /* what all of it took */
+    SUBJECT_TIME_MAP,      /* from the wish to the mapping */
+    SUBJECT_TIME_COUNT,
+};
+
+const char *subject_name(enum subject subject);
+const char *rate_name(enum rate rate);              /* "by-portmap" */
+const char *subject_time_name(enum subject_time t); /* "portmap" */
+/* Whether trials of the subject have it at all. */
+bool subject_has_rate(enum subject subject, enum rate rate);
+bool subject_has_time(enum subject subject, enum subject_time t);
+
+#endif
