@@ -171,11 +171,13 @@ install: ## install into DESTDIR/PREFIX
 	$(if $(MANS),install -m 644 $(MANS) $(DESTDIR)$(PREFIX)/share/man/man1/)
 	printf '%s\n' 'prefix=$(PREFIX)' 'Name: pinhole' 'Version: $(VERSION)' \
 	    'Description: direct, encrypted QUIC paths between peers behind NATs' \
-	    'Requires.private: libngtcp2_crypto_ossl >= 1.22, libngtcp2 >= 1.22, openssl >= 3.5' \
+	    'Requires.private: $(PC_REQUIRES)' \
 	    'Cflags: -I$${prefix}/include/pinhole' 'Libs: -L$${prefix}/lib -lpinhole' \
 	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/pinhole.pc
 	cp -r topologies scenarios $(DESTDIR)$(PREFIX)/share/natlab/
 	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/natlab
+PC_REQUIRES := libngtcp2_crypto_ossl >= 1.22, libngtcp2 >= 1.22, openssl >= 3.5, libcurl, \
+               libnl-3.0, expat
 # What pinhole.h includes, and the loop that carries it on Linux.
 PUBLIC_HEADERS := base/addr.h base/err.h base/time.h host/host.h host/loop.h nat/allocation.h \
     nat/behaviour.h nat/facts.h nat/nat.h portmap/portmap.h wire/signal.h

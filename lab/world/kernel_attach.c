@@ -1,16 +1,22 @@
 /* The attached half of the kernel world: hosts of one event loop, their sockets in namespaces that
  * another process built. */
 #include "base/err.h"
+#include "lab/world/gateways.h"
 #include "lab/world/kernel.h"
 
 #include <stdlib.h>
 #include <unistd.h>
+
+/* One for each family; a node of a layout has no more. */
+#define ATTACHED_GATEWAYS_MAX 2
 
 struct attached {
     struct world world; /* first */
     struct layout layout;
     struct ph_loop *loop;
     int fds[LAYOUT_NODES_MAX];
+    /* Of each node that had a host, for its hosts to borrow. */
+    struct ph_gateway gateways[LAYOUT_NODES_MAX][ATTACHED_GATEWAYS_MAX];
 };
 
 static int attached_host_new(struct world *w, size_t node,
@@ -27,6 +33,9 @@ static int attached_host_new(struct world *w, size_t node,
     config.netns_fd = a->fds[node];
     config.addrs = a->layout.nodes[node].addrs;
     config.addr_count = a->layout.nodes[node].addr_count;
+    config.gateways = a->gateways[node];
+    config.gateway_count =
+        world_gateways(&a->layout, node, a->gateways[node], ATTACHED_GATEWAYS_MAX);
     return ph_loop_host_new(a->loop, &config, out);
 }
 

@@ -19,6 +19,9 @@ struct ph_loop_host_config {
      * ask. */
     const struct ph_addr *addrs; /* borrowed, as long as the host */
     size_t addr_count;
+    /* The answer of gateways, likewise: known whenever addrs is not NULL. */
+    const struct ph_gateway *gateways; /* borrowed, as long as the host; NULL: none */
+    size_t gateway_count;
     size_t rcvbuf_bytes; /* SO_RCVBUF of each socket; 0 is the system's default */
 };
 

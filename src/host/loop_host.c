@@ -1,6 +1,9 @@
 #include "base/err.h"
+#include "host/gateway.h"
+#include "host/http.h"
 #include "host/loop_private.h"
 #include "host/sockaddr.h"
+#include "host/watch.h"
 
 #include <errno.h>
 #include <ifaddrs.h>
@@ -190,6 +193,100 @@ static size_t op_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
     return n;
 }
 
+static size_t op_gateways(struct ph_host *h, struct ph_gateway *out, size_t cap)
+{
+    struct ph_loop_host *host = host_of(h);
+    struct ph_network *net;
+    size_t n = 0;
+
+    if (host->config.addrs) {
+        while (n < cap && n < host->config.gateway_count) {
+            out[n] = host->config.gateways[n];
+            n++;
+        }
+        return n;
+    }
+    net = malloc(sizeof(*net));
+    if (net && ph_netns_enter(&host->loop->netns, host->config.netns_fd) == PH_OK) {
+        int err = ph_network_ask(net);
+
+        ph_netns_leave(&host->loop->netns, host->config.netns_fd);
+        n = err ? 0 : ph_network_gateways(net, out, cap);
+    }
+    free(net);
+    return n;
+}
+
+static void network_changed(void *user)
+{
+    struct ph_loop_host *host = user;
+    struct ph_endpoint *ep = host->base.endpoint;
+
+    if (ep && ep->on_network) {
+        ep->on_network(ep, ph_loop_now(host->loop));
+    }
+}
+
+static int op_watch_network(struct ph_host *h, bool on)
+{
+    struct ph_loop_host *host = host_of(h);
+    struct ph_watch_config config = {
+        .loop = host->loop,
+        .netns = &host->loop->netns,
+        .netns_fd = host->config.netns_fd,
+        .compare = host->config.addrs == NULL,
+        .on_change = network_changed,
+        .user = host,
+    };
+
+    if (!on) {
+        ph_watch_free(host->watch);
+        host->watch = NULL;
+        return PH_OK;
+    }
+    return host->watch || host->dead ? PH_OK : ph_watch_new(&config, &host->watch);
+}
+
+static void http_done(void *user, ph_http id, const struct ph_http_answer *answer)
+{
+    struct ph_loop_host *host = user;
+    struct ph_endpoint *ep = host->base.endpoint;
+
+    if (ep && ep->on_http) {
+        ep->on_http(ep, ph_loop_now(host->loop), id, answer);
+    }
+}
+
+static int op_http_start(struct ph_host *h, const struct ph_http_request *request, ph_http *out)
+{
+    struct ph_loop_host *host = host_of(h);
+    struct ph_http_config config = {
+        .loop = host->loop,
+        .netns = &host->loop->netns,
+        .netns_fd = host->config.netns_fd,
+        .on_done = http_done,
+        .user = host,
+    };
+    int err = PH_OK;
+
+    if (host->dead) {
+        return PH_ERR_INVAL;
+    }
+    if (!host->http) {
+        err = ph_http_client_new(&config, &host->http);
+    }
+    return err ? err : ph_http_client_start(host->http, request, out);
+}
+
+static void op_http_cancel(struct ph_host *h, ph_http id)
+{
+    struct ph_loop_host *host = host_of(h);
+
+    if (host->http) {
+        ph_http_client_cancel(host->http, id);
+    }
+}
+
 static void op_trace(struct ph_host *h, const char *line)
 {
     struct ph_loop_host *host = host_of(h);
@@ -206,6 +303,10 @@ static const struct ph_host_ops quiet_ops = {
     .udp_send = op_udp_send,
     .wake_at = op_wake_at,
     .local_addrs = op_local_addrs,
+    .gateways = op_gateways,
+    .watch_network = op_watch_network,
+    .http_start = op_http_start,
+    .http_cancel = op_http_cancel,
     .trace = NULL,
 };
 
@@ -218,6 +319,10 @@ static const struct ph_host_ops traced_ops = {
     .udp_send = op_udp_send,
     .wake_at = op_wake_at,
     .local_addrs = op_local_addrs,
+    .gateways = op_gateways,
+    .watch_network = op_watch_network,
+    .http_start = op_http_start,
+    .http_cancel = op_http_cancel,
     .trace = op_trace,
 };
 
@@ -267,6 +372,10 @@ void ph_loop_host_free(struct ph_host *h)
     while (host->socks) {
         sock_free(host->socks);
     }
+    ph_watch_free(host->watch);
+    host->watch = NULL;
+    ph_http_client_free(host->http);
+    host->http = NULL;
     ph_heap_remove(&loop->timers, &host->timer.node);
     if (host->prev) {
         host->prev->next = host->next;

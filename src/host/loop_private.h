@@ -23,7 +23,9 @@ struct ph_loop_timer {
     enum ph_loop_timer_kind kind;
 };
 
+struct ph_http_client;
 struct ph_loop_host;
+struct ph_watch;
 
 struct ph_loop_sock {
     struct ph_loop_host *host;
@@ -40,6 +42,8 @@ struct ph_loop_host {
     struct ph_loop_host *prev, *next;
     struct ph_loop_host_config config;
     struct ph_loop_sock *socks;
+    struct ph_http_client *http; /* NULL until first asked for */
+    struct ph_watch *watch;      /* the same */
     bool dead; /* freed from inside a callback; its memory goes when the step ends */
 };
 

@@ -45,7 +45,7 @@ static int open_socket(int *out)
     return PH_OK;
 }
 
-/* False: it is not known, and then what was known still holds. */
+/* False: the kernel did not say. */
 static bool ask_digest(struct ph_watch *w, uint64_t *out)
 {
     struct ph_network *net = malloc(sizeof(*net));

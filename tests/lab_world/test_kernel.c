@@ -448,6 +448,21 @@ static void on_timer(struct ph_endpoint *ep, ph_ns now)
     (void)now;
 }
 
+static void told_by_kernel(struct ph_loop *loop, int fd, const struct ph_gateway *want)
+{
+    struct ph_loop_host_config config = {.netns_fd = fd};
+    struct ph_gateway got[2];
+    struct ph_host *host;
+
+    assert_int_equal(ph_loop_host_new(loop, &config, &host), 0);
+    assert_int_equal(host->ops->gateways(host, got, 2), 1);
+    assert_true(ph_addr_eq(&got[0].gateway, &want->gateway));
+    assert_true(ph_addr_eq(&got[0].local, &want->local));
+    assert_int_equal(got[0].scope, want->scope);
+    assert_string_equal(got[0].interface, want->interface);
+    ph_loop_host_free(host);
+}
+
 /* The attached half: hosts of one loop in a world that is known by descriptors alone. */
 static void test_attach(void **state)
 {
@@ -459,6 +474,7 @@ static void test_attach(void **state)
     struct ph_loop *loop = NULL;
     struct ph_addr any = ph_addr_v4(0, 0, 0, 0, PORT);
     struct ph_datagram d = {.data = hello, .len = sizeof(hello)};
+    struct ph_gateway gateway;
     struct ph_addr local;
     size_t nodes[2];
     ph_sock socks[2];
@@ -485,6 +501,17 @@ static void test_attach(void **state)
     }
     assert_int_equal(ears[0].host->ops->local_addrs(ears[0].host, &local, 1), 1);
     assert_true(ph_addr_ip_eq(&local, &layout.nodes[nodes[0]].addrs[0]));
+    {
+        const struct layout_node *nat = &layout.nodes[layout_find(&layout, "a.nat")];
+
+        assert_int_equal(ears[0].host->ops->gateways(ears[0].host, &gateway, 1), 1);
+        assert_true(ph_addr_eq(&gateway.gateway, &nat->ifs[nat->lan_if].addr));
+        assert_true(ph_addr_eq(&gateway.local, &local));
+        assert_int_equal(gateway.scope, 2);
+        assert_string_equal(gateway.interface, layout.nodes[nodes[0]].ifs[0].name);
+        /* The same as a host that asks the kernel. */
+        told_by_kernel(loop, fds[nodes[0]], &gateway);
+    }
     d.peer = layout.nodes[nodes[1]].addrs[0];
     d.peer.port = PORT;
     ears[0].heard = 1; /* it is not to answer the answer */

@@ -1,6 +1,7 @@
 #include "lab/world/sim/sim.h"
 
 #include "base/err.h"
+#include "lab/world/gateways.h"
 #include "lab/world/sim/forward.h"
 #include "lab/world/sim/private.h"
 
@@ -176,6 +177,19 @@ static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t ca
     return count;
 }
 
+static size_t host_gateways(struct ph_host *h, struct ph_gateway *out, size_t cap)
+{
+    return world_gateways(&host_of(h)->sim->layout, host_of(h)->node, out, cap);
+}
+
+/* A layout stays as it is. */
+static int host_watch_network(struct ph_host *h, bool on)
+{
+    (void)h;
+    (void)on;
+    return PH_OK;
+}
+
 static void host_trace(struct ph_host *h, const char *line)
 {
     struct sim_host *host = host_of(h);
@@ -192,6 +206,8 @@ static const struct ph_host_ops host_ops = {
     .udp_send = host_udp_send,
     .wake_at = host_wake_at,
     .local_addrs = host_local_addrs,
+    .gateways = host_gateways,
+    .watch_network = host_watch_network,
     .trace = host_trace,
 };
 
