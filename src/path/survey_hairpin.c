@@ -7,6 +7,8 @@
 
 #define TRIES_MAX 4
 #define PACE      (100 * PH_MS)
+/* The NAT is nearer than the servers: beyond their round trip nothing is waited for. */
+#define SLACK (20 * PH_MS)
 
 void ph_hairpin_init(struct ph_hairpin *h, struct ph_host *host, const struct ph_addr *bind)
 {
@@ -76,7 +78,14 @@ static void send_stun(struct ph_hairpin *h, ph_sock sock, uint16_t type, const u
     h->host->ops->udp_send(h->host, sock, &d, 1);
 }
 
-static void knock(struct ph_hairpin *h, ph_ns now, ph_ns rto, ph_sock surveyed)
+static ph_ns wait_after(const struct ph_hairpin *h, ph_ns rtt)
+{
+    if (h->tries == 1)
+        return ph_query_rto(rtt); /* or when `who` is answered */
+    return h->tries < TRIES_MAX ? ph_min_ns(ph_query_rto(rtt), PACE) : rtt + SLACK;
+}
+
+static void knock(struct ph_hairpin *h, ph_ns now, ph_ns rtt, ph_sock surveyed)
 {
     if (ph_addr_is_set(&h->outside)) {
         uint8_t tid[PH_STUN_TID_LEN];
@@ -86,14 +95,11 @@ static void knock(struct ph_hairpin *h, ph_ns now, ph_ns rto, ph_sock surveyed)
     }
     send_stun(h, h->sock, PH_STUN_BINDING_REQUEST, h->tid, &h->target);
     h->tries++;
-    /* After the first, `who` has its time; after the last, the packet. */
-    h->next = now + (h->tries == 1 || h->tries == TRIES_MAX ? rto : ph_min_ns(rto, PACE));
+    h->next = now + wait_after(h, rtt);
 }
 
 void ph_hairpin_step(struct ph_hairpin *h, ph_ns now, const struct ph_samples *m)
 {
-    ph_ns rto = ph_query_rto(m->rtt);
-
     if (h->done || m->state != PH_SAMPLES_SENT)
         return;
     if (!h->sock)
@@ -101,12 +107,12 @@ void ph_hairpin_step(struct ph_hairpin *h, ph_ns now, const struct ph_samples *m
     if (!h->sock)
         return;
     struct ph_query_batch batch = {.host = h->host, .sock = h->sock};
-    ph_query_step(&h->who, now, rto, &batch);
+    ph_query_step(&h->who, now, ph_query_rto(m->rtt), &batch);
     ph_query_batch_send(&batch);
     if (now < h->next)
         return;
     if (h->tries < TRIES_MAX) {
-        knock(h, now, rto, m->sock);
+        knock(h, now, m->rtt, m->sock);
         return;
     }
     h->answer = PH_NO;
@@ -125,8 +131,10 @@ bool ph_hairpin_on_datagram(struct ph_hairpin *h, ph_ns now, ph_sock sock, ph_so
         return own;
     if (own) {
         if (ph_query_owns(&h->who, &msg) && ph_addr_eq(&in->peer, &h->who.to) &&
-            ph_query_take(&h->who, now, &msg, &in->peer) && !ph_addr_is_unusable(&msg.mapped))
+            ph_query_take(&h->who, now, &msg, &in->peer) && !ph_addr_is_unusable(&msg.mapped)) {
             h->outside = msg.mapped;
+            h->next = h->tries < TRIES_MAX ? now : h->next;
+        }
         return true;
     }
     if (h->tries == 0 || msg.type != PH_STUN_BINDING_REQUEST ||
