@@ -67,11 +67,16 @@ void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
         snprintf(old->reason, sizeof(old->reason), "by %s", ph_stage_name(stage));
     }
     struct ph_stage_report *r = &w->stages[stage];
-    /* The time of a port mapping is that of the mapping, and this one was the peer's. */
-    if (r->start == PH_NEVER && stage != PH_STAGE_PORTMAP)
-        r->start = now;
-    if (r->start != PH_NEVER && r->end == PH_NEVER)
-        r->end = now;
+    if (stage == PH_STAGE_PORTMAP) {
+        /* Its time is that of the own mapping; where there is none yet, this one is the peer's. */
+        if (r->end == PH_NEVER)
+            r->start = PH_NEVER;
+    } else {
+        if (r->start == PH_NEVER)
+            r->start = now;
+        if (r->end == PH_NEVER)
+            r->end = now;
+    }
     r->state = PH_STAGE_WON;
     r->reason[0] = '\0';
     w->carrying = stage;
