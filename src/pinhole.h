@@ -11,6 +11,8 @@
 #include "base/err.h"
 #include "base/time.h"
 #include "host/host.h"
+#include "nat/facts.h"
+#include "portmap/portmap.h"
 #include "wire/signal.h"
 
 #include <stdbool.h>
@@ -104,20 +106,25 @@ struct ph_call;
  * header but ph_agent_free may be called from inside. on_offer is asked in the middle of one: it
  * only answers. Any of them may be NULL. */
 struct ph_agent_callbacks {
-    /* Registered with the relay (PH_OK), or given up (why). `reflexive` is what the relay saw. */
+    /* Registered with a relay (PH_OK), also when it is another one than before, or not registered
+     * any more (why; it goes on trying). `reflexive` is what the relay saw. */
     void (*on_registered)(void *user, int err, const struct ph_addr *reflexive);
     /* Somebody calls: return how to answer. NULL: the config's answer_mode. */
     enum ph_answer_mode (*on_offer)(void *user, const uint8_t peer[PH_FINGERPRINT_LEN]);
     /* Something in the call's report has changed that is worth a look (state, path, a stage). A
      * call that was answered becomes known by its first one. */
     void (*on_call)(void *user, struct ph_call *call);
+    /* What ph_agent_close began is done. */
+    void (*on_closed)(void *user);
 };
 
 struct ph_agent_config {
-    struct ph_host *host;                 /* its own: one agent on one host */
-    uint8_t seed[PH_SEED_LEN];            /* of the Ed25519 identity */
-    struct ph_addr bind;                  /* family NONE: 0.0.0.0:0 */
-    struct ph_addr relays[PH_RELAYS_MAX]; /* at least one */
+    struct ph_host *host;      /* its own: one agent on one host */
+    uint8_t seed[PH_SEED_LEN]; /* of the Ed25519 identity */
+    struct ph_addr bind;       /* family NONE: 0.0.0.0:0 */
+    /* At least one of the socket's family. Of several the nearest serves, and the others when that
+     * one does not; without a clear difference it is the first. */
+    struct ph_addr relays[PH_RELAYS_MAX];
     size_t relay_count;
     struct ph_addr stuns[PH_STUNS_MAX]; /* may be none: then the relay's reflection serves */
     size_t stun_count;
@@ -135,14 +142,39 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out);
 /* Ends its calls without a word (hang up first to say one) and closes its sockets. Not from inside
  * a callback of its own. */
 void ph_agent_free(struct ph_agent *agent);
+/* Hangs up every call and gives back what routers have mapped for it, which takes at most a second:
+ * on_closed is called then. No call begins after this. */
+void ph_agent_close(struct ph_agent *agent);
+bool ph_agent_closed(const struct ph_agent *agent);
 const uint8_t *ph_agent_fingerprint(const struct ph_agent *agent);
 bool ph_agent_registered(const struct ph_agent *agent);
 /* The TTL learnt for openers (own NATs + 1), or the default of 3. */
 uint8_t ph_agent_opener_ttl(const struct ph_agent *agent);
+/* What is known so far of the NAT before this agent. */
+void ph_agent_nat(const struct ph_agent *agent, struct ph_nat_facts *out);
+/* The port that a router has mapped to this agent's socket; false: there is none now. */
+bool ph_agent_mapping(const struct ph_agent *agent, struct ph_mapping *out);
 
-/* Dials. PH_ERR_AGAIN: not registered; PH_ERR_SPACE: too many calls; PH_ERR_NOMEM, PH_ERR_CRYPTO.
- * The call belongs to the agent and lives, ended or not, until ph_call_release or ph_agent_free.
- * `out` may be NULL. */
+/* A relay that the agent knows: of its config, or named by a relay that it was registered with. */
+struct ph_relay_report {
+    ph_ns rtt; /* 0: not measured */
+    struct ph_addr addr;
+    bool answers; /* false: it was silent when it was measured last */
+    bool configured;
+    bool preferred;                    /* where the agent is, or wants to be */
+    bool in_use;                       /* where it is registered */
+    char region[PH_SIGNAL_REGION_MAX]; /* empty: not known */
+};
+
+#define PH_RELAY_REPORTS_MAX 16
+
+/* Fills in at most cap of them, the best first, and returns how many there are. */
+size_t ph_agent_relays(const struct ph_agent *agent, struct ph_relay_report *out, size_t cap);
+
+/* Dials. The callee may be registered with any of the relays that the agent knows: it is looked for
+ * at one after the other. PH_ERR_AGAIN: not registered; PH_ERR_SPACE: too many calls; PH_ERR_NOMEM,
+ * PH_ERR_CRYPTO. The call belongs to the agent and lives, ended or not, until ph_call_release or
+ * ph_agent_free. `out` may be NULL. */
 int ph_agent_call(struct ph_agent *agent, const uint8_t peer[PH_FINGERPRINT_LEN],
                   struct ph_call **out);
 /* A call that this agent has now (dialled or answered), one that has not ended if there is such a
@@ -166,7 +198,9 @@ struct ph_relay_config {
      * of family NONE. */
     struct ph_addr listen[PH_RELAY_LISTENS];
     char region[PH_SIGNAL_REGION_MAX];
-    struct ph_addr others[PH_SIGNAL_RELAYS_MAX]; /* relays that the Ack names */
+    struct ph_addr others[PH_SIGNAL_RELAYS_MAX]; /* relays that the Ack names ... */
+    char other_regions[PH_SIGNAL_RELAYS_MAX]
+                      [PH_SIGNAL_REGION_MAX]; /* ... and theirs; may be empty */
     size_t other_count;
     /* Caps; 0: the default that is given here. */
     uint32_t clients_max;             /* 4096 */

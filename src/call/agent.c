@@ -2,6 +2,7 @@
 
 #include "base/trace.h"
 #include "call/call.h"
+#include "call/calls.h"
 #include "path/demux.h"
 #include "wire/relay.h"
 
@@ -35,11 +36,7 @@ void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, co
 
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr)
 {
-    for (size_t i = 0; i < a->config.relay_count; i++) {
-        if (ph_addr_eq(&a->config.relays[i], addr))
-            return true;
-    }
-    return false;
+    return ph_presence_is_relay(&a->presence, addr);
 }
 
 bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr)
@@ -48,7 +45,8 @@ bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr)
         if (ph_addr_ip_eq(&a->candidates.items[i].addr, addr))
             return true;
     }
-    return false;
+    const struct ph_mapping *m = a->network.mapper ? ph_mapper_mapping(a->network.mapper) : NULL;
+    return m && ph_addr_ip_eq(&m->external, addr);
 }
 
 static void gather_candidates(struct ph_agent *a)
@@ -66,49 +64,9 @@ static void gather_candidates(struct ph_agent *a)
     }
     /* What the relay saw and what STUN saw are the same behind an endpoint-independent mapping;
      * where they differ either may be of use to a peer that filters nothing. */
-    if (ph_addr_is_set(&a->registrar.observed))
-        ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE, &a->registrar.observed);
-    for (size_t i = 0; i < a->gather.count; i++) {
-        if (ph_addr_is_set(&a->gather.servers[i].reflexive))
-            ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE,
-                             &a->gather.servers[i].reflexive);
-    }
-}
-
-static struct ph_call *call_by_tag(struct ph_agent *a, uint64_t tag)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && a->calls[i]->tag == tag && a->calls[i]->state != PH_CALL_ENDED)
-            return a->calls[i];
-    }
-    return NULL;
-}
-
-static struct ph_call *call_by_id(struct ph_agent *a, const uint8_t id[PH_CALL_ID_LEN])
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && memcmp(a->calls[i]->id, id, PH_CALL_ID_LEN) == 0)
-            return a->calls[i];
-    }
-    return NULL;
-}
-
-static struct ph_call *call_by_conn(struct ph_agent *a, const struct ph_quic_conn *conn)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && a->calls[i]->quic == conn)
-            return a->calls[i];
-    }
-    return NULL;
-}
-
-static struct ph_call **free_slot(struct ph_agent *a)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (!a->calls[i])
-            return &a->calls[i];
-    }
-    return NULL;
+    if (ph_addr_is_set(&a->presence.home->observed))
+        ph_candidate_add(&a->candidates, PH_CANDIDATE_REFLEXIVE, &a->presence.home->observed);
+    ph_network_candidates(&a->network, &a->candidates);
 }
 
 static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
@@ -116,12 +74,12 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
     uint64_t tag;
     const uint8_t *payload;
     size_t len;
-    if (!ph_addr_eq(&in->peer, ph_registrar_relay(&a->registrar)) ||
-        ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
+    if (ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
         return;
-    struct ph_call *c = call_by_tag(a, tag);
+    struct ph_call *c = ph_calls_by_tag(a, &in->peer, tag);
     if (!c) {
-        ph_early_keep(&a->early, now, tag, payload, len);
+        if (ph_presence_at(&a->presence, &in->peer))
+            ph_early_keep(&a->early, now, tag, payload, len);
         return;
     }
     bool initial;
@@ -136,15 +94,15 @@ static void on_quic(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
     struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, &initial);
     if (!conn)
         return;
-    bool from_relay = ph_agent_is_relay(a, &in->peer);
-    if (conn == a->registrar.conn) {
-        if (from_relay && !a->registrar.closed)
+    struct ph_registrar *r = ph_presence_by_conn(&a->presence, conn);
+    if (r) {
+        if (!r->closed && ph_addr_eq(&in->peer, &r->relay))
             ph_quic_read(conn, now, in->data, in->len);
         return;
     }
     /* A relay carries calls in frames only: a bare packet from it would pass for a direct one. */
-    struct ph_call *c = call_by_conn(a, conn);
-    if (c && !from_relay)
+    struct ph_call *c = ph_calls_by_conn(a, conn);
+    if (c && !ph_agent_is_relay(a, &in->peer))
         ph_call_on_quic(c, now, in->data, in->len, &in->peer);
 }
 
@@ -153,12 +111,11 @@ static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
     struct ph_stun msg;
     if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
         return;
-    if (msg.type != PH_STUN_BINDING_REQUEST) {
-        if (ph_gather_on_response(&a->gather, &msg, &in->peer, now))
-            return;
-    } else if (!msg.username) {
+    if (msg.type != PH_STUN_BINDING_REQUEST &&
+        ph_presence_on_stun(&a->presence, now, &msg, &in->peer))
+        return;
+    if (msg.type == PH_STUN_BINDING_REQUEST && !msg.username)
         return; /* nobody asks an endpoint for its reflection */
-    }
     if (ph_agent_is_relay(a, &in->peer))
         return;
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
@@ -167,28 +124,30 @@ static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
     }
 }
 
-void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m)
+void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const struct ph_signal *m)
 {
     ph_ns now = ph_host_now(a->host);
-    struct ph_call *c = call_by_id(a, m->call_id);
+    struct ph_call *c = ph_calls_by_id(a, m->call_id);
     if (c) {
-        ph_call_on_signal(c, now, m);
+        /* Of a call that it carries no more, or never did, a relay has nothing to say. */
+        if (ph_addr_eq(&c->relay, &from->relay))
+            ph_call_on_signal(c, now, m);
         return;
     }
     if (m->type != PH_SIGNAL_DIRECT_CALL_OFFER)
         return;
-    struct ph_call **slot = free_slot(a);
+    struct ph_call **slot = ph_calls_free_slot(a);
     enum ph_answer_mode mode = a->config.answer_mode;
-    if (!slot) {
+    if (!slot || a->closing) {
         struct ph_signal busy = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_BUSY};
         memcpy(busy.call_id, m->call_id, PH_CALL_ID_LEN);
-        ph_registrar_send(&a->registrar, &busy);
+        ph_registrar_send(from, &busy);
         return;
     }
     if (a->config.callbacks.on_offer)
         mode = a->config.callbacks.on_offer(a->config.user, m->fingerprint);
     gather_candidates(a);
-    if (ph_call_from_offer(a, now, m, mode, slot) != PH_OK) {
+    if (ph_call_from_offer(a, now, &from->relay, m, mode, slot) != PH_OK) {
         *slot = NULL;
         return;
     }
@@ -204,41 +163,42 @@ void ph_agent_on_unregistered(struct ph_agent *a, int error)
     a->announce_error = error;
 }
 
+void ph_agent_on_moved(struct ph_agent *a)
+{
+    a->announced = false;
+}
+
 /* Whether all that a registration waits for is there. */
 static bool settled(struct ph_agent *a, ph_ns now)
 {
     if (now >= a->registered_at + SETTLE_MAX)
         return true;
-    return ph_gather_done(&a->gather) && a->opener.state != PH_OPENER_LEARNING;
+    return ph_network_sampled(&a->network) && a->opener.state != PH_OPENER_LEARNING;
 }
 
 static void start_opener(struct ph_agent *a, ph_ns now)
 {
     if (a->config.no_ttl_learning || a->opener.state != PH_OPENER_IDLE)
         return;
-    for (size_t i = 0; i < a->gather.count; i++) {
-        const struct ph_gather_server *s = &a->gather.servers[i];
-        if (ph_addr_is_set(&s->reflexive) && ph_addr_is_set(&s->other)) {
-            ph_opener_start(&a->opener, now, &a->local, &s->server, &s->other,
-                            ph_gather_rtt(&a->gather));
-            return;
-        }
-    }
+    struct ph_addr server, other;
+    ph_ns rtt;
+    if (ph_network_second_address(&a->network, &server, &other, &rtt))
+        ph_opener_start(&a->opener, now, &a->local, &server, &other, rtt);
 }
 
-static void pump_gather(struct ph_agent *a, ph_ns now)
+/* The calls that have not ended. */
+static size_t live_calls(const struct ph_agent *a)
 {
-    struct ph_addr to;
-    uint8_t buf[64];
-    size_t len;
-    while ((len = ph_gather_next(&a->gather, now, &to, buf, sizeof(buf))) > 0)
-        ph_agent_send(a, &to, 0, buf, len);
+    size_t n = 0;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++)
+        n += a->calls[i] && a->calls[i]->state != PH_CALL_ENDED;
+    return n;
 }
 
 static void tell(struct ph_agent *a, ph_ns now)
 {
     const struct ph_agent_callbacks *cb = &a->config.callbacks;
-    if (a->registrar.state == PH_REGISTRAR_REGISTERED && a->registered_at == PH_NEVER)
+    if (ph_presence_registered(&a->presence) && a->registered_at == PH_NEVER)
         a->registered_at = now;
     if (a->announce_error != PH_OK) {
         int error = a->announce_error;
@@ -250,7 +210,7 @@ static void tell(struct ph_agent *a, ph_ns now)
         a->announced = true;
         gather_candidates(a);
         if (cb->on_registered)
-            cb->on_registered(a->config.user, PH_OK, &a->registrar.observed);
+            cb->on_registered(a->config.user, PH_OK, &a->presence.home->observed);
     }
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         struct ph_call *c = a->calls[i];
@@ -260,13 +220,20 @@ static void tell(struct ph_agent *a, ph_ns now)
                 cb->on_call(a->config.user, c);
         }
     }
+    if (ph_agent_closed(a) && !a->closed_told) {
+        a->closed_told = true;
+        if (cb->on_closed)
+            cb->on_closed(a->config.user);
+    }
 }
 
 static void schedule(struct ph_agent *a)
 {
-    ph_ns t = ph_min_ns(ph_registrar_deadline(&a->registrar), ph_quic_deadline(a->quic));
-    t = ph_min_ns(t, ph_gather_deadline(&a->gather));
+    ph_ns t = ph_min_ns(ph_presence_deadline(&a->presence), ph_quic_deadline(a->quic));
     t = ph_min_ns(t, ph_opener_deadline(&a->opener));
+    t = ph_min_ns(t, ph_network_deadline(&a->network));
+    if (ph_agent_closed(a) && !a->closed_told)
+        t = 0;
     if (a->registered_at != PH_NEVER && !a->announced)
         t = ph_min_ns(t, a->registered_at + SETTLE_MAX);
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
@@ -281,8 +248,8 @@ static void pump(struct ph_agent *a, ph_ns now)
 {
     a->pumping = true;
     ph_quic_on_timer(a->quic, now);
-    ph_registrar_pump(&a->registrar, now);
-    pump_gather(a, now);
+    ph_presence_pump(&a->presence, now);
+    ph_network_pump(&a->network, now, live_calls(a));
     start_opener(a, now);
     ph_opener_on_timer(&a->opener, now);
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
@@ -305,6 +272,8 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
 {
     struct ph_agent *a = (struct ph_agent *)(void *)ep;
     for (size_t i = 0; i < n; i++) {
+        if (ph_network_on_datagram(&a->network, now, sock, &in[i]))
+            continue;
         if (sock != a->sock) {
             ph_opener_on_datagram(&a->opener, now, sock, &in[i]);
             continue;
@@ -331,6 +300,22 @@ static void on_timer(struct ph_endpoint *ep, ph_ns now)
     pump((struct ph_agent *)(void *)ep, now);
 }
 
+static void on_http(struct ph_endpoint *ep, ph_ns now, ph_http id,
+                    const struct ph_http_answer *answer)
+{
+    struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    ph_network_on_http(&a->network, now, id, answer);
+    pump(a, now);
+}
+
+static void on_network(struct ph_endpoint *ep, ph_ns now)
+{
+    struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    ph_network_on_change(&a->network, now);
+    ph_presence_on_network(&a->presence, now);
+    pump(a, now);
+}
+
 static void quic_random(void *user, void *out, size_t len)
 {
     ph_host_random(user, out, len);
@@ -344,7 +329,7 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     struct ph_agent *a = calloc(1, sizeof(*a));
     if (!a)
         return PH_ERR_NOMEM;
-    a->endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
+    a->endpoint = (struct ph_endpoint){on_datagrams, on_timer, on_http, on_network};
     a->host = config->host;
     a->config = *config;
     a->registered_at = PH_NEVER;
@@ -352,7 +337,7 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
         a->config.stages = (1u << PH_STAGE_COUNT) - 1;
     if (a->config.give_up == 0)
         a->config.give_up = GIVE_UP_DEFAULT;
-    ph_registrar_init(&a->registrar, a);
+    ph_presence_init(&a->presence, a);
     ph_opener_init(&a->opener, a->host);
 
     int err = ph_identity_new(config->seed, &a->identity);
@@ -374,18 +359,16 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     if (err != PH_OK)
         goto fail;
     a->local = a->host->ops->udp_local(a->host, a->sock);
+    err = ph_network_init(&a->network, a);
+    if (err != PH_OK)
+        goto fail;
     a->host->endpoint = &a->endpoint;
 
-    /* Without servers of its own it asks the relays, which answer STUN on the same port. */
     ph_ns now = ph_host_now(a->host);
-    uint8_t ids[8 * PH_GATHER_MAX];
-    ph_host_random(a->host, ids, sizeof(ids));
-    if (config->stun_count > 0)
-        ph_gather_init(&a->gather, config->stuns, config->stun_count, ids, now);
-    else
-        ph_gather_init(&a->gather, config->relays, config->relay_count, ids, now);
-    ph_registrar_start(&a->registrar, now);
-    pump_gather(a, now);
+    err = ph_presence_start(&a->presence, now, (enum ph_family)a->local.family);
+    if (err != PH_OK)
+        goto fail;
+    ph_network_start(&a->network, now);
     schedule(a);
     *out = a;
     return PH_OK;
@@ -400,8 +383,9 @@ void ph_agent_free(struct ph_agent *a)
         return;
     for (size_t i = 0; i < PH_CALLS_MAX; i++)
         ph_call_free(a->calls[i]);
-    ph_registrar_fini(&a->registrar);
+    ph_presence_fini(&a->presence);
     ph_opener_fini(&a->opener);
+    ph_network_fini(&a->network);
     ph_quic_free(a->quic);
     ph_identity_free(a->identity);
     if (a->sock)
@@ -409,6 +393,40 @@ void ph_agent_free(struct ph_agent *a)
     a->host->ops->wake_at(a->host, PH_NEVER);
     a->host->endpoint = NULL;
     free(a);
+}
+
+void ph_agent_close(struct ph_agent *a)
+{
+    ph_ns now = ph_host_now(a->host);
+    if (a->closing)
+        return;
+    a->closing = true;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i])
+            ph_call_hangup(a->calls[i]);
+    }
+    ph_network_close(&a->network, now);
+    if (!a->pumping)
+        schedule(a);
+}
+
+bool ph_agent_closed(const struct ph_agent *a)
+{
+    return a->closing && ph_network_closed(&a->network);
+}
+
+bool ph_agent_mapping(const struct ph_agent *a, struct ph_mapping *out)
+{
+    const struct ph_mapping *m = a->network.mapper ? ph_mapper_mapping(a->network.mapper) : NULL;
+    *out = m ? *m : (struct ph_mapping){.protocol = PH_PORTMAP_NONE};
+    return m != NULL;
+}
+
+void ph_agent_nat(const struct ph_agent *a, struct ph_nat_facts *out)
+{
+    *out = (struct ph_nat_facts){0};
+    if (a->network.survey)
+        ph_survey_facts(a->network.survey, out);
 }
 
 const uint8_t *ph_agent_fingerprint(const struct ph_agent *a)
@@ -428,9 +446,9 @@ uint8_t ph_agent_opener_ttl(const struct ph_agent *a)
 
 int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], struct ph_call **out)
 {
-    if (!a->announced || a->registrar.state != PH_REGISTRAR_REGISTERED)
+    if (a->closing || !a->announced || !ph_presence_registered(&a->presence))
         return PH_ERR_AGAIN;
-    struct ph_call **slot = free_slot(a);
+    struct ph_call **slot = ph_calls_free_slot(a);
     if (!slot)
         return PH_ERR_SPACE;
     gather_candidates(a);
@@ -446,18 +464,6 @@ int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], st
     return PH_OK;
 }
 
-struct ph_call *ph_agent_current_call(struct ph_agent *a)
-{
-    struct ph_call *ended = NULL;
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && a->calls[i]->state != PH_CALL_ENDED)
-            return a->calls[i];
-        if (a->calls[i])
-            ended = a->calls[i];
-    }
-    return ended;
-}
-
 void ph_call_hangup(struct ph_call *c)
 {
     struct ph_agent *a = c->agent;
@@ -465,8 +471,9 @@ void ph_call_hangup(struct ph_call *c)
     if (c->state == PH_CALL_ENDED)
         return;
     ph_call_end(c, now, PH_OK);
-    if (a->registrar.conn)
-        ph_quic_flush(a->registrar.conn, now);
+    struct ph_registrar *r = ph_presence_at(&a->presence, &c->relay);
+    if (r)
+        ph_quic_flush(r->conn, now);
     if (!a->pumping)
         schedule(a);
 }

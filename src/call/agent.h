@@ -4,9 +4,9 @@
 #define PH_CALL_AGENT_H
 
 #include "call/early.h"
-#include "call/registrar.h"
+#include "call/network.h"
+#include "call/presence.h"
 #include "path/candidate.h"
-#include "path/gather.h"
 #include "path/opener.h"
 #include "pinhole.h"
 
@@ -20,8 +20,8 @@ struct ph_agent {
     struct ph_quic *quic;
     ph_sock sock;
     struct ph_addr local;
-    struct ph_registrar registrar;
-    struct ph_gather gather;
+    struct ph_presence presence;
+    struct ph_network network;
     struct ph_opener opener;
     struct ph_candidate_set candidates;
     struct ph_call *calls[PH_CALLS_MAX];
@@ -29,16 +29,20 @@ struct ph_agent {
     ph_ns registered_at; /* PH_NEVER: not */
     bool announced;      /* on_registered was called for this registration */
     int announce_error;  /* to be told at the end of this event */
+    bool closing;        /* ph_agent_close was called */
+    bool closed_told;
     bool pumping;
 };
 
 /* Sends one datagram from the one socket; ttl 0 is the system's. */
 void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, const uint8_t *data,
                    size_t len);
-/* A signalling message from the relay. */
-void ph_agent_on_signal(struct ph_agent *a, const struct ph_signal *m);
+/* A signalling message from a relay. */
+void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const struct ph_signal *m);
 /* The registration has ended, or every relay was tried in vain. */
 void ph_agent_on_unregistered(struct ph_agent *a, int error);
+/* The registration is with another relay from now on: that is to be told. */
+void ph_agent_on_moved(struct ph_agent *a);
 /* An address of a relay's: whatever comes from there or goes there is not direct. */
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr);
 /* An IP of this host's, or one that a NAT before it is known to lend it; whatever the port. */

@@ -106,6 +106,19 @@ int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_
     return err != PH_OK ? err : (int)c->carrier.written_bytes;
 }
 
+/* Tells the call's relay. PH_ERR_AGAIN when not registered with it (any more). */
+int ph_call_tell(struct ph_call *c, const struct ph_signal *m)
+{
+    struct ph_registrar *r = ph_presence_at(&c->agent->presence, &c->relay);
+    return r ? ph_registrar_send(r, m) : PH_ERR_AGAIN;
+}
+
+ph_ns ph_call_relay_rtt(struct ph_call *c)
+{
+    struct ph_registrar *r = ph_presence_at(&c->agent->presence, &c->relay);
+    return r ? ph_registrar_rtt(r) : 0;
+}
+
 static struct ph_quic_conn_config quic_config(struct ph_call *c)
 {
     return (struct ph_quic_conn_config){
@@ -119,7 +132,8 @@ static struct ph_quic_conn_config quic_config(struct ph_call *c)
     };
 }
 
-static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller)
+static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller,
+                                const struct ph_addr *relay)
 {
     struct ph_call *c = calloc(1, sizeof(*c));
     if (!c)
@@ -128,13 +142,17 @@ static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller)
     ph_host_random(a->host, random, sizeof(random));
     c->agent = a;
     c->caller = caller;
+    c->relay = *relay;
     c->state = caller ? PH_CALL_DIALING : PH_CALL_RINGING;
     c->started = now;
     c->relay_at = c->direct_at = c->media_at = c->deadline = PH_NEVER;
     ph_checker_init(&c->checker, caller, random);
     ph_carrier_init(&c->carrier, c);
+    c->no_direct = !(a->config.stages & (1u << PH_STAGE_PUNCH | 1u << PH_STAGE_PORTMAP));
     ph_waterfall_init(&c->waterfall, now, a->config.stages);
+    ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
+    ph_search_init(&c->search);
     ph_media_init(&c->media);
     return c;
 }
@@ -154,13 +172,15 @@ static void fill_terms(struct ph_call *c, struct ph_signal *m)
     struct ph_agent *a = c->agent;
     memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
     m->credentials = c->checker.own;
-    ph_ns rtt = ph_registrar_rtt(&a->registrar);
-    m->relay_rtt_ms = (uint32_t)(rtt / PH_MS);
-    if (m->mode == PH_ANSWER_FULL && (a->config.stages & (1u << PH_STAGE_PUNCH))) {
+    m->relay_rtt_ms = (uint32_t)(ph_call_relay_rtt(c) / PH_MS);
+    if (m->mode != PH_ANSWER_FULL)
+        return;
+    if (a->config.stages & (1u << PH_STAGE_PUNCH)) {
         memcpy(m->candidates, a->candidates.items,
                a->candidates.count * sizeof(a->candidates.items[0]));
         m->candidate_count = a->candidates.count;
     }
+    ph_portmap_stage_fill(&c->portmap, m);
 }
 
 static void take_terms(struct ph_call *c, const struct ph_signal *m)
@@ -169,10 +189,61 @@ static void take_terms(struct ph_call *c, const struct ph_signal *m)
     c->peer_relay_rtt = ph_min_ns(m->relay_rtt_ms, 5000) * PH_MS;
 }
 
+/* The offer, and the first flight of the end-to-end handshake behind it. */
+int ph_call_offer(struct ph_call *c, ph_ns now)
+{
+    struct ph_agent *a = c->agent;
+    struct ph_signal offer = {.type = PH_SIGNAL_DIRECT_CALL_OFFER, .relay_token = c->tag};
+    memcpy(offer.fingerprint, c->peer, PH_FINGERPRINT_LEN);
+    fill_terms(c, &offer);
+    c->terms_sent = true;
+    int err = ph_call_tell(c, &offer);
+    if (err != PH_OK)
+        return err;
+    /* The offer first: it makes the session at the relay. */
+    ph_quic_flush(ph_presence_at(&a->presence, &c->relay)->conn, now);
+    struct ph_quic_conn_config config = quic_config(c);
+    err = ph_quic_connect(a->quic, now, &config, &c->quic);
+    if (err != PH_OK)
+        return err;
+    ph_quic_flush(c->quic, now);
+    return PH_OK;
+}
+
+/* The answer, and what goes with it; nothing of it was waited for longer than the stage portmap
+ * wants. */
+static int send_answer(struct ph_call *c, ph_ns now)
+{
+    struct ph_signal answer = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER, .mode = c->mode};
+    fill_terms(c, &answer);
+    c->terms_sent = true;
+    if (!c->no_direct)
+        ph_punch_open(&c->punch, now, &c->offer);
+    int err = ph_call_tell(c, &answer);
+    if (err != PH_OK)
+        return err;
+    if (c->mode == PH_ANSWER_REFUSE) {
+        c->error = PH_ERR_REFUSED;
+        set_state(c, PH_CALL_ENDED);
+    } else {
+        set_state(c, PH_CALL_CONNECTING);
+        c->deadline = now + ANSWER_TIMEOUT;
+    }
+    return PH_OK;
+}
+
+/* A call that gives no address away tries none. */
+static void go_private(struct ph_call *c, ph_ns now)
+{
+    c->no_direct = true;
+    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++)
+        ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "privacy answer");
+}
+
 int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRINT_LEN],
                  struct ph_call **out)
 {
-    struct ph_call *c = call_new(a, now, true);
+    struct ph_call *c = call_new(a, now, true, &a->presence.home->relay);
     if (!c)
         return PH_ERR_NOMEM;
     memcpy(c->peer, peer, PH_FINGERPRINT_LEN);
@@ -180,54 +251,38 @@ int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRIN
     do
         ph_host_random(a->host, &c->tag, sizeof(c->tag));
     while (c->tag == 0);
-    struct ph_signal offer = {.type = PH_SIGNAL_DIRECT_CALL_OFFER, .relay_token = c->tag};
-    memcpy(offer.fingerprint, peer, PH_FINGERPRINT_LEN);
-    fill_terms(c, &offer);
-    int err = ph_registrar_send(&a->registrar, &offer);
-    if (err != PH_OK)
-        goto fail;
-    ph_quic_flush(a->registrar.conn, now); /* the offer first: it makes the session at the relay */
-    struct ph_quic_conn_config config = quic_config(c);
-    err = ph_quic_connect(a->quic, now, &config, &c->quic);
-    if (err != PH_OK)
-        goto fail;
-    ph_quic_flush(c->quic, now);
     c->deadline = now + ANSWER_TIMEOUT;
+    ph_portmap_stage_start(&c->portmap, now);
+    int err = ph_portmap_stage_waits(&c->portmap, now) ? PH_OK : ph_call_offer(c, now);
+    if (err != PH_OK) {
+        ph_call_free(c);
+        return err;
+    }
     *out = c;
     return PH_OK;
-fail:
-    ph_call_free(c);
-    return err;
 }
 
-int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_signal *offer,
-                       enum ph_answer_mode mode, struct ph_call **out)
+int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_addr *relay,
+                       const struct ph_signal *offer, enum ph_answer_mode mode,
+                       struct ph_call **out)
 {
-    struct ph_call *c = call_new(a, now, false);
+    struct ph_call *c = call_new(a, now, false, relay);
     if (!c)
         return PH_ERR_NOMEM;
     memcpy(c->peer, offer->fingerprint, PH_FINGERPRINT_LEN);
     memcpy(c->id, offer->call_id, PH_CALL_ID_LEN);
     c->tag = offer->relay_token;
     c->mode = mode;
+    c->offer = *offer;
     take_terms(c, offer);
-    struct ph_signal answer = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER, .mode = mode};
-    fill_terms(c, &answer);
-    if (mode == PH_ANSWER_FULL && (a->config.stages & (1u << PH_STAGE_PUNCH)))
-        ph_punch_open(&c->punch, now, offer->candidates, offer->candidate_count);
+    if (mode == PH_ANSWER_FULL)
+        ph_portmap_stage_start(&c->portmap, now);
     else
-        ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_SKIPPED, now, "privacy answer");
-    int err = ph_registrar_send(&a->registrar, &answer);
+        go_private(c, now);
+    int err = ph_portmap_stage_waits(&c->portmap, now) ? PH_OK : send_answer(c, now);
     if (err != PH_OK) {
         ph_call_free(c);
         return err;
-    }
-    if (mode == PH_ANSWER_REFUSE) {
-        c->error = PH_ERR_REFUSED;
-        set_state(c, PH_CALL_ENDED);
-    } else {
-        set_state(c, PH_CALL_CONNECTING);
-        c->deadline = now + ANSWER_TIMEOUT;
     }
     *out = c;
     return PH_OK;
@@ -244,10 +299,10 @@ static void on_answer(struct ph_call *c, ph_ns now, const struct ph_signal *m)
     c->mode = m->mode;
     take_terms(c, m);
     set_state(c, PH_CALL_CONNECTING);
-    if (m->mode == PH_ANSWER_FULL && (c->agent->config.stages & (1u << PH_STAGE_PUNCH)))
-        ph_punch_start(&c->punch, now, m->candidates, m->candidate_count);
-    else
-        ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_SKIPPED, now, "privacy answer");
+    if (m->mode != PH_ANSWER_FULL)
+        go_private(c, now);
+    else if (!c->no_direct)
+        ph_punch_start(&c->punch, now, m);
 }
 
 static int hangup_error(enum ph_hangup_reason reason)
@@ -268,6 +323,8 @@ static int hangup_error(enum ph_hangup_reason reason)
 
 void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
 {
+    if (c->search.state != PH_SEARCH_IDLE)
+        return; /* its relay has not been dialled yet */
     switch (m->type) {
     case PH_SIGNAL_DIRECT_CALL_ANSWER:
     case PH_SIGNAL_CALL_SETUP:
@@ -279,6 +336,8 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
         ph_punch_add(&c->punch, now, m->candidates, m->candidate_count);
         break;
     case PH_SIGNAL_HANGUP:
+        if (ph_search_on_hangup(c, now, m->reason, hangup_error(m->reason)))
+            break;
         /* A lost signalling connection does not end a call that has a path of its own. */
         if (m->reason != PH_HANGUP_LOST || !c->carrier.use)
             ph_call_end(c, now, hangup_error(m->reason));
@@ -297,8 +356,7 @@ bool ph_call_on_check(struct ph_call *c, ph_ns now, const struct ph_stun *msg, c
         return ph_punch_on_response(&c->punch, now, msg, data, len, from);
     if (!ph_check_is_for(&c->checker, msg))
         return false;
-    /* Without the stage no direct path is wanted, whatever the peer tries. */
-    if (c->waterfall.stages[PH_STAGE_PUNCH].state != PH_STAGE_SKIPPED)
+    if (!c->no_direct)
         ph_punch_on_request(&c->punch, now, msg, data, len, from);
     return true;
 }
@@ -319,8 +377,7 @@ void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t l
     if (c->state == PH_CALL_ENDED)
         return;
     if (from) {
-        /* With the stage off, direct packets are not for this call. */
-        if (c->waterfall.stages[PH_STAGE_PUNCH].state == PH_STAGE_SKIPPED)
+        if (c->no_direct)
             return;
         struct ph_path *p = ph_path_find(&c->paths, from);
         if (p) {
@@ -348,7 +405,7 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
      * the end-to-end connection is not to be had, and that goes silent. */
     struct ph_signal m = {.type = PH_SIGNAL_HANGUP, .reason = PH_HANGUP_NORMAL};
     memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
-    (void)ph_registrar_send(&c->agent->registrar, &m);
+    (void)ph_call_tell(c, &m);
     if (c->quic)
         ph_quic_conn_close(c->quic, now);
     c->quic = NULL;
@@ -356,7 +413,9 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     c->error = error;
     c->deadline = PH_NEVER;
     ph_media_stop(&c->media);
-    ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_LOST, now, "the call ended");
+    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++)
+        ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_LOST, now, "the call ended");
+    ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
     set_state(c, PH_CALL_ENDED);
 }
@@ -375,6 +434,17 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
         ph_call_end(c, now, PH_ERR_TIMEOUT);
         return;
     }
+    ph_portmap_stage_pump(&c->portmap, now);
+    if (!c->terms_sent && !ph_portmap_stage_waits(&c->portmap, now)) {
+        int err = c->caller ? ph_call_offer(c, now) : send_answer(c, now);
+        if (err != PH_OK) {
+            ph_call_end(c, now, err);
+            return;
+        }
+    }
+    ph_search_pump(c, now);
+    if (c->state == PH_CALL_ENDED)
+        return;
     /* A caller has keys only when the answer's terms are there too: a callee that has not answered
      * gets no media, even if its keys were early. */
     if (c->state == PH_CALL_CONNECTING && ph_call_established(c))
@@ -393,7 +463,9 @@ ph_ns ph_call_deadline(const struct ph_call *c)
         return 0;
     if (c->state == PH_CALL_ENDED)
         return PH_NEVER;
-    return ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+    ph_ns t = ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+    t = ph_min_ns(t, ph_search_deadline(&c->search));
+    return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }
 
 void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
@@ -409,7 +481,7 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .settled = c->state == PH_CALL_ENDED || ph_waterfall_settled(&c->waterfall),
         .direct = c->carrier.use != NULL,
         .stage = c->waterfall.carrying,
-        .relay = *ph_registrar_relay(&c->agent->registrar),
+        .relay = c->relay,
         .media = c->media.report,
     };
     memcpy(out->call_id, c->id, sizeof(out->call_id));

@@ -11,7 +11,9 @@
 
 #include "call/carrier.h"
 #include "call/media.h"
+#include "call/portmap_stage.h"
 #include "call/punch.h"
+#include "call/search.h"
 #include "call/waterfall.h"
 #include "path/check.h"
 #include "path/table.h"
@@ -28,6 +30,8 @@ struct ph_call {
     enum ph_call_state state;
     int error;
     enum ph_answer_mode mode;
+    struct ph_signal offer;    /* callee: what is answered */
+    struct ph_addr relay;      /* that it is set up by */
     uint64_t tag;              /* of this peer's leg at the relay */
     ph_ns peer_relay_rtt;      /* 0: not known */
     struct ph_quic_conn *quic; /* NULL before the first flight, and when ended */
@@ -36,20 +40,28 @@ struct ph_call {
     struct ph_path_table paths;
     struct ph_carrier carrier;
     struct ph_waterfall waterfall;
+    struct ph_portmap_stage portmap;
     struct ph_punch punch;
+    struct ph_search search;
     struct ph_media media;
     ph_ns started, relay_at, direct_at, media_at;
-    ph_ns deadline; /* for the answer; PH_NEVER */
-    bool changed;   /* on_call is owed */
-    bool released;  /* to be freed at the end of this event */
+    ph_ns deadline;  /* for the answer; PH_NEVER */
+    bool terms_sent; /* the offer or answer is out */
+    bool no_direct;  /* no direct path is wanted: a privacy answer, or the stages are off */
+    bool changed;    /* on_call is owed */
+    bool released;   /* to be freed at the end of this event */
 };
 
 /* Caller: creates the call and sends the offer and the first flight. */
 int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRINT_LEN],
                  struct ph_call **out);
-/* Callee: from an offer; answers it at once. */
-int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_signal *offer,
-                       enum ph_answer_mode mode, struct ph_call **out);
+/* Caller: sends the offer and the first flight by the call's relay. PH_ERR_AGAIN: not registered
+ * with it; PH_ERR_NOMEM, PH_ERR_CRYPTO. */
+int ph_call_offer(struct ph_call *c, ph_ns now);
+/* Callee: from an offer that came by this relay; answers it at once. */
+int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_addr *relay,
+                       const struct ph_signal *offer, enum ph_answer_mode mode,
+                       struct ph_call **out);
 void ph_call_free(struct ph_call *c);
 
 void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m);
@@ -66,11 +78,16 @@ ph_ns ph_call_deadline(const struct ph_call *c);
 /* Ends it: the state is ENDED, nothing is sent any more. */
 void ph_call_end(struct ph_call *c, ph_ns now, int error);
 
+/* Round trip to the call's relay, 0: not known. */
+ph_ns ph_call_relay_rtt(struct ph_call *c);
 bool ph_call_established(const struct ph_call *c);
 /* Sends one in-band message on a given path, NULL for the relay. The lane is filled in.
  * PH_ERR_AGAIN while keys are not there. Returns the bytes of the packet, or an error. */
 int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total,
                         struct ph_path *path);
+/* Says something to the relay that the call is set up by. PH_ERR_AGAIN while not registered there.
+ */
+int ph_call_tell(struct ph_call *c, const struct ph_signal *m);
 void ph_call_trace(struct ph_call *c, const char *who, const char *from, const char *to);
 
 #endif

@@ -16,9 +16,17 @@
  * its first checks, so that the callee hears sealed bytes without another round trip. */
 #define EARLY_PROBES_MAX 2
 
-static struct ph_stage_report *report(struct ph_punch *p)
+enum ph_stage ph_punch_stage_of(const struct ph_path *path)
 {
-    return &p->call->waterfall.stages[PH_STAGE_PUNCH];
+    bool mapped =
+        path->named && (path->type == PH_CANDIDATE_MAPPED || path->type == PH_CANDIDATE_PREDICTED);
+    return mapped || path->by_mapping ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+}
+
+/* Whose packets they are. */
+static struct ph_stage_report *report(struct ph_punch *p, const struct ph_path *path)
+{
+    return &p->call->waterfall.stages[ph_punch_stage_of(path)];
 }
 
 static void set_state(struct ph_punch *p, enum ph_punch_state state)
@@ -34,7 +42,11 @@ static void set_state(struct ph_punch *p, enum ph_punch_state state)
 void ph_punch_init(struct ph_punch *p, struct ph_call *call)
 {
     *p = (struct ph_punch){
-        .call = call, .full_ttl_at = PH_NEVER, .deadline = PH_NEVER, .next_word = PH_NEVER};
+        .call = call,
+        .full_ttl_at = PH_NEVER,
+        .deadline = PH_NEVER,
+        .next_word = PH_NEVER,
+    };
 }
 
 static bool running(const struct ph_punch *p)
@@ -46,7 +58,7 @@ static bool running(const struct ph_punch *p)
  * that between them, but for detours. */
 static ph_ns check_gap(const struct ph_punch *p, unsigned checks)
 {
-    ph_ns rtt = ph_registrar_rtt(&p->call->agent->registrar) + p->call->peer_relay_rtt;
+    ph_ns rtt = ph_call_relay_rtt(p->call) + p->call->peer_relay_rtt;
     ph_ns gap = ph_min_ns(ph_max_ns(rtt + rtt / 4, GAP_MIN), GAP_MAX);
     return checks < 3 ? gap : 2 * gap;
 }
@@ -65,14 +77,15 @@ static void send_check(struct ph_punch *p, ph_ns now, struct ph_path *path, uint
     ph_path_note_sent(path, tid, now);
     ph_agent_send(c->agent, &path->remote, ttl, buf, (size_t)len);
     path->bytes_out += (uint64_t)len;
-    report(p)->packets++;
-    report(p)->bytes += (uint64_t)len;
+    struct ph_stage_report *r = report(p, path);
+    r->packets++;
+    r->bytes += (uint64_t)len;
     if (ttl) {
         path->opened = true;
-        report(p)->openers++;
+        r->openers++;
     } else {
         path->checks++;
-        report(p)->probes++;
+        r->probes++;
         path->next_check = path->checks < CHECKS_MAX ? now + check_gap(p, path->checks) : PH_NEVER;
     }
 }
@@ -83,21 +96,30 @@ static void check_now(struct ph_path *path, ph_ns now)
         path->next_check = now;
 }
 
-void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n)
+/* The peer's candidates, its mapped address among them. */
+static void take_terms(struct ph_punch *p, ph_ns now, const struct ph_signal *m)
+{
+    struct ph_candidate mapped = {.type = PH_CANDIDATE_MAPPED, .addr = m->mapped_addr};
+    if (ph_addr_is_set(&m->mapped_addr))
+        ph_punch_add(p, now, &mapped, 1);
+    ph_punch_add(p, now, m->candidates, m->candidate_count);
+}
+
+void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_signal *offer)
 {
     ph_waterfall_start(&p->call->waterfall, PH_STAGE_PUNCH, now);
     set_state(p, PH_PUNCH_OPENING);
     p->full_ttl_at = now + WORD_PATIENCE;
     p->deadline = now + STAGE_TIME;
-    ph_punch_add(p, now, candidates, n);
+    take_terms(p, now, offer);
 }
 
-void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n)
+void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answer)
 {
     ph_waterfall_start(&p->call->waterfall, PH_STAGE_PUNCH, now);
     set_state(p, PH_PUNCH_CHECKING);
     p->deadline = now + STAGE_TIME;
-    ph_punch_add(p, now, candidates, n);
+    take_terms(p, now, answer);
     /* Those that were heard before the answer came could not be checked for want of its password.
      */
     for (size_t i = 0; i < p->call->paths.count; i++)
@@ -105,21 +127,36 @@ void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_candidate *ca
     ph_punch_pump(p, now);
 }
 
+/* A candidate that this call may use: with the stage off, those of mappings alone. */
+static bool wanted(const struct ph_punch *p, const struct ph_candidate *c)
+{
+    bool mapped = c->type == PH_CANDIDATE_MAPPED || c->type == PH_CANDIDATE_PREDICTED;
+    enum ph_stage stage = mapped ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+    if (ph_agent_is_relay(p->call->agent, &c->addr))
+        return false;
+    return p->call->agent->config.stages & (1u << stage);
+}
+
+/* Starts with a path what its turn allows. */
+static void begin(struct ph_punch *p, ph_ns now, struct ph_path *path)
+{
+    bool at_once = path->public_host || path->type == PH_CANDIDATE_MAPPED;
+    if (p->state == PH_PUNCH_CHECKING || at_once)
+        check_now(path, now);
+    else if (!path->opened)
+        send_check(p, now, path, ph_agent_opener_ttl(p->call->agent));
+}
+
 void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n)
 {
-    uint8_t ttl = ph_agent_opener_ttl(p->call->agent);
     if (!running(p))
         return;
     for (size_t i = 0; i < n; i++) {
-        if (ph_agent_is_relay(p->call->agent, &candidates[i].addr))
+        if (!wanted(p, &candidates[i]))
             continue;
         struct ph_path *path = ph_path_add_named(&p->call->paths, &candidates[i]);
-        if (!path)
-            continue;
-        if (p->state == PH_PUNCH_CHECKING || path->public_host)
-            check_now(path, now);
-        else if (!path->opened)
-            send_check(p, now, path, ttl);
+        if (path)
+            begin(p, now, path);
     }
 }
 
@@ -164,8 +201,8 @@ void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *ms
     if (n > 0 && ph_path_may_send(path, (size_t)n)) {
         ph_agent_send(c->agent, from, 0, buf, (size_t)n);
         path->bytes_out += (uint64_t)n;
-        report(p)->packets++;
-        report(p)->bytes += (uint64_t)n;
+        report(p, path)->packets++;
+        report(p, path)->bytes += (uint64_t)n;
     }
     if (path->state == PH_PATH_NEW) {
         path->state = PH_PATH_HEARD;
@@ -238,7 +275,12 @@ void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path)
     ph_call_trace(c, "path", c->carrier.use ? "direct" : "relay",
                   ph_addr_format(&path->remote, addr));
     c->carrier.use = path;
-    ph_waterfall_carry(&c->waterfall, PH_STAGE_PUNCH, now);
+    enum ph_stage won = ph_punch_stage_of(path);
+    enum ph_stage other = won == PH_STAGE_PUNCH ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+    ph_waterfall_carry(&c->waterfall, won, now);
+    if (c->waterfall.stages[other].state == PH_STAGE_RUNNING)
+        ph_waterfall_end(&c->waterfall, other, PH_STAGE_BEATEN, now,
+                         won == PH_STAGE_PUNCH ? "by punch" : "by portmap");
     set_state(p, PH_PUNCH_WON);
     c->changed = true;
     /* The first success ends the race. */
@@ -295,6 +337,8 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
             p->deadline = p->next_word = PH_NEVER;
             set_state(p, PH_PUNCH_LOST);
             ph_waterfall_end(&c->waterfall, PH_STAGE_PUNCH, PH_STAGE_LOST, now,
+                             "no check was answered");
+            ph_waterfall_end(&c->waterfall, PH_STAGE_PORTMAP, PH_STAGE_LOST, now,
                              "no check was answered");
         }
     }

@@ -11,7 +11,13 @@
  * all candidates, for pairs in which the callee's NAT gives another port to each destination and
  * the caller's lets it in all the same
  *
- * An address with no NAT before it has no such router: it is checked at full TTL at once. */
+ * An address with no NAT before it has no such router: it is checked at full TTL at once, and so is
+ * one that a router has mapped to the peer, since its packets go to the peer and not to the router.
+ *
+ * Openers and checks may cross a flow that comes in by a mapping of the own side's. The router then
+ * gives that flow's source another port on its way in (netfilter has one place for the pair of
+ * inside and remote address), and turns it back for the replies: the path works, only its address
+ * is one that the peer never named. */
 #ifndef PH_CALL_PUNCH_H
 #define PH_CALL_PUNCH_H
 
@@ -39,9 +45,9 @@ struct ph_punch {
 
 void ph_punch_init(struct ph_punch *p, struct ph_call *call);
 /* Callee, before its answer goes out. */
-void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_signal *offer);
 /* Caller, with the answer. */
-void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
+void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answer);
 /* Candidates that came later. */
 void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
 
@@ -49,6 +55,8 @@ void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *ms
                          const uint8_t *data, size_t len, const struct ph_addr *from);
 bool ph_punch_on_response(struct ph_punch *p, ph_ns now, const struct ph_stun *msg,
                           const uint8_t *data, size_t len, const struct ph_addr *from);
+/* Which stage's a path is: by a mapping or by a hole. */
+enum ph_stage ph_punch_stage_of(const struct ph_path *path);
 /* Callee: the caller's word that its checks are under way. */
 void ph_punch_on_word(struct ph_punch *p, ph_ns now);
 /* A sealed packet of the peer came by this path. */

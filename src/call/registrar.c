@@ -5,13 +5,18 @@
 
 #include <string.h>
 
-#define BACKOFF_FIRST PH_SEC
-#define BACKOFF_MAX   (30 * PH_SEC)
-#define ACK_TIMEOUT   (5 * PH_SEC)
+#define HANDSHAKE_TIMEOUT (5 * PH_SEC)
+#define ACK_TIMEOUT       (5 * PH_SEC)
+/* A relay that dies says nothing. At the latest a keep-alive after its last packet one of ours goes
+ * out, and that starts the idle time anew (RFC 9000 section 10.1): after their sum, 15 s, the loss
+ * is known. Within the idle time an unanswered packet is sent again half a dozen times. The
+ * keep-alive is well below the shortest UDP timeout that is common, 30 s. */
+#define KEEP_ALIVE   (5 * PH_SEC)
+#define IDLE_TIMEOUT (10 * PH_SEC)
 
 static void set_state(struct ph_registrar *r, enum ph_registrar_state state)
 {
-    static const char *const names[] = {"idle", "connecting", "waiting", "registered", "backoff"};
+    static const char *const names[] = {"idle", "connecting", "waiting", "registered"};
     if (r->state == state)
         return;
     ph_agent_trace(r->agent, "registrar", names[r->state], names[state]);
@@ -20,25 +25,13 @@ static void set_state(struct ph_registrar *r, enum ph_registrar_state state)
 
 void ph_registrar_init(struct ph_registrar *r, struct ph_agent *agent)
 {
-    *r = (struct ph_registrar){.agent = agent, .retry_at = PH_NEVER};
-}
-
-void ph_registrar_fini(struct ph_registrar *r)
-{
-    if (r->conn)
-        ph_quic_conn_close(r->conn, ph_host_now(r->agent->host));
-    r->conn = NULL;
-}
-
-const struct ph_addr *ph_registrar_relay(const struct ph_registrar *r)
-{
-    return &r->agent->config.relays[r->relay];
+    *r = (struct ph_registrar){.agent = agent, .give_up_at = PH_NEVER, .unused_since = PH_NEVER};
 }
 
 static void on_packet(void *user, const uint8_t *data, size_t len)
 {
     struct ph_registrar *r = user;
-    ph_agent_send(r->agent, ph_registrar_relay(r), 0, data, len);
+    ph_agent_send(r->agent, &r->relay, 0, data, len);
 }
 
 static void on_state(void *user, enum ph_quic_state state)
@@ -56,7 +49,7 @@ static void on_state(void *user, enum ph_quic_state state)
     int len = ph_signal_encode(&m, buf, sizeof(buf));
     if (len > 0)
         ph_quic_stream_send(r->conn, buf, (size_t)len);
-    r->retry_at = ph_host_now(r->agent->host) + ACK_TIMEOUT;
+    r->give_up_at = ph_host_now(r->agent->host) + ACK_TIMEOUT;
     set_state(r, PH_REGISTRAR_WAITING);
 }
 
@@ -66,13 +59,13 @@ static void on_message(struct ph_registrar *r, const struct ph_signal *m)
         if (r->state != PH_REGISTRAR_WAITING)
             return;
         r->observed = m->observed;
-        r->failures = 0;
-        r->retry_at = PH_NEVER;
+        r->give_up_at = PH_NEVER;
         set_state(r, PH_REGISTRAR_REGISTERED);
+        ph_presence_on_ack(&r->agent->presence, r, m);
         return;
     }
     if (r->state == PH_REGISTRAR_REGISTERED && m->type != 0)
-        ph_agent_on_signal(r->agent, m);
+        ph_agent_on_signal(r->agent, r, m);
 }
 
 static void on_stream(void *user, const uint8_t *data, size_t len)
@@ -110,44 +103,42 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
     (void)len;
 }
 
-static void fail(struct ph_registrar *r, ph_ns now, int error)
-{
-    bool was_registered = r->state == PH_REGISTRAR_REGISTERED;
-    r->error = error;
-    r->failures++;
-    r->relay = (r->relay + 1) % r->agent->config.relay_count;
-    ph_ns wait = 0;
-    if (r->failures >= r->agent->config.relay_count) {
-        unsigned doublings = r->failures - (unsigned)r->agent->config.relay_count;
-        wait = doublings < 6 ? BACKOFF_FIRST << doublings : BACKOFF_MAX;
-    }
-    r->retry_at = now + ph_min_ns(wait, BACKOFF_MAX);
-    set_state(r, PH_REGISTRAR_BACKOFF);
-    if (was_registered || wait > 0)
-        ph_agent_on_unregistered(r->agent, error);
-}
-
-void ph_registrar_start(struct ph_registrar *r, ph_ns now)
+int ph_registrar_start(struct ph_registrar *r, ph_ns now, const struct ph_addr *relay)
 {
     struct ph_quic_conn_config c = {
         .alpn = "pinhole-signal/1",
         .callbacks = {on_packet, on_state, on_stream, on_datagram},
         .user = r,
-        .idle_timeout = 60 * PH_SEC,
-        .keep_alive = 15 * PH_SEC, /* half of the shortest UDP timeout that is common */
-        .handshake_timeout = 5 * PH_SEC,
+        .idle_timeout = IDLE_TIMEOUT,
+        .keep_alive = KEEP_ALIVE,
+        .handshake_timeout = HANDSHAKE_TIMEOUT,
     };
-    r->in_len = 0;
-    r->closed = false;
-    r->retry_at = PH_NEVER;
+    ph_registrar_init(r, r->agent);
+    r->relay = *relay;
     int err = ph_quic_connect(r->agent->quic, now, &c, &r->conn);
     if (err != PH_OK) {
         r->conn = NULL;
-        fail(r, now, err);
-        return;
+        return err;
     }
     set_state(r, PH_REGISTRAR_CONNECTING);
     ph_quic_flush(r->conn, now);
+    return PH_OK;
+}
+
+/* The address stays: packets of its calls may still come from there. */
+static void reset(struct ph_registrar *r)
+{
+    r->conn = NULL;
+    r->closed = false;
+    r->give_up_at = PH_NEVER;
+    set_state(r, PH_REGISTRAR_IDLE);
+}
+
+void ph_registrar_stop(struct ph_registrar *r, ph_ns now)
+{
+    if (r->conn)
+        ph_quic_conn_close(r->conn, now);
+    reset(r);
 }
 
 int ph_registrar_send(struct ph_registrar *r, const struct ph_signal *m)
@@ -166,29 +157,26 @@ ph_ns ph_registrar_rtt(const struct ph_registrar *r)
     return r->conn ? ph_quic_conn_rtt(r->conn) : 0;
 }
 
-void ph_registrar_pump(struct ph_registrar *r, ph_ns now)
+int ph_registrar_pump(struct ph_registrar *r, ph_ns now)
 {
-    if (r->state == PH_REGISTRAR_WAITING && now >= r->retry_at) {
+    if (r->state == PH_REGISTRAR_WAITING && now >= r->give_up_at) {
         r->closed = true;
         r->error = PH_ERR_TIMEOUT;
     }
     if (r->closed) {
         int error = r->error;
-        if (r->conn && ph_quic_conn_error(r->conn) != PH_OK)
+        if (ph_quic_conn_error(r->conn) != PH_OK)
             error = ph_quic_conn_error(r->conn);
-        if (r->conn)
-            ph_quic_conn_free(r->conn);
-        r->conn = NULL;
-        r->closed = false;
-        fail(r, now, error != PH_OK ? error : PH_ERR_CLOSED);
+        ph_quic_conn_free(r->conn);
+        reset(r);
+        return error != PH_OK ? error : PH_ERR_CLOSED;
     }
-    if (r->state == PH_REGISTRAR_BACKOFF && now >= r->retry_at)
-        ph_registrar_start(r, now);
     if (r->conn)
         ph_quic_flush(r->conn, now);
+    return PH_OK;
 }
 
 ph_ns ph_registrar_deadline(const struct ph_registrar *r)
 {
-    return r->closed ? 0 : r->retry_at;
+    return r->closed ? 0 : r->give_up_at;
 }

@@ -20,11 +20,13 @@ void ph_waterfall_init(struct ph_waterfall *w, ph_ns now, unsigned stages)
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         w->stages[i].start = PH_NEVER;
         w->stages[i].end = PH_NEVER;
-        if (i != PH_STAGE_PUNCH && i != PH_STAGE_RELAY)
+        if (i == PH_STAGE_PREDICT || i == PH_STAGE_BIRTHDAY)
             ph_waterfall_end(w, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "not in this version");
     }
-    if (!(stages & (1u << PH_STAGE_PUNCH)))
-        ph_waterfall_end(w, PH_STAGE_PUNCH, PH_STAGE_SKIPPED, now, "switched off");
+    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++) {
+        if (!(stages & (1u << i)))
+            ph_waterfall_end(w, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "switched off");
+    }
     ph_waterfall_start(w, PH_STAGE_RELAY, now);
 }
 
@@ -37,6 +39,12 @@ void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
     r->start = now;
 }
 
+void ph_waterfall_mark(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    if (w->stages[stage].state == PH_STAGE_RUNNING && w->stages[stage].end == PH_NEVER)
+        w->stages[stage].end = now;
+}
+
 void ph_waterfall_end(struct ph_waterfall *w, enum ph_stage stage, enum ph_stage_state state,
                       ph_ns now, const char *reason)
 {
@@ -44,7 +52,7 @@ void ph_waterfall_end(struct ph_waterfall *w, enum ph_stage stage, enum ph_stage
     if (r->state != PH_STAGE_IDLE && r->state != PH_STAGE_RUNNING)
         return;
     r->state = state;
-    if (state != PH_STAGE_SKIPPED)
+    if (state != PH_STAGE_SKIPPED && r->end == PH_NEVER)
         r->end = now;
     snprintf(r->reason, sizeof(r->reason), "%s", reason);
 }
@@ -59,10 +67,16 @@ void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
         snprintf(old->reason, sizeof(old->reason), "by %s", ph_stage_name(stage));
     }
     struct ph_stage_report *r = &w->stages[stage];
-    if (r->start == PH_NEVER)
-        r->start = now;
-    if (r->end == PH_NEVER)
-        r->end = now;
+    if (stage == PH_STAGE_PORTMAP) {
+        /* Its time is that of the own mapping; where there is none yet, this one is the peer's. */
+        if (r->end == PH_NEVER)
+            r->start = PH_NEVER;
+    } else {
+        if (r->start == PH_NEVER)
+            r->start = now;
+        if (r->end == PH_NEVER)
+            r->end = now;
+    }
     r->state = PH_STAGE_WON;
     r->reason[0] = '\0';
     w->carrying = stage;

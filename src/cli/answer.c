@@ -9,7 +9,6 @@
 #include <string.h>
 
 #define CALLS_MAX 16
-#define GOODBYE   (100 * PH_MS)
 
 struct options {
     struct endpoint_options endpoint;
@@ -51,7 +50,7 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
 {
     struct answerer *a = user;
 
-    progress_registered(a->json, a->endpoint.fingerprint, err, reflexive);
+    progress_registered(a->json, a->endpoint.fingerprint, err, reflexive, a->endpoint.agent);
 }
 
 static struct answered *find(struct answerer *a, const struct ph_call *call)
@@ -100,26 +99,16 @@ static void on_call(void *user, struct ph_call *call)
     ph_call_release(call);
 }
 
-static void leave(void *user)
+static void on_closed(void *user)
 {
-    struct answerer *a = user;
-
-    ph_loop_stop(a->endpoint.loop);
+    endpoint_on_closed(&((struct answerer *)user)->endpoint);
 }
 
 static void on_stop(void *user)
 {
     struct answerer *a = user;
 
-    for (size_t i = 0; i < CALLS_MAX; i++) {
-        if (a->calls[i].call) {
-            ph_call_hangup(a->calls[i].call);
-        }
-    }
-    /* Time for what was said to go out; on_call tells the ends. */
-    if (ph_loop_at(a->endpoint.loop, ph_loop_now(a->endpoint.loop) + GOODBYE, leave, a)) {
-        leave(a);
-    }
+    endpoint_leave(&a->endpoint); /* on_call tells the ends */
 }
 
 static void tell_start(const struct answerer *a)
@@ -152,7 +141,8 @@ int cmd_answer(int argc, char **argv)
     struct options o = {0};
     struct answerer a = {0};
     struct ph_agent_config config = {
-        .callbacks = {.on_registered = on_registered, .on_call = on_call}, .user = &a};
+        .callbacks = {.on_registered = on_registered, .on_call = on_call, .on_closed = on_closed},
+        .user = &a};
     int code;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);

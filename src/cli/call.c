@@ -10,7 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define GOODBYE      (100 * PH_MS)
 #define DURATION_MAX 1e6 /* seconds */
 
 struct options {
@@ -76,20 +75,15 @@ struct caller {
     int code;
 };
 
-static void leave(void *user)
+static void on_closed(void *user)
 {
-    struct caller *c = user;
-
-    ph_loop_stop(c->endpoint.loop);
+    endpoint_on_closed(&((struct caller *)user)->endpoint);
 }
 
-/* Lets the last packets out, then ends. */
 static void leave_soon(struct caller *c)
 {
     c->leaving = true;
-    if (ph_loop_at(c->endpoint.loop, ph_loop_now(c->endpoint.loop) + GOODBYE, leave, c)) {
-        leave(c);
-    }
+    endpoint_leave(&c->endpoint);
 }
 
 static void hang_up(struct caller *c)
@@ -182,7 +176,8 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
     if (c->call || c->leaving) {
         return; /* the relay was lost and found again: the call goes on */
     }
-    progress_registered(c->options->endpoint.json, c->endpoint.fingerprint, err, reflexive);
+    progress_registered(c->options->endpoint.json, c->endpoint.fingerprint, err, reflexive,
+                        c->endpoint.agent);
     if (!err) {
         err = ph_agent_call(c->endpoint.agent, c->options->peer, &c->call);
         if (err) {
@@ -233,9 +228,11 @@ int cmd_call(int argc, char **argv)
         .doc = "Calls a peer, tells how it is reached, and each second what has come through."};
     struct options o = {.duration = PH_NEVER};
     struct caller c = {.options = &o};
-    struct ph_agent_config config = {
-        .callbacks = {.on_registered = on_registered, .on_offer = on_offer, .on_call = on_call},
-        .user = &c};
+    struct ph_agent_config config = {.callbacks = {.on_registered = on_registered,
+                                                   .on_offer = on_offer,
+                                                   .on_call = on_call,
+                                                   .on_closed = on_closed},
+                                     .user = &c};
     int code;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);

@@ -14,16 +14,21 @@ enum {
     OPT_STUN = 's',
     OPT_SEED_FILE = 'f',
     OPT_JSON = 'j',
+    OPT_NO_PORT_MAPPING = 'm',
 };
+
+/* For the last packets to go out. */
+#define GOODBYE (100 * PH_MS)
 
 static const struct argp_option options[] = {
     {"relay", OPT_RELAY, "HOST[:PORT]", 0,
-     "The relay to register with; may be given again, the next one serves when the first does not",
+     "A relay to register with; may be given again: the nearest serves, the others when it dies",
      0},
     {"stun", OPT_STUN, "HOST[:PORT]", 0, "A STUN server; may be given again (default: the relays)",
      0},
     {"seed-file", OPT_SEED_FILE, "FILE", 0,
      "The identity; made when it is missing (default: a new identity each time)", 0},
+    {"no-port-mapping", OPT_NO_PORT_MAPPING, NULL, 0, "Do not ask routers to map a port", 0},
     {"json", OPT_JSON, NULL, 0, "Write JSON lines", 0},
     {0},
 };
@@ -49,6 +54,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_SEED_FILE:
         o->seed_file = arg;
+        return 0;
+    case OPT_NO_PORT_MAPPING:
+        o->no_port_mapping = true;
         return 0;
     case OPT_JSON:
         o->json = true;
@@ -113,6 +121,9 @@ int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
     if (!err) {
         err = ph_loop_host_new(e->loop, &host, &e->host);
     }
+    if (o->no_port_mapping) {
+        config->stages = ((1u << PH_STAGE_COUNT) - 1) & ~(1u << PH_STAGE_PORTMAP);
+    }
     if (!err) {
         config->host = e->host;
         err = ph_agent_new(config, &e->agent);
@@ -124,6 +135,31 @@ int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
     }
     ph_hex(ph_agent_fingerprint(e->agent), PH_FINGERPRINT_LEN, e->fingerprint);
     return CLI_GOOD;
+}
+
+static void after_goodbye(void *user)
+{
+    struct endpoint *e = user;
+
+    e->said_goodbye = true;
+    if (ph_agent_closed(e->agent)) {
+        ph_loop_stop(e->loop);
+    }
+}
+
+void endpoint_leave(struct endpoint *e)
+{
+    ph_agent_close(e->agent);
+    if (ph_loop_at(e->loop, ph_loop_now(e->loop) + GOODBYE, after_goodbye, e)) {
+        ph_loop_stop(e->loop);
+    }
+}
+
+void endpoint_on_closed(struct endpoint *e)
+{
+    if (e->said_goodbye) {
+        ph_loop_stop(e->loop);
+    }
 }
 
 void endpoint_fini(struct endpoint *e)

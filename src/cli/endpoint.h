@@ -13,6 +13,7 @@ struct endpoint_options {
     const char *stuns[PH_STUNS_MAX];
     size_t stun_count;
     const char *seed_file;
+    bool no_port_mapping;
     bool json;
 };
 
@@ -24,6 +25,7 @@ struct endpoint {
     struct ph_host *host;
     struct ph_agent *agent;
     struct cli_stop stop;
+    bool said_goodbye; /* what was said on leaving has had its time to go out */
     char fingerprint[2 * PH_FINGERPRINT_LEN + 1];
 };
 
@@ -32,5 +34,9 @@ struct endpoint {
 int endpoint_init(struct endpoint *e, const struct endpoint_options *options,
                   struct ph_agent_config *config, void (*on_stop)(void *user), void *user);
 void endpoint_fini(struct endpoint *e);
+/* Hangs up, gives back what routers have mapped, and stops the loop when all is said. */
+void endpoint_leave(struct endpoint *e);
+/* To be called by the agent's on_closed. */
+void endpoint_on_closed(struct endpoint *e);
 
 #endif

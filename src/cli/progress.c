@@ -25,9 +25,24 @@ static ph_ns since(const struct ph_call_report *r, ph_ns at)
     return at == PH_NEVER ? PH_NEVER : at - r->started;
 }
 
-void progress_registered(bool json, const char *fingerprint, int err,
-                         const struct ph_addr *reflexive)
+/* The relay that the agent is registered with; all zero when it is with none. */
+static struct ph_relay_report home(const struct ph_agent *agent)
 {
+    struct ph_relay_report r[PH_RELAY_REPORTS_MAX];
+    size_t n = ph_agent_relays(agent, r, PH_RELAY_REPORTS_MAX);
+
+    for (size_t i = 0; i < n && i < PH_RELAY_REPORTS_MAX; i++) {
+        if (r[i].in_use) {
+            return r[i];
+        }
+    }
+    return (struct ph_relay_report){0};
+}
+
+void progress_registered(bool json, const char *fingerprint, int err,
+                         const struct ph_addr *reflexive, const struct ph_agent *agent)
+{
+    struct ph_relay_report relay = home(agent);
     char line[LINE], addr[PH_ADDR_STRLEN];
 
     if (json) {
@@ -38,12 +53,17 @@ void progress_registered(bool json, const char *fingerprint, int err,
             ph_json_str(&j, "error", ph_strerror(err));
         } else {
             ph_json_addr(&j, "reflexive", reflexive);
+            ph_json_addr(&j, "relay", &relay.addr);
+            ph_json_str(&j, "region", relay.region[0] ? relay.region : NULL);
+            ph_json_ns_ms(&j, "rtt_ms", relay.rtt ? relay.rtt : PH_NEVER);
         }
         end(&j);
     } else if (err) {
         printf("not registered: %s\n", ph_strerror(err));
     } else {
         printf("registered; the relay sees %s\n", ph_addr_format(reflexive, addr));
+        printf("  relay %s%s%s, %.1f ms\n", ph_addr_format(&relay.addr, addr),
+               relay.region[0] ? ", region " : "", relay.region, ph_ns_to_ms(relay.rtt));
     }
 }
 
@@ -180,7 +200,7 @@ static const char *reason(const struct ph_call_report *r)
     case PH_ERR_CLOSED:
         return "the other side ended it";
     case PH_ERR_NOENT:
-        return "nobody of this fingerprint is registered with the relay";
+        return "nobody of this fingerprint is registered with a relay that is known here";
     case PH_ERR_REFUSED:
         return "refused";
     case PH_ERR_SPACE:

@@ -11,8 +11,9 @@ struct progress {
     unsigned stages; /* whose end has been told */
 };
 
+/* With which relay is asked of the agent. */
 void progress_registered(bool json, const char *fingerprint, int err,
-                         const struct ph_addr *reflexive);
+                         const struct ph_addr *reflexive, const struct ph_agent *agent);
 void progress_init(struct progress *p, bool json, const struct ph_call_report *r);
 /* Tells what is new in the report. */
 void progress_update(struct progress *p, const struct ph_call_report *r);

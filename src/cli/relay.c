@@ -18,9 +18,54 @@ struct options {
     struct ph_relay_config config;
     const char *listen[PH_RELAY_LISTENS];
     size_t listen_count;
+    const char *others[PH_SIGNAL_RELAYS_MAX];
     const char *seed_file;
     bool json;
 };
+
+/* HOST[:PORT][=REGION]: the address is looked up later, the region is taken here. */
+static void parse_other(struct options *o, const char *arg, struct argp_state *state)
+{
+    size_t n = o->config.other_count;
+    const char *region = strchr(arg, '=');
+
+    if (n == PH_SIGNAL_RELAYS_MAX) {
+        argp_error(state, "more than %d other relays, of which '%s' is one too many",
+                   PH_SIGNAL_RELAYS_MAX, arg);
+    }
+    if (region && strlen(region + 1) >= sizeof(o->config.other_regions[n])) {
+        argp_error(state, "the region '%s' is longer than %zu bytes", region + 1,
+                   sizeof(o->config.other_regions[n]) - 1);
+    }
+    if (region) {
+        memcpy(o->config.other_regions[n], region + 1, strlen(region + 1));
+    }
+    o->others[n] = arg;
+    o->config.other_count++;
+}
+
+/* Returns a cli_exit; what is wrong is printed. */
+static int resolve_others(struct options *o)
+{
+    for (size_t i = 0; i < o->config.other_count; i++) {
+        char host[300];
+        size_t len = strcspn(o->others[i], "=");
+        int code;
+
+        if (len >= sizeof(host)) {
+            fprintf(stderr, "pinhole: '%s' is longer than the name of a host can be\n",
+                    o->others[i]);
+            return CLI_USAGE;
+        }
+        memcpy(host, o->others[i], len);
+        host[len] = '\0';
+        code = resolve(host, PH_AF_NONE, &o->config.others[i]);
+        if (code) {
+            return code;
+        }
+    }
+    return CLI_GOOD;
+}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -41,6 +86,9 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         }
         memset(o->config.region, 0, sizeof(o->config.region));
         memcpy(o->config.region, arg, strlen(arg));
+        return 0;
+    case 'o':
+        parse_other(o, arg, state);
         return 0;
     case 'f':
         o->seed_file = arg;
@@ -156,6 +204,8 @@ int cmd_relay(int argc, char **argv)
         {"listen", 'l', "ADDRESS[:PORT]", 0,
          "Where clients come; given again, up to four: further addresses of the STUN server", 0},
         {"region", 'g', "NAME", 0, "Told to clients", 0},
+        {"other", 'o', "HOST[:PORT][=REGION]", 0,
+         "Another relay, which clients are told of; may be given again", 0},
         {"seed-file", 'f', "FILE", 0, "The relay's identity; made when it is missing", 0},
         {"json", 'j', NULL, 0, "Write JSON lines", 0},
         {0},
@@ -176,6 +226,10 @@ int cmd_relay(int argc, char **argv)
         if (code) {
             return code;
         }
+    }
+    code = resolve_others(&o);
+    if (code) {
+        return code;
     }
     code = seed_load(o.seed_file, o.config.seed);
     if (code) {

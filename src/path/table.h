@@ -36,6 +36,7 @@ struct ph_path {
                        * calls it peer-reflexive) */
     bool public_host; /* no NAT before it */
     bool opened;      /* a low-TTL opener went there */
+    bool by_mapping;  /* the peer has seen us come from our mapped address on it */
     unsigned checks;  /* sent at full TTL */
     ph_ns next_check; /* PH_NEVER: none is planned */
     ph_ns rtt;        /* of the last check; 0: none yet */

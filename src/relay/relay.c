@@ -340,6 +340,22 @@ static void set_defaults(struct ph_relay_config *config)
         config->packets_per_second_max ? config->packets_per_second_max : 2000;
 }
 
+/* What the ack says of this relay and of the others: it could not be written otherwise. */
+static bool good_names(const struct ph_relay_config *config)
+{
+    if (config->other_count > PH_SIGNAL_RELAYS_MAX ||
+        !memchr(config->region, '\0', sizeof(config->region))) {
+        return false;
+    }
+    for (size_t i = 0; i < config->other_count; i++) {
+        if (!ph_addr_is_set(&config->others[i]) ||
+            !memchr(config->other_regions[i], '\0', sizeof(config->other_regions[i]))) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static int open_sockets(struct ph_relay *relay)
 {
     struct ph_host *host = relay->host;
@@ -377,8 +393,7 @@ int ph_relay_new(const struct ph_relay_config *config, struct ph_relay **out)
     relay->outbox.host = config->host;
     relay->register_due = PH_NEVER;
     set_defaults(&relay->config);
-    if (config->other_count > PH_SIGNAL_RELAYS_MAX ||
-        !memchr(config->region, '\0', sizeof(config->region))) {
+    if (!good_names(config)) {
         err = PH_ERR_INVAL;
         goto fail;
     }

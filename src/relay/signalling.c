@@ -70,7 +70,8 @@ static void on_register(struct ph_client *c, const struct ph_signal *m)
     ack.observed = c->addr;
     memcpy(ack.region, relay->config.region, sizeof(ack.region));
     ack.relay_count = relay->config.other_count;
-    memcpy(ack.relays, relay->config.others, ack.relay_count * sizeof(ack.relays[0]));
+    memcpy(ack.relays, relay->config.others, sizeof(ack.relays));
+    memcpy(ack.relay_regions, relay->config.other_regions, sizeof(ack.relay_regions));
     send_message(c, &ack);
 }
 

@@ -11,7 +11,7 @@ enum field {
     F_FINGERPRINT = 2,
     F_OBSERVED = 3,
     F_REGION = 4,
-    F_RELAY = 5,     /* repeated */
+    F_RELAY = 5,     /* repeated; address, length (8) of the region, region */
     F_CANDIDATE = 6, /* repeated */
     F_CREDENTIALS = 7,
     F_MAPPED_ADDR = 8,
@@ -101,6 +101,19 @@ static void addr_field(struct ph_writer *w, enum field id, const struct ph_addr 
     write_addr(w, a);
 }
 
+/* A relay without a region is its address alone, as it was before relays had regions. */
+static void relay_field(struct ph_writer *w, const struct ph_addr *a, const char *region)
+{
+    size_t len = strlen(region);
+
+    field(w, F_RELAY, addr_len(a) + (len > 0 ? 1 + len : 0));
+    write_addr(w, a);
+    if (len > 0) {
+        ph_write_u8(w, (uint8_t)len);
+        ph_write_bytes(w, region, len);
+    }
+}
+
 static void u8_field(struct ph_writer *w, enum field id, unsigned v)
 {
     if (v == 0)
@@ -159,7 +172,8 @@ static bool can_encode(const struct ph_signal *m)
             return false;
     }
     for (size_t i = 0; i < m->relay_count; i++) {
-        if (!ph_addr_is_set(&m->relays[i]))
+        if (!ph_addr_is_set(&m->relays[i]) ||
+            memchr(m->relay_regions[i], '\0', PH_SIGNAL_REGION_MAX) == NULL)
             return false;
     }
     return true;
@@ -186,7 +200,7 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
         ph_write_bytes(&w, m->region, strlen(m->region));
     }
     for (size_t i = 0; (fields & BIT(F_RELAY)) != 0 && i < m->relay_count; i++)
-        addr_field(&w, F_RELAY, &m->relays[i]);
+        relay_field(&w, &m->relays[i], m->relay_regions[i]);
     for (size_t i = 0; (fields & BIT(F_CANDIDATE)) != 0 && i < m->candidate_count; i++)
         candidate_field(&w, &m->candidates[i]);
     if ((fields & BIT(F_CREDENTIALS)) != 0)
@@ -243,25 +257,32 @@ static void read_candidate(struct ph_reader *r, struct ph_signal *out)
         (struct ph_candidate){.type = type, .priority = priority, .addr = addr};
 }
 
+/* A region's name ends up on terminals and in reports: printable ASCII only. */
+static void read_region(struct ph_reader *r, size_t len, char out[PH_SIGNAL_REGION_MAX])
+{
+    const uint8_t *name = ph_read_bytes(r, len);
+
+    memset(out, 0, PH_SIGNAL_REGION_MAX);
+    for (size_t i = 0; !r->bad && i < len && i < PH_SIGNAL_REGION_MAX - 1; i++)
+        out[i] = name[i] >= 0x20 && name[i] < 0x7f ? (char)name[i] : '?';
+}
+
 static void read_relay(struct ph_reader *r, struct ph_signal *out)
 {
     struct ph_addr addr = read_addr(r);
+    char region[PH_SIGNAL_REGION_MAX] = {0};
 
-    if (!r->bad && ph_addr_is_set(&addr) && out->relay_count < PH_SIGNAL_RELAYS_MAX)
-        out->relays[out->relay_count++] = addr;
-}
-
-/* A region's name ends up on terminals and in reports: printable ASCII only. */
-static void read_region(struct ph_reader *r, char out[PH_SIGNAL_REGION_MAX])
-{
-    size_t len = ph_reader_left(r);
-
-    memset(out, 0, PH_SIGNAL_REGION_MAX);
-    for (size_t i = 0; i < len && i < PH_SIGNAL_REGION_MAX - 1; i++) {
-        uint8_t c = ph_read_u8(r);
-
-        out[i] = c >= 0x20 && c < 0x7f ? (char)c : '?';
+    if (!ph_addr_is_set(&addr))
+        return;
+    /* Older relays end here. */
+    if (ph_reader_left(r) > 0) {
+        size_t len = ph_read_u8(r);
+        read_region(r, len, region);
     }
+    if (r->bad || out->relay_count == PH_SIGNAL_RELAYS_MAX)
+        return;
+    memcpy(out->relay_regions[out->relay_count], region, sizeof(region));
+    out->relays[out->relay_count++] = addr;
 }
 
 /* A mode that only a newer peer knows: relay only, which any two peers can do. */
@@ -292,7 +313,7 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
         out->observed = read_addr(r);
         break;
     case F_REGION:
-        read_region(r, out->region);
+        read_region(r, ph_reader_left(r), out->region);
         break;
     case F_RELAY:
         read_relay(r, out);

@@ -85,6 +85,7 @@ struct ph_signal {
     struct ph_addr observed;                     /* the source address that the relay sees */
     char region[PH_SIGNAL_REGION_MAX];           /* NUL-terminated printable ASCII; of this relay */
     struct ph_addr relays[PH_SIGNAL_RELAYS_MAX]; /* the others */
+    char relay_regions[PH_SIGNAL_RELAYS_MAX][PH_SIGNAL_REGION_MAX]; /* theirs; empty: not known */
     size_t relay_count;
 
     /* Offer, answer, setup (there: the other side's), IceCandidate, CandidateUpdate */

@@ -139,6 +139,30 @@ static void a_call_connects_and_ends_in_time(void **state)
     await(&answer, "the other side ended it");
 }
 
+/* A second relay that names the first: whoever registers there finds the answerer here. */
+static void a_peer_at_another_relay_is_found(void **state)
+{
+    static struct running second;
+    char other[128], second_addr[64], out[8192], want[160];
+    const char *pinhole = built();
+
+    (void)state;
+    snprintf(other, sizeof(other), "%s=north", relay_addr);
+    start(&second, (const char *[]){pinhole, "relay", "--listen", "127.0.0.1:0", "--region",
+                                    "south", "--other", other, NULL});
+    assert_int_equal(sscanf(await(&second, "relay on "), "relay on %63s", second_addr), 1);
+    const char *const argv[] = {pinhole,      "call", fingerprint, "--relay", second_addr,
+                                "--duration", "0.3",  "--json",    NULL};
+    assert_int_equal(program_run(argv, out, sizeof(out)), 0);
+    snprintf(want, sizeof(want), "\"relay\":\"%s\",\"region\":\"south\",\"rtt_ms\":", second_addr);
+    assert_non_null(strstr(out, want));
+    snprintf(want, sizeof(want), "\"connected\",\"path\":\"relay\",\"relay\":\"%s\"", relay_addr);
+    assert_non_null(strstr(out, want));
+    assert_int_equal(finish(&second, SIGTERM), 0);
+    await(&answer, "a call from ");
+    await(&answer, "the other side ended it");
+}
+
 static void an_unknown_peer_is_said(void **state)
 {
     char nobody[65];
@@ -203,6 +227,8 @@ static void mistakes_are_quoted(void **state)
         {{"relay", "--listen", "here"}, 2, "'here'"},
         {{"relay", "--listen", "203.0.113.1:4000"}, 3, "203.0.113.1:4000"},
         {{"relay", "--region", "a-name-that-is-longer-than-the-message-takes"}, 2, "31"},
+        {{"relay", "--other", "r=a-name-that-is-longer-than-the-message-takes"}, 2, "31"},
+        {{"relay", "--listen", "127.0.0.1:0", "--other", "a:b:c=eu"}, 2, "'a:b:c'"},
         {{"stun"}, 2, "HOST:PORT"},
         {{"stun", "a", "b"}, 2, "'b'"},
         {{"id", "x"}, 2, "'x'"},
@@ -232,6 +258,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_call_connects_and_ends_in_time),
+        cmocka_unit_test(a_peer_at_another_relay_is_found),
         cmocka_unit_test(an_unknown_peer_is_said),
         cmocka_unit_test(an_interrupted_call_says_so),
         cmocka_unit_test(stun_shows_the_address),

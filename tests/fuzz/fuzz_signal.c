@@ -22,7 +22,8 @@ static void check_decoded(const struct ph_signal *m)
     for (size_t i = 0; i < m->candidate_count; i++)
         check(ph_addr_is_set(&m->candidates[i].addr));
     for (size_t i = 0; i < m->relay_count; i++)
-        check(ph_addr_is_set(&m->relays[i]));
+        check(ph_addr_is_set(&m->relays[i]) &&
+              memchr(m->relay_regions[i], '\0', PH_SIGNAL_REGION_MAX) != NULL);
     check(ph_signal_name(m->type) != NULL);
 }
 

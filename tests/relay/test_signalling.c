@@ -70,6 +70,7 @@ static void a_registration_is_acknowledged(void **state)
     struct ph_relay_config config = {
         .region = "eu-north",
         .others = {{.family = PH_AF_V4, .port = 1, .ip = {192, 0, 2, 250}}},
+        .other_regions = {"us-east"},
         .other_count = 1};
     struct subject s;
     struct client *c;
@@ -89,6 +90,7 @@ static void a_registration_is_acknowledged(void **state)
     assert_string_equal(ack->region, "eu-north");
     assert_int_equal(ack->relay_count, 1);
     assert_true(ph_addr_eq(&ack->relays[0], &config.others[0]));
+    assert_string_equal(ack->relay_regions[0], "us-east");
     assert_int_equal(subject_stats(&s).clients, 1);
     addr = ph_relay_address(s.relay);
     assert_true(ph_addr_eq(&addr, &s.addr));

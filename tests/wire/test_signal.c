@@ -24,13 +24,14 @@ static const uint8_t register_bytes[] = {
 };
 
 static const uint8_t ack_bytes[] = {
-    0x00, 0x43,                                             /* 67 bytes follow */
+    0x00, 0x49,                                             /* 73 bytes follow */
     0x00, 0x02,                                             /* RegisterPresenceAck */
     0x00, 0x03, 0x00, 0x07, 4, 0x9c, 0x40, 198, 51, 100, 7, /* observed: 198.51.100.7:40000 */
     0x00, 0x04, 0x00, 0x05, 'e', 'u', '-', 'w', '1',        /* region */
     0x00, 0x05, 0x00, 0x07, 4, 0x11, 0x51, 203, 0, 113, 1,  /* relay: 203.0.113.1:4433 */
     0x00, 0x05, 0x00, 0x13, 6, 0x11, 0x52, V6_BYTES,        /* relay: [2001:db8::9]:4434 */
-    0x00, 0x05, 0x00, 0x07, 4, 0x11, 0x53, 203, 0, 113, 2,  /* relay: 203.0.113.2:4435 */
+    0x00, 0x05, 0x00, 0x0d, 4, 0x11, 0x53, 203, 0, 113, 2,  /* relay: 203.0.113.2:4435 */
+    0x05, 'u', 's', '-', 'e', '2',                          /* and its region */
 };
 
 #define CANDIDATES \
@@ -126,6 +127,7 @@ static const struct {
       .observed = V4(198, 51, 100, 7, 40000),
       .region = "eu-w1",
       .relays = {V4(203, 0, 113, 1, 4433), V6(4434), V4(203, 0, 113, 2, 4435)},
+      .relay_regions = {[2] = "us-e2"},
       .relay_count = 3}},
     {"DirectCallOffer",
      offer_bytes,
@@ -195,7 +197,9 @@ static bool same(const struct ph_signal *a, const struct ph_signal *b)
            ph_addr_eq(&a->observed, &b->observed) &&
            memcmp(a->region, b->region, sizeof(a->region)) == 0 &&
            a->relay_count == b->relay_count &&
-           memcmp(a->relays, b->relays, sizeof(a->relays)) == 0 && same_candidates(a, b) &&
+           memcmp(a->relays, b->relays, sizeof(a->relays)) == 0 &&
+           memcmp(a->relay_regions, b->relay_regions, sizeof(a->relay_regions)) == 0 &&
+           same_candidates(a, b) &&
            memcmp(&a->credentials, &b->credentials, sizeof(a->credentials)) == 0 &&
            ph_addr_eq(&a->mapped_addr, &b->mapped_addr) && a->mode == b->mode &&
            a->relay_rtt_ms == b->relay_rtt_ms && a->relay_token == b->relay_token &&
@@ -324,6 +328,11 @@ static void test_encode_limits(void **state)
             .region = {'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r',
                        'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r',
                        'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r'});
+    REFUSED(.type = PH_SIGNAL_REGISTER_PRESENCE_ACK, .relay_count = 1,
+            .relays = {V4(1, 1, 1, 1, 1)},
+            .relay_regions = {{'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r',
+                               'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r',
+                               'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r', 'r'}});
 #undef REFUSED
 }
 
@@ -340,6 +349,8 @@ static void test_fullest(void **state)
     m.relay_count = PH_SIGNAL_RELAYS_MAX;
     for (size_t i = 0; i < PH_SIGNAL_RELAYS_MAX; i++)
         m.relays[i] = m.candidates[0].addr;
+    for (size_t i = 0; i < PH_SIGNAL_RELAYS_MAX; i++)
+        memset(m.relay_regions[i], 'r', PH_SIGNAL_REGION_MAX - 1);
     memset(m.region, 'r', sizeof(m.region) - 1);
     for (size_t i = 0; i < GOLDEN_COUNT; i++) {
         uint8_t out[PH_SIGNAL_MAX];

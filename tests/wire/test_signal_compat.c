@@ -167,6 +167,39 @@ static void test_region(void **state)
     }
 }
 
+/* Relays of an ack with their regions: an older relay's has none, a newer one's may have more. */
+static void test_relay_regions(void **state)
+{
+    /* clang-format off */
+    static const uint8_t relays[] = {
+        0x00, 0x05, 0x00, 0x07, 4, 0x11, 0x51, 203, 0, 113, 1,                /* older */
+        0x00, 0x05, 0x00, 0x0a, 4, 0x11, 0x51, 203, 0, 113, 2, 2, 'e', 'u',
+        0x00, 0x05, 0x00, 0x06, 9, 1, 2, 3, 4, 5,                             /* of family 9 */
+        0x00, 0x05, 0x00, 0x08, 4, 0x11, 0x51, 203, 0, 113, 3, 0,             /* an empty one */
+        0x00, 0x05, 0x00, 0x0d, 4, 0x11, 0x51, 203, 0, 113, 4, 3, 'u', 0x1b, 's', 9, 9, /* newer */
+    };
+    static const uint8_t overrun[] = {
+        0x00, 0x05, 0x00, 0x0a, 4, 0x11, 0x51, 203, 0, 113, 2, 3, 'e', 'u',
+    };
+    /* clang-format on */
+    static const char *const want[] = {"", "eu", "", "u?s"};
+    uint8_t longest[4 + 7 + 1 + 255] = {0x00, 0x05, 0x01, 0x07, 4, 0x11, 0x51, 203, 0, 113, 1, 255};
+    struct ph_signal m;
+
+    (void)state;
+    assert_true(decode_fields(PH_SIGNAL_REGISTER_PRESENCE_ACK, relays, sizeof(relays), &m) > 0);
+    assert_int_equal(m.relay_count, 4);
+    for (size_t i = 0; i < m.relay_count; i++) {
+        assert_string_equal(m.relay_regions[i], want[i]);
+        assert_int_equal(m.relays[i].ip[3], i + 1);
+    }
+    assert_int_equal(decode_fields(PH_SIGNAL_REGISTER_PRESENCE_ACK, overrun, sizeof(overrun), &m),
+                     PH_ERR_FORMAT);
+    memset(longest + 12, 'x', 255);
+    assert_true(decode_fields(PH_SIGNAL_REGISTER_PRESENCE_ACK, longest, sizeof(longest), &m) > 0);
+    assert_int_equal(strlen(m.relay_regions[0]), PH_SIGNAL_REGION_MAX - 1);
+}
+
 static void test_bad_lengths(void **state)
 {
     static const struct {
@@ -198,6 +231,7 @@ int main(void)
         cmocka_unit_test(test_bad_lengths),   cmocka_unit_test(test_forward_compatible),
         cmocka_unit_test(test_unknown_types), cmocka_unit_test(test_too_short_values),
         cmocka_unit_test(test_repeated),      cmocka_unit_test(test_region),
+        cmocka_unit_test(test_relay_regions),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,160 @@
+#include "call/portmap_stage.h"
+
+#include "call/agent.h"
+#include "call/call.h"
+
+#include <string.h>
+
+/* However slow a router is, a call does not wait longer for it. */
+#define PATIENCE_MAX (100 * PH_MS)
+
+static void set_state(struct ph_portmap_stage *s, enum ph_portmap_stage_state state)
+{
+    static const char *const names[] = {"idle", "asking", "offered", "over"};
+    if (s->state == state)
+        return;
+    ph_call_trace(s->call, "portmap", names[s->state], names[state]);
+    s->state = state;
+    s->call->changed = true;
+}
+
+void ph_portmap_stage_init(struct ph_portmap_stage *s, struct ph_call *call)
+{
+    *s = (struct ph_portmap_stage){.call = call, .patience = PH_NEVER};
+}
+
+static struct ph_mapper *mapper(const struct ph_portmap_stage *s)
+{
+    return s->call->agent->network.mapper;
+}
+
+static void over(struct ph_portmap_stage *s, ph_ns now, const char *why)
+{
+    s->patience = PH_NEVER;
+    set_state(s, PH_PORTMAP_STAGE_OVER);
+    /* The peer may still have a mapping of its own: that is for its own report, and for
+     * ph_waterfall_carry. */
+    ph_waterfall_end(&s->call->waterfall, PH_STAGE_PORTMAP, PH_STAGE_LOST, now, why);
+}
+
+/* The routers were asked before, and nobody there knows how to map. */
+static bool nobody_there(const struct ph_mapper *m)
+{
+    enum ph_mapper_state state = ph_mapper_state(m);
+    if (state == PH_MAPPER_DISCOVERING || state == PH_MAPPER_ACQUIRING)
+        return false;
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
+        struct ph_portmap_protocol_report r;
+        ph_mapper_report(m, (enum ph_portmap_protocol)i, &r);
+        if (r.said != PH_PORTMAP_SILENT && r.said != PH_PORTMAP_UNSUPPORTED &&
+            r.said != PH_PORTMAP_BROKEN)
+            return false;
+    }
+    return true;
+}
+
+void ph_portmap_stage_start(struct ph_portmap_stage *s, ph_ns now)
+{
+    struct ph_waterfall *w = &s->call->waterfall;
+    if (w->stages[PH_STAGE_PORTMAP].state != PH_STAGE_IDLE)
+        return;
+    if (!mapper(s)) {
+        ph_waterfall_end(w, PH_STAGE_PORTMAP, PH_STAGE_SKIPPED, now, "not to be had here");
+        return;
+    }
+    if (nobody_there(mapper(s))) {
+        ph_waterfall_end(w, PH_STAGE_PORTMAP, PH_STAGE_SKIPPED, now, "no router answers");
+        return;
+    }
+    ph_waterfall_start(w, PH_STAGE_PORTMAP, now);
+    set_state(s, PH_PORTMAP_STAGE_ASKING);
+    ph_mapper_acquire(mapper(s), now);
+    ph_ns expected = ph_mapper_expected(mapper(s));
+    if (expected > 0)
+        s->patience = now + ph_min_ns(expected, PATIENCE_MAX);
+    ph_portmap_stage_pump(s, now);
+}
+
+bool ph_portmap_stage_waits(const struct ph_portmap_stage *s, ph_ns now)
+{
+    return s->state == PH_PORTMAP_STAGE_ASKING && s->patience != PH_NEVER && now < s->patience;
+}
+
+/* The candidate that a mapping makes. Behind another NAT the router's word is no address that
+ * anybody could reach; the world's view of us with the mapped port is a guess that holds where the
+ * outer NAT hands everything on (a DMZ host, one-to-one translation). */
+static bool candidate(const struct ph_portmap_stage *s, struct ph_candidate *out)
+{
+    const struct ph_mapping *m = ph_mapper_mapping(mapper(s));
+    if (!m)
+        return false;
+    *out = (struct ph_candidate){.type = PH_CANDIDATE_MAPPED, .addr = m->external};
+    if (m->reach == PH_PORTMAP_REACH_DOUBLE) {
+        struct ph_addr seen = s->call->agent->presence.home->observed;
+        if (!ph_addr_is_set(&seen))
+            return false;
+        seen.port = m->external.port;
+        out->type = PH_CANDIDATE_PREDICTED;
+        out->addr = seen;
+    }
+    out->priority = ph_candidate_priority(out->type, &out->addr, 0);
+    return !ph_addr_is_unusable(&out->addr);
+}
+
+void ph_portmap_stage_fill(struct ph_portmap_stage *s, struct ph_signal *m)
+{
+    struct ph_candidate c;
+    s->patience = PH_NEVER;
+    if (s->state != PH_PORTMAP_STAGE_OFFERED || !candidate(s, &c))
+        return;
+    s->told = c.addr;
+    if (c.type == PH_CANDIDATE_MAPPED)
+        m->mapped_addr = c.addr;
+    for (size_t i = 0; i < m->candidate_count; i++) {
+        if (!ph_addr_eq(&m->candidates[i].addr, &c.addr))
+            continue;
+        if (c.priority > m->candidates[i].priority)
+            m->candidates[i] = c;
+        return;
+    }
+    if (m->candidate_count == PH_SIGNAL_CANDIDATES_MAX)
+        m->candidate_count--; /* the last ones are of the least use */
+    m->candidates[m->candidate_count++] = c;
+}
+
+static void tell(struct ph_portmap_stage *s)
+{
+    struct ph_candidate c;
+    if (!s->call->terms_sent || !candidate(s, &c) || ph_addr_eq(&c.addr, &s->told))
+        return;
+    struct ph_signal m = {.type = PH_SIGNAL_ICE_CANDIDATE, .candidate_count = 1};
+    memcpy(m.call_id, s->call->id, PH_CALL_ID_LEN);
+    m.candidates[0] = c;
+    if (ph_call_tell(s->call, &m) == PH_OK)
+        s->told = c.addr;
+}
+
+void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now)
+{
+    if (s->state == PH_PORTMAP_STAGE_ASKING) {
+        if (ph_mapper_mapping(mapper(s))) {
+            s->patience = PH_NEVER;
+            ph_waterfall_mark(&s->call->waterfall, PH_STAGE_PORTMAP, now);
+            set_state(s, PH_PORTMAP_STAGE_OFFERED);
+        } else if (ph_mapper_state(mapper(s)) == PH_MAPPER_FAILED) {
+            over(s, now, "no router gave a port");
+        }
+    }
+    if (s->state == PH_PORTMAP_STAGE_OFFERED)
+        tell(s);
+}
+
+ph_ns ph_portmap_stage_deadline(const struct ph_portmap_stage *s)
+{
+    return s->patience;
+}
+
+bool ph_portmap_stage_is_own(const struct ph_portmap_stage *s, const struct ph_addr *seen)
+{
+    return ph_addr_is_set(&s->told) && ph_addr_eq(&s->told, seen);
+}
