@@ -92,8 +92,6 @@ static void fill_subject(json_t *o, enum subject subject, const struct summary *
                                 time_json(&s->times[i]));
     json_object_set_new(o, "rates", rates);
     json_object_set_new(o, "times_ms", times);
-    if (subject == SUBJECT_PINHOLE)
-        return;
     json_t *by = json_object();
     for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++)
         json_object_set_new(by, ph_portmap_protocol_name((enum ph_portmap_protocol)i),

@@ -94,8 +94,9 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
         !(result->subject == SUBJECT_PINHOLE && result->connected))
         r->status = TRIAL_LAB_ERROR;
     r->stage = (uint8_t)result->stage;
-    r->protocol = (uint8_t)(result->subject == SUBJECT_MAP ? result->map.protocol
-                                                           : result->netcheck.protocol);
+    r->protocol = (uint8_t)(result->subject == SUBJECT_MAP        ? result->map.protocol
+                            : result->subject == SUBJECT_NETCHECK ? result->netcheck.protocol
+                                                                  : result->mapping.protocol);
     score_times(result, r->times);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = (uint8_t)result->stages[i].state;

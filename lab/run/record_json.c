@@ -35,6 +35,35 @@ static json_t *stage_json(const struct ph_stage_report *r)
     return o;
 }
 
+static json_t *protocol_json(enum ph_portmap_protocol p)
+{
+    return p < PH_PORTMAP_PROTOCOLS ? json_string(ph_portmap_protocol_name(p)) : json_null();
+}
+
+static json_t *addr_json(const struct ph_addr *a)
+{
+    char text[PH_ADDR_STRLEN];
+    return ph_addr_is_set(a) ? json_string(ph_addr_format(a, text)) : json_null();
+}
+
+static const char *reach_name(enum ph_portmap_reach reach)
+{
+    static const char *const names[] = {"unknown", "public", "double-nat"};
+    return names[reach];
+}
+
+static json_t *mapping_json(const struct ph_mapping *m)
+{
+    if (m->protocol == PH_PORTMAP_NONE)
+        return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "protocol", protocol_json(m->protocol));
+    json_object_set_new(o, "external", addr_json(&m->external));
+    json_object_set_new(o, "lifetime_s", record_integer(m->lifetime_s));
+    json_object_set_new(o, "reach", json_string(reach_name(m->reach)));
+    return o;
+}
+
 void record_call(json_t *o, const struct trial_result *r)
 {
     json_t *setup = json_object(), *stages = json_object(), *media = json_object();
@@ -54,6 +83,7 @@ void record_call(json_t *o, const struct trial_result *r)
         json_object_set_new(stages, ph_stage_name((enum ph_stage)i), stage_json(&r->stages[i]));
     json_object_set_new(o, "stages", stages);
     json_object_set_new(o, "portmap_ms", record_ms(r->portmap_took));
+    json_object_set_new(o, "mapping", mapping_json(&r->mapping));
     json_object_set_new(media, "sent", record_integer(r->media.sent));
     json_object_set_new(media, "received", record_integer(r->media.received));
     json_object_set_new(media, "duplicates", record_integer(r->media.duplicates));
@@ -65,27 +95,15 @@ void record_call(json_t *o, const struct trial_result *r)
     json_object_set_new(o, "opener_ttl", ttl);
 }
 
-static json_t *protocol_json(enum ph_portmap_protocol p)
-{
-    return p < PH_PORTMAP_PROTOCOLS ? json_string(ph_portmap_protocol_name(p)) : json_null();
-}
-
-static json_t *addr_json(const struct ph_addr *a)
-{
-    char text[PH_ADDR_STRLEN];
-    return ph_addr_is_set(a) ? json_string(ph_addr_format(a, text)) : json_null();
-}
-
 void record_map(json_t *o, const struct map_result *r)
 {
-    static const char *const reaches[] = {"unknown", "public", "double-nat"};
     json_t *said = json_object();
     json_object_set_new(o, "mapped", json_boolean(r->mapped));
     json_object_set_new(o, "protocol", protocol_json(r->protocol));
     json_object_set_new(o, "took_ms", record_ms(r->took));
     json_object_set_new(o, "external", addr_json(&r->external));
     json_object_set_new(o, "lifetime_s", record_integer(r->lifetime_s));
-    json_object_set_new(o, "reach", json_string(reaches[r->reach]));
+    json_object_set_new(o, "reach", json_string(reach_name(r->reach)));
     json_object_set_new(o, "renewals", record_integer(r->renewals));
     json_object_set_new(o, "changes", record_integer(r->changes));
     json_object_set_new(o, "kept", json_boolean(r->kept));

@@ -40,6 +40,10 @@ void score(const struct trial_result *r, uint32_t *asked, uint32_t *good)
         count(&t, RATE_CONNECTED, r->connected);
         count(&t, RATE_DIRECT, r->direct);
         count(&t, RATE_BY_PORTMAP, r->direct && r->stage == PH_STAGE_PORTMAP);
+        count(&t, RATE_MAPPED, r->mapping.protocol != PH_PORTMAP_NONE);
+        count(&t, RATE_DOUBLE_NAT,
+              r->mapping.protocol != PH_PORTMAP_NONE &&
+                  r->mapping.reach == PH_PORTMAP_REACH_DOUBLE);
         break;
     case SUBJECT_NETCHECK:
         count_netcheck(&t, &r->netcheck);

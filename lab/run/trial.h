@@ -79,8 +79,9 @@ struct trial_result {
     struct ph_media_report media;                  /* the worse direction */
     struct netcheck_result netcheck;
     struct map_result map;
-    ph_ns portmap_took; /* the caller's stage portmap, from its start to its end; PH_NEVER */
-    ph_ns lateness;     /* this process's */
+    struct ph_mapping mapping; /* that the caller's router gave it; protocol NONE: none */
+    ph_ns portmap_took;        /* the caller's stage portmap, from its start to its end; PH_NEVER */
+    ph_ns lateness;            /* this process's */
     /* Filled in by who runs the world. */
     ph_ns shaper_lateness;
     int router_mappings; /* that the world's routers hold after the trial */
