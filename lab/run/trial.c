@@ -248,7 +248,7 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
         .relay_count = 1,
         .stages = t->base.spec.stages,
         .give_up = t->base.spec.give_up,
-        .answer_mode = PH_ANSWER_FULL,
+        .answer_mode = p == &t->peers[1] ? t->base.spec.answer : PH_ANSWER_FULL,
         .deterministic = t->base.spec.deterministic,
         .callbacks = {.on_registered = on_registered, .on_call = on_call, .on_closed = on_closed},
         .user = p,

@@ -15,9 +15,10 @@ struct trial_spec {
     uint64_t seed;   /* keys and seeds of both peers derive from it */
     unsigned stages; /* 1u << PH_STAGE_x */
     ph_ns give_up;
-    ph_ns media;        /* how long media must have flowed, at least */
-    ph_ns hold;         /* subject map */
-    bool deterministic; /* sim */
+    ph_ns media;                /* how long media must have flowed, at least */
+    ph_ns hold;                 /* subject map */
+    enum ph_answer_mode answer; /* how the callee answers */
+    bool deterministic;         /* sim */
 };
 
 enum trial_status {
