@@ -311,8 +311,8 @@ static void what_is_known_beforehand_is_not_asked_for(void **state)
 {
     static const struct ph_addr addr = {.family = PH_AF_V4, .ip = {192, 0, 2, 2}};
     static const struct ph_gateway known[2] = {
-        {.gateway = {.family = PH_AF_V4, .ip = {192, 0, 2, 1}}, .local = addr, .scope = 9},
-        {.gateway = {.family = PH_AF_V4, .ip = {192, 0, 2, 254}}, .local = addr, .scope = 9},
+        {.gateway = {.family = PH_AF_V4, .ip = {192, 0, 2, 1}}, .scope = 9},
+        {.gateway = {.family = PH_AF_V4, .ip = {192, 0, 2, 254}}, .scope = 9},
     };
     struct ph_loop_host_config config = {
         .netns_fd = -1, .addrs = &addr, .addr_count = 1, .gateways = known, .gateway_count = 2};
