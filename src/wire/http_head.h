@@ -6,17 +6,9 @@
 #define PH_WIRE_HTTP_HEAD_H
 
 #include "base/addr.h"
-
-#include <stdbool.h>
-#include <stddef.h>
+#include "wire/span.h"
 
 #define PH_HTTP_HEAD_MAX 8192 /* bytes; longer heads are refused */
-
-/* Bytes of the message; not NUL-terminated. */
-struct ph_span {
-    const char *p;
-    size_t len;
-};
 
 struct ph_http_head {
     int status; /* of a response; 0: it is a request */
@@ -33,7 +25,6 @@ int ph_http_head_parse(const char *data, size_t len, bool whole, struct ph_http_
 bool ph_http_field(const struct ph_http_head *head, const char *name, struct ph_span *value);
 /* Content-Length; false where it is absent or no number. */
 bool ph_http_content_length(const struct ph_http_head *head, size_t *out);
-bool ph_span_is(const struct ph_span *s, const char *text); /* in any case */
 
 /* Where a URL leads: http://HOST[:PORT]/PATH, HOST an address (names would need a resolver, and no
  * router in the neighbourhood is called by one). PH_ERR_FORMAT otherwise. */

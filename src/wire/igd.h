@@ -24,9 +24,9 @@ enum ph_igd_kind {
 
 struct ph_igd_service {
     enum ph_igd_kind kind;
-    unsigned version; /* 1 or 2: the number that ends its type */
-    char type[96];    /* serviceType as the device writes it, white space cut */
-    struct ph_url control;
+    unsigned version;      /* 1 or 2: the number that ends its type */
+    char type[96];         /* serviceType as the device writes it, white space cut */
+    struct ph_url control; /* of the address that the description came from: others are dropped */
 };
 
 struct ph_igd {
@@ -41,7 +41,8 @@ int ph_igd_parse_description(const char *xml, size_t len, const struct ph_url *f
                              struct ph_igd *out);
 
 /* SOAP requests: each writes the body, and the action's name with its service (the SOAPAction field
- * without its quotes) to `action`. Returns the body's length, or PH_ERR_SPACE. */
+ * without its quotes) to `action`. Returns the body's length, without the NUL behind it, or
+ * PH_ERR_SPACE; PH_ERR_INVAL: a port of 0, or no internal address. */
 #define PH_IGD_ACTION_MAX 160
 struct ph_igd_mapping {
     uint16_t external_port; /* never 0, which is a wildcard */
@@ -85,7 +86,7 @@ enum ph_igd_error {
 
 /* The answer to any of them: what it holds. */
 struct ph_igd_answer {
-    int error;               /* UPnP errorCode of a fault; 0: no fault */
+    int error; /* UPnP errorCode of a fault, ACTION_FAILED where it has none; 0: no fault */
     struct ph_addr external; /* NewExternalIPAddress, port 0; family NONE: none, or no address */
     uint16_t port;           /* NewReservedPort, NewExternalPort; 0: none */
     struct ph_addr internal; /* NewInternalClient : NewInternalPort */

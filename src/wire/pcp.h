@@ -49,11 +49,14 @@ enum ph_pcp_result {
 struct ph_pcp_map {
     uint8_t nonce[PH_PCP_NONCE_LEN];
     uint16_t internal_port;
-    struct ph_addr external; /* suggested (any address and port 0: no wish), or assigned */
+    /* Suggested (any address and port 0: no wish; family NONE: the client's), or assigned. */
+    struct ph_addr external;
 };
 
 struct ph_pcp_response {
-    uint8_t version; /* 2; 0 where a NAT-PMP server answers that it knows no other (section 9) */
+    /* 2; 0 where a NAT-PMP server answers that it knows no other (section 9); another one where a
+     * server of that version says UNSUPP_VERSION. */
+    uint8_t version;
     uint8_t opcode;
     uint8_t result;      /* enum ph_pcp_result; others may come */
     uint32_t lifetime_s; /* of the mapping, or for how long the error will stand */

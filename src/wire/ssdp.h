@@ -21,7 +21,9 @@ enum ph_ssdp_target {
 };
 
 /* M-SEARCH toward `to`, which becomes the Host field (the multicast address, or a router's own for
- * those that answer unicast alone). mx_s: 1 to 5. Returns the length, or PH_ERR_SPACE. */
+ * those that answer unicast alone). mx_s: 1 to 5, the seconds over which devices may spread their
+ * answers; 0: none is written, as section 1.3.2 has it for unicast. Returns the length, or
+ * PH_ERR_SPACE. */
 int ph_ssdp_search(char *out, size_t cap, const struct ph_addr *to, enum ph_ssdp_target target,
                    unsigned mx_s);
 

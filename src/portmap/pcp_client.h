@@ -1,0 +1,44 @@
+/* A PCP client of one server, the default gateway (RFC 6887): ANNOUNCE to see who is there, MAP for
+ * one UDP port. The nonce is the mapping's: the same for its renewal and its deletion. */
+#ifndef PH_PORTMAP_PCP_CLIENT_H
+#define PH_PORTMAP_PCP_CLIENT_H
+
+#include "portmap/client.h"
+#include "portmap/epoch.h"
+#include "portmap/retry.h"
+#include "wire/pcp.h"
+
+enum ph_pcp_question {
+    PH_PCP_ASKS_NOTHING,
+    PH_PCP_ASKS_ANNOUNCE,
+    PH_PCP_ASKS_MAP,
+    PH_PCP_ASKS_DELETE,
+};
+
+struct ph_pcp_client {
+    struct ph_client base; /* first */
+    bool own_socket;       /* it wants one */
+    ph_sock own;           /* ... and has it; 0: the mapped one serves */
+    uint32_t scope;        /* of a link-local server */
+    enum ph_pcp_question question;
+    struct ph_retry retry;
+    bool has_nonce;
+    uint8_t nonce[PH_PCP_NONCE_LEN];
+    struct ph_epoch epoch;
+    ph_ns hinted; /* when it last told of a restart unasked */
+};
+
+/* local: the address of ours that the server sees, which the request names. The mapped socket may
+ * be bound to any address; towards a link-local gateway its datagrams would then come from a
+ * link-local address, so those have a socket of their own, bound to `local`. PCP's mapping is of
+ * the port in the request, wherever that comes from. */
+void ph_pcp_client_init(struct ph_pcp_client *p, struct ph_outlet *outlet,
+                        const struct ph_gateway *gateway, const struct ph_addr *local,
+                        bool own_socket);
+/* Tells nobody anything; ops->forget does. */
+void ph_pcp_client_fini(struct ph_pcp_client *p);
+/* A datagram from the server's port 5351 to `sock`. False: it is no answer to PCP. */
+bool ph_pcp_client_on_datagram(struct ph_pcp_client *p, ph_ns now, ph_sock sock,
+                               const struct ph_datagram *in);
+
+#endif
