@@ -5,9 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define ICON_BYTES 140 /* about: of one element that nobody needs */
-#define OVER_16K   20000
-#define HUGE       1048576
+#define OVER_16K 20000
+#define HUGE     1048576
 
 struct document {
     FILE *f;
@@ -85,12 +84,16 @@ static void service(const struct document *d, const char *type, const char *id, 
 static void icons(const struct document *d, size_t bytes)
 {
     open_element(d, "iconList");
-    for (size_t at = 0; at < bytes; at += ICON_BYTES)
-        (void)fprintf(d->f,
-                      "<%sicon><%smimetype>image/png</%smimetype><%swidth>48</%swidth>"
-                      "<%surl>/icons/of/no/use/%08zu.png</%surl></%sicon>\n",
-                      d->prefix, d->prefix, d->prefix, d->prefix, d->prefix, d->prefix, at,
-                      d->prefix, d->prefix);
+    for (size_t at = 0; at < bytes;) {
+        int n = fprintf(d->f,
+                        "<%sicon><%smimetype>image/png</%smimetype><%swidth>48</%swidth>"
+                        "<%surl>/icons/of/no/use/%08zu.png</%surl></%sicon>\n",
+                        d->prefix, d->prefix, d->prefix, d->prefix, d->prefix, d->prefix, at,
+                        d->prefix, d->prefix);
+        if (n <= 0)
+            break;
+        at += (size_t)n;
+    }
     close_element(d, "iconList");
 }
 
