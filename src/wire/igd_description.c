@@ -45,7 +45,7 @@ static bool parse_type(const char *type, struct ph_igd_service *out)
             return false;
         out->kind = kinds[i].kind;
         out->version = (unsigned)version;
-        memcpy(out->type, type, sizeof(out->type));
+        ph_span_copy(&s, out->type, sizeof(out->type));
         return true;
     }
     return false;

@@ -100,6 +100,7 @@ int ph_url_parse(const char *text, size_t len, struct ph_url *out)
 static void remove_dots(char *path)
 {
     char *from = path, *to = path;
+    size_t rest;
 
     while (*from == '/') {
         size_t len = 1 + strcspn(from + 1, "/?");
@@ -119,7 +120,9 @@ static void remove_dots(char *path)
         }
         from += len;
     }
-    memmove(to, from, strlen(from) + 1);
+    rest = strlen(from);
+    memmove(to, from, rest);
+    memset(to + rest, 0, (size_t)(from - to)); /* two equal URLs are equal byte for byte */
 }
 
 /* A path that belongs to the base's host, already without its fragment. */

@@ -24,8 +24,9 @@ struct ph_xml_sink {
 int ph_xml_parse(const char *xml, size_t len, unsigned depth_max, const struct ph_xml_sink *sink);
 
 /* By a scan that takes every tag for what it says, whether or not another one matches it, in one
- * pass and without memory of its own. What ends in the middle is not told: a number that lacks its
- * last digit is another number. */
+ * pass and without memory of its own. Text before any tag is a leaf of the element that was opened
+ * last: its own end may be missing. What the end of the document cuts is not told: a number that
+ * lacks its last digit is another number. */
 void ph_xml_scan(const char *xml, size_t len, const struct ph_xml_sink *sink);
 
 #endif

@@ -134,7 +134,7 @@ static bool take_markup(struct scanner *s)
     return true;
 }
 
-/* A character outside of ASCII is nothing that is looked for. */
+/* NUL: no number. A character outside of ASCII is nothing that is looked for, and becomes '?'. */
 static char numbered(struct ph_span digits)
 {
     unsigned base = 10, v = 0;
@@ -144,6 +144,8 @@ static char numbered(struct ph_span digits)
         digits.p++;
         digits.len--;
     }
+    if (digits.len == 0)
+        return '\0';
     for (size_t i = 0; i < digits.len; i++) {
         char c = digits.p[i];
         unsigned digit = c >= '0' && c <= '9'   ? (unsigned)(c - '0')
