@@ -86,6 +86,9 @@ static void make_clients(struct ph_mapper *m)
             add(m, &m->natpmp[i].base, i);
         }
     }
+    ph_upnp_client_set_gateways(&m->upnp, m->gateways, m->gateway_count, bound);
+    if (speaks(m, PH_PORTMAP_UPNP) && m->gateway_count > 0)
+        add(m, &m->upnp.base, 0);
     m->contest = (struct ph_contest){m->clients, m->client_count, PH_NEVER};
 }
 
@@ -375,6 +378,7 @@ int ph_mapper_new(const struct ph_mapper_config *config, struct ph_mapper **out)
     m->mapping.protocol = PH_PORTMAP_NONE;
     m->retry_at = PH_NEVER;
     m->contest = (struct ph_contest){m->clients, 0, PH_NEVER};
+    ph_upnp_client_init(&m->upnp, &m->outlet);
     *out = m;
     return PH_OK;
 }
@@ -383,6 +387,7 @@ void ph_mapper_free(struct ph_mapper *m)
 {
     if (!m)
         return;
+    ph_upnp_client_fini(&m->upnp);
     drop_clients(m, ph_host_now(m->config.host));
     free(m);
 }
@@ -460,6 +465,10 @@ static bool is_own_socket(const struct ph_mapper *m, ph_sock sock)
 bool ph_mapper_on_datagram(struct ph_mapper *m, ph_ns now, ph_sock sock,
                            const struct ph_datagram *in)
 {
+    if (ph_upnp_client_on_datagram(&m->upnp, now, sock, in)) {
+        settle(m, now);
+        return true;
+    }
     if (!is_own_socket(m, sock))
         return false;
     if (!on_port_mapping_port(m, now, sock, in))
@@ -470,11 +479,10 @@ bool ph_mapper_on_datagram(struct ph_mapper *m, ph_ns now, ph_sock sock,
 
 bool ph_mapper_on_http(struct ph_mapper *m, ph_ns now, ph_http id, const struct ph_http_answer *a)
 {
-    (void)m;
-    (void)now;
-    (void)id;
-    (void)a;
-    return false;
+    if (!ph_upnp_client_on_http(&m->upnp, now, id, a))
+        return false;
+    settle(m, now);
+    return true;
 }
 
 void ph_mapper_on_network(struct ph_mapper *m, ph_ns now)

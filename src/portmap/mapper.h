@@ -5,6 +5,7 @@
 #include "portmap/contest.h"
 #include "portmap/natpmp_client.h"
 #include "portmap/pcp_client.h"
+#include "portmap/upnp_client.h"
 
 #define PH_MAPPER_CLIENTS_MAX (2 * PH_GATEWAYS_MAX + 1)
 
@@ -18,6 +19,7 @@ struct ph_mapper {
     struct ph_addr bound; /* the mapped socket's address when they were read */
     struct ph_pcp_client pcp[PH_GATEWAYS_MAX];
     struct ph_natpmp_client natpmp[PH_GATEWAYS_MAX];
+    struct ph_upnp_client upnp;
     struct ph_client *clients[PH_MAPPER_CLIENTS_MAX]; /* those that are in use */
     size_t client_count;
 
