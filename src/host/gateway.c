@@ -341,14 +341,14 @@ static int dump(struct nl_sock *sock, int type, size_t header, uint8_t family)
 static int dump_all(struct nl_sock *sock)
 {
     static const struct {
-        int type;
         size_t header;
+        int type;
         uint8_t family;
     } dumps[] = {
-        {RTM_GETROUTE, sizeof(struct rtmsg), AF_INET},
-        {RTM_GETROUTE, sizeof(struct rtmsg), AF_INET6},
-        {RTM_GETLINK, sizeof(struct ifinfomsg), AF_UNSPEC},
-        {RTM_GETADDR, sizeof(struct ifaddrmsg), AF_UNSPEC},
+        {sizeof(struct rtmsg), RTM_GETROUTE, AF_INET},
+        {sizeof(struct rtmsg), RTM_GETROUTE, AF_INET6},
+        {sizeof(struct ifinfomsg), RTM_GETLINK, AF_UNSPEC},
+        {sizeof(struct ifaddrmsg), RTM_GETADDR, AF_UNSPEC},
     };
     int result = 0;
 

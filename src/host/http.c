@@ -24,6 +24,7 @@ struct request {
     uint8_t *body;
     size_t len, cap, max;
     size_t head_len;
+    bool head_ended; /* of the last head, where interim answers came before */
 };
 
 /* A connection's socket, from its making to its closing. */
@@ -173,10 +174,15 @@ static int close_socket(void *user, curl_socket_t fd)
 static size_t on_head(char *data, size_t size, size_t n, void *user)
 {
     struct request *r = user;
+    size_t len = size * n; /* one line, with its end */
 
-    (void)data;
-    r->head_len += size * n;
-    return r->head_len > PH_HTTP_HEAD_MAX ? 0 : size * n;
+    r->head_len += len;
+    if (len >= 5 && memcmp(data, "HTTP/", 5) == 0) {
+        r->head_ended = false;
+    } else if (len > 0 && (data[0] == '\r' || data[0] == '\n')) {
+        r->head_ended = true;
+    }
+    return r->head_len > PH_HTTP_HEAD_MAX ? 0 : len;
 }
 
 static size_t on_body(char *data, size_t size, size_t n, void *user)
@@ -378,11 +384,12 @@ void ph_http_client_cancel(struct ph_http_client *c, ph_http id)
     }
 }
 
-static int error_of(const struct request *r, CURLcode code)
+static int error_of(const struct request *r, CURLcode code, long status)
 {
     switch (code) {
     case CURLE_OK:
-        return PH_OK;
+        /* libcurl takes a head that breaks off for a whole one. */
+        return r->head_ended && status >= 200 ? PH_OK : PH_ERR_PROTO;
     case CURLE_OPERATION_TIMEDOUT:
         return PH_ERR_TIMEOUT;
     case CURLE_COULDNT_CONNECT:
@@ -408,13 +415,14 @@ static int error_of(const struct request *r, CURLcode code)
 static void finish(struct request *r, CURLcode code)
 {
     struct ph_http_client *c = r->client;
-    struct ph_http_answer answer = {.error = error_of(r, code), .body = r->body, .len = r->len};
+    struct ph_http_answer answer = {.body = r->body, .len = r->len};
     uint8_t *body = r->body;
     ph_http id = r->id;
     long status = 0;
 
     curl_easy_getinfo(r->easy, CURLINFO_RESPONSE_CODE, &status);
     answer.status = (int)status;
+    answer.error = error_of(r, code, status);
     take_out(r);
     r->body = NULL;
     clear(r);

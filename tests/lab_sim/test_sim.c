@@ -265,12 +265,34 @@ static void test_slots(void **state)
     net_free(t);
 }
 
+static void test_network(void **state)
+{
+    (void)state;
+    struct net *t = net_new("20ms", 1);
+    struct ph_host *h = t->sinks[0].host;
+    const struct layout_node *nat = &t->layout.nodes[layout_find(&t->layout, "a.nat")];
+    struct ph_gateway g[PH_GATEWAYS_MAX];
+    struct ph_addr own;
+    assert_int_equal(h->ops->gateways(h, g, PH_GATEWAYS_MAX), 1);
+    assert_true(ph_addr_eq(&g[0].gateway, &nat->ifs[nat->lan_if].addr));
+    assert_int_equal(h->ops->local_addrs(h, &own, 1), 1);
+    assert_true(ph_addr_eq(&g[0].local, &own));
+    assert_int_equal(h->ops->gateways(h, g, 0), 0);
+    assert_int_equal(h->ops->watch_network(h, true), PH_OK);
+    assert_null(h->ops->http_start);
+    net_free(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mapping_and_filtering), cmocka_unit_test(test_sequential_steps),
-        cmocka_unit_test(test_timeout_and_clash),     cmocka_unit_test(test_delay_and_ttl),
-        cmocka_unit_test(test_loss_is_seeded),        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_mapping_and_filtering),
+        cmocka_unit_test(test_sequential_steps),
+        cmocka_unit_test(test_timeout_and_clash),
+        cmocka_unit_test(test_delay_and_ttl),
+        cmocka_unit_test(test_loss_is_seeded),
+        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
