@@ -10,7 +10,8 @@
 /* From one draw of ours to the next one that is known. */
 struct ph_drift_link {
     double seconds;
-    int distance;     /* in ports, along the step */
+    int distance; /* in ports, along the step */
+    /* Both at most PH_NAT_SAMPLES_MAX. */
     unsigned lost;    /* draws of ours in between whose port is not known */
     unsigned skipped; /* draws in between that are left out, being out of line */
 };
@@ -21,9 +22,9 @@ struct ph_drift_model {
     double lost_uses; /* the chance that a lost draw moved this counter */
 };
 
-/* The chance of a link at a rate of other flows a second and a ratio of variance to mean. */
+/* The chance of a link at a rate of other flows a second, which come bunched as is usual. */
 double ph_drift_chance(const struct ph_drift_model *m, const struct ph_drift_link *link,
-                       double rate, double spread);
+                       double rate);
 /* The logarithm of the chance of all of them, over all rates by what is usual. */
 double ph_drift_evidence(const struct ph_drift_model *m, const struct ph_drift_link *links,
                          size_t n);

@@ -35,6 +35,8 @@ struct evidence {
     size_t n;
     size_t group[PH_NAT_SAMPLES_MAX]; /* of each: the number of its server's IP */
     size_t groups;
+    const struct ph_nat_sample *lost[PH_NAT_SAMPLES_MAX]; /* that were not */
+    size_t lost_count;
     uint16_t local_port;
 };
 
@@ -50,6 +52,10 @@ static bool is_local(const struct ph_nat_sample *s, const struct ph_addr *local,
 static void add_sample(struct evidence *e, const struct ph_nat_sample *s)
 {
     size_t i = 0;
+    if (!ph_addr_is_set(&s->mapped)) {
+        e->lost[e->lost_count++] = s;
+        return;
+    }
     while (i < e->n && !ph_addr_ip_eq(&e->samples[i]->server, &s->server))
         i++;
     e->group[e->n] = i < e->n ? e->group[i] : e->groups++;
@@ -128,25 +134,40 @@ static double addresses_ln(size_t draws, size_t addresses)
     return addresses <= 1 ? log(1 - POOL) : log(POOL) + (double)draws * log(POOL_EACH);
 }
 
+/* All samples but those of a group; the answered ones stand first. */
+static size_t without(const struct evidence *e, size_t liar,
+                      struct ph_nat_sample out[PH_NAT_SAMPLES_MAX])
+{
+    const struct ph_nat_sample *lying = NULL;
+    size_t n = 0;
+    for (size_t i = 0; i < e->n; i++) {
+        if (e->group[i] == liar)
+            lying = e->samples[i];
+        else
+            out[n++] = *e->samples[i];
+    }
+    for (size_t i = 0; i < e->lost_count; i++) {
+        if (!lying || !ph_addr_ip_eq(&e->lost[i]->server, &lying->server))
+            out[n++] = *e->lost[i];
+    }
+    return n;
+}
+
 /* ln of one story: a mapping, and the group that lies (`groups`: none). */
 static double story_ln(const struct evidence *e, enum ph_mapping_behaviour mapping, size_t liar)
 {
     struct ph_nat_sample honest[PH_NAT_SAMPLES_MAX] = {0};
     struct ph_nat_draws d;
     struct ph_hypotheses h;
-    size_t n = 0;
-    for (size_t i = 0; i < e->n; i++) {
-        if (e->group[i] != liar)
-            honest[n++] = *e->samples[i];
-    }
-    double ln = liar < e->groups
-                    ? lies_ln(e, liar, mapping == PH_MAPPING_EIM ? honest[0].mapped.port : 0,
-                              &honest[0].mapped)
-                    : 0;
+    size_t n = without(e, liar, honest);
+    const struct ph_addr *seen = &honest[0].mapped;
+    double ln = 0;
+    if (liar < e->groups)
+        ln += lies_ln(e, liar, mapping == PH_MAPPING_EIM ? seen->port : 0, seen);
     ph_nat_draws(honest, n, mapping, &d);
     if (mapping == PH_MAPPING_EIM)
         return ln + log(EIM_SHARE) + addresses_ln(n, d.addresses) +
-               log(honest[0].mapped.port == e->local_port ? OWN_PORT : (1 - OWN_PORT) / ANY_PORT);
+               log(seen->port == e->local_port ? OWN_PORT : (1 - OWN_PORT) / ANY_PORT);
     ph_hypotheses(&d, e->local_port, &h);
     return ln + log(mapping == PH_MAPPING_ADM ? ADM_SHARE : APDM_SHARE) +
            addresses_ln(d.known, d.addresses) + h.total;
@@ -237,10 +258,8 @@ enum ph_mapping_behaviour ph_nat_mapping(const struct ph_nat_sample *samples, si
     *guessed = false;
     if (n > PH_NAT_SAMPLES_MAX)
         n = PH_NAT_SAMPLES_MAX;
-    for (size_t i = 0; i < n; i++) {
-        if (ph_addr_is_set(&samples[i].mapped))
-            add_sample(&e, &samples[i]);
-    }
+    for (size_t i = 0; i < n; i++)
+        add_sample(&e, &samples[i]);
     if (e.n == 0)
         return PH_MAPPING_UNKNOWN;
     switch (translation_of(&e, local, local_count)) {
@@ -253,7 +272,7 @@ enum ph_mapping_behaviour ph_nat_mapping(const struct ph_nat_sample *samples, si
     case SOME_INSIDE:
         e = (struct evidence){.local_port = local_port};
         for (size_t i = 0; i < n; i++) {
-            if (ph_addr_is_set(&samples[i].mapped) && !is_local(&samples[i], local, local_count))
+            if (!is_local(&samples[i], local, local_count))
                 add_sample(&e, &samples[i]);
         }
         break;

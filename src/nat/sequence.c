@@ -10,9 +10,13 @@
  * server lies. One in a hundred, and then any of some thousand ports. */
 #define SKIP_LN  (-11.5)
 #define SKIP_MAX 3u
-/* At what rate and spread the likeliest chain of draws is looked for. */
-#define CHAIN_RATE   5.0
-#define CHAIN_SPREAD 3.0
+/* At what rate the likeliest chain of draws is looked for. */
+#define CHAIN_RATE 5.0
+/* In less time nobody else is likely to draw. */
+#define SHORT_S 0.01
+/* Smaller ranges are nobody's; and what returns so soon is rather no counter. */
+#define PERIOD_MIN   64u
+#define NEARLY_ROUND 0.1
 #define STEPS_MAX    24u
 #define PERIODS_MAX  12u
 #define STEP_MAX     256
@@ -87,7 +91,7 @@ static double link_ln(const struct chain *c, const struct count *k, size_t a, si
     struct ph_drift_model m = model_of(k);
     if (crosses(k, a, b))
         return link.distance < 0 ? 0 : -INFINITY;
-    double p = ph_drift_chance(&m, &link, CHAIN_RATE, CHAIN_SPREAD);
+    double p = ph_drift_chance(&m, &link, CHAIN_RATE);
     return p > 0 ? log(p) : -INFINITY;
 }
 
@@ -173,13 +177,16 @@ static double period_ln(unsigned period, unsigned span)
     return log(0.3 / 6.9 / period) + log(share < 1 ? share : 1) - log(period);
 }
 
-/* The same when the wrap came in a gap that was too long to know the period. */
+/* The same when the wrap came in a gap that was too long to know the period. To come to a little
+ * below where it was, a counter must have gone nearly round: seldom. */
 static double free_wrap_ln(const struct ph_drift_link *link, int step)
 {
-    double period = -link->distance;
+    double least = abs(step) - link->distance;
+    double period = least > PERIOD_MIN ? least : PERIOD_MIN;
     double places = abs(step) * (1 + link->lost + CHAIN_RATE * link->seconds);
     double share = places / (65536.0 - period);
-    return log(0.3 / 6.9 / period) + log(share < 1 ? share : 1) - log(period);
+    return log(0.3 / 6.9 / period) + log(share < 1 ? share : 1) - log(period) +
+           (least < PERIOD_MIN ? log(NEARLY_ROUND) : 0);
 }
 
 /* Which steps and periods are worth a look. */
@@ -202,7 +209,7 @@ static bool plausible(const struct chain *c, int step)
     for (size_t i = 1; i < c->n; i++) {
         struct ph_drift_link link = link_between(c, &k, i - 1, i);
         struct ph_drift_model m = model_of(&k);
-        good += ph_drift_chance(&m, &link, CHAIN_RATE * 20, CHAIN_SPREAD) > 0;
+        good += ph_drift_chance(&m, &link, CHAIN_RATE * 20) > 0;
     }
     return 2 * good + 1 >= c->n - 1 && good > 0;
 }
@@ -248,8 +255,10 @@ static size_t find_periods(const struct chain *c, const struct count *k,
         if (link.distance > 0)
             continue;
         back = true;
+        if (link.seconds > SHORT_S)
+            continue;
         unsigned period = (unsigned)abs(k->step) * (1 + link.lost) + (unsigned)-link.distance;
-        bool known = period <= span || period > 65536;
+        bool known = period <= span || period < PERIOD_MIN || period > 65536;
         for (size_t j = 0; j < n; j++)
             known |= periods[j] == period;
         if (!known && n < PERIODS_MAX - USUAL_PERIODS)
@@ -312,7 +321,7 @@ static void try_shared(struct search *s, const struct chain *c, int step)
     k.period = 0;
     for (size_t i = 1; i < c->n; i++) {
         struct ph_drift_link link = link_between(c, &k, i - 1, i);
-        if (link.distance >= 0 || link.seconds < 0.01)
+        if (link.distance >= 0 || link.seconds <= SHORT_S)
             continue;
         k.wrap_after = i - 1;
         links.n = 0;
