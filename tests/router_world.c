@@ -46,8 +46,10 @@ struct kernel_world *router_world_on(struct kernel_lab *lab, const char *topolog
         fail_msg("%s", err.text);
     if (port_mapping != NULL) {
         (void)snprintf(field, sizeof(field), "{%s}", port_mapping);
-        if (nat_profile_set(&spec.profiles[0], "port_mapping", field, &err) != 0)
-            fail_msg("%s", err.text);
+        for (size_t i = 0; i < t.nat_count; i++)
+            if (strcmp(t.nats[i].name, "a") == 0 &&
+                nat_profile_set(&spec.profiles[i], "port_mapping", field, &err) != 0)
+                fail_msg("%s", err.text);
     }
     if (layout_compute(&spec, &layout, &err) != 0)
         fail_msg("%s", err.text);

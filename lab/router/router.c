@@ -1,11 +1,14 @@
 #include "lab/router/router.h"
 
 #include "lab/router/miniupnpd.h"
+#include "lab/router/scripted_process.h"
 
 #include <stdlib.h>
 
+/* One of the two. */
 struct router {
     struct miniupnpd *real;
+    struct scripted_process *scripted;
 };
 
 bool router_wanted(const struct nat_profile *p)
@@ -17,10 +20,15 @@ int router_start(const struct nat_profile *p, const struct router_site *site, st
                  struct lab_error *err)
 {
     struct router *r = calloc(1, sizeof(*r));
+    int rc;
     *out = NULL;
     if (r == NULL)
         return lab_fail(err, LAB_CANNOT, "out of memory");
-    if (miniupnpd_start(p, site, &r->real, err) != 0) {
+    if (p->port_mapping.fault_count > 0 || !miniupnpd_serves(site))
+        rc = scripted_process_start(p, site, &r->scripted, err);
+    else
+        rc = miniupnpd_start(p, site, &r->real, err);
+    if (rc != 0) {
         router_stop(r);
         return -1;
     }
@@ -30,12 +38,14 @@ int router_start(const struct nat_profile *p, const struct router_site *site, st
 
 int router_mappings(struct router *r, size_t *count, struct lab_error *err)
 {
-    return miniupnpd_mappings(r->real, count, err);
+    return r->real != NULL ? miniupnpd_mappings(r->real, count, err)
+                           : scripted_process_mappings(r->scripted, count, err);
 }
 
 int router_flush(struct router *r, struct lab_error *err)
 {
-    return miniupnpd_flush(r->real, err);
+    return r->real != NULL ? miniupnpd_flush(r->real, err)
+                           : scripted_process_flush(r->scripted, err);
 }
 
 void router_stop(struct router *r)
@@ -43,5 +53,6 @@ void router_stop(struct router *r)
     if (r == NULL)
         return;
     miniupnpd_stop(r->real);
+    scripted_process_stop(r->scripted);
     free(r);
 }

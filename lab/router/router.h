@@ -27,8 +27,9 @@ bool router_wanted(const struct nat_profile *p);
 struct router;
 
 /* Starts the server that the profile asks for, and returns once it answers: miniupnpd where no
- * fault is named, the scripted router where one is. LAB_CANNOT with the mend where miniupnpd is not
- * installed. */
+ * fault is named, the scripted router where one is, and where the WAN address is private or shared
+ * (miniupnpd does not map there; routers of the field do). LAB_CANNOT with the mend where miniupnpd
+ * is not installed. */
 int router_start(const struct nat_profile *p, const struct router_site *site, struct router **out,
                  struct lab_error *err);
 /* How many mappings it holds; -1 with err. */
