@@ -1,5 +1,6 @@
 #include "lab/report/grid.h"
 
+#include "lab/report/screen.h"
 #include "lab/report/summary.h"
 
 #include <inttypes.h>
@@ -9,21 +10,12 @@
 
 #define COLUMN 9 /* characters of a grid's cell */
 
-enum colour {
-    PLAIN,
-    GREEN,
-    CYAN,
-    YELLOW,
-    RED,
-    MAGENTA,
-    BOLD,
-};
-
 struct printer {
+    struct screen screen; /* first */
     const struct run *run;
     FILE *out;
-    bool colour;
-    size_t a, b; /* the axes of the grid */
+    size_t a, b; /* the axes of the grid: its rows and its columns */
+    bool pairs;  /* both are of NATs: columns have the rows' numbers */
     bool *done;  /* cells already shown */
     bool *group; /* cells of the grid at hand */
 };
@@ -38,9 +30,7 @@ bool grid_wants_colour(FILE *out)
 
 static void paint(const struct printer *p, enum colour c)
 {
-    static const char *const codes[] = {"0", "32", "36", "33", "31", "35", "1"};
-    if (p->colour)
-        (void)fprintf(p->out, "\033[%sm", codes[c]);
+    screen_paint(&p->screen, c);
 }
 
 /* One cell: how the pair connected, the share where it is not all, the median of its times. */
@@ -64,7 +54,7 @@ static enum colour cell_text(const struct summary *s, char *out, size_t cap)
         colour = RED;
         k = s->connected;
     } else if (s->direct == s->counted) {
-        letter = 'D';
+        letter = s->rates[RATE_BY_PORTMAP].good == s->direct ? 'P' : 'D';
         colour = GREEN;
     } else if (s->direct > 0) {
         letter = 'M';
@@ -99,16 +89,10 @@ static size_t find_in_group(const struct printer *p, uint16_t a, uint16_t b)
 
 static void print_heading(const struct printer *p, size_t cell)
 {
-    const struct axes *axes = &p->run->scenario->axes;
-    (void)fputc('\n', p->out);
-    paint(p, BOLD);
-    (void)fprintf(p->out, "%s", p->run->scenario->name);
-    for (size_t i = 0; i < axes->count; i++)
-        if (i != p->a && i != p->b)
-            (void)fprintf(p->out, "  %s=%s", axes->items[i].name,
-                          axes->items[i].values[p->run->matrix.cells[cell].values[i]]);
-    paint(p, PLAIN);
-    (void)fputc('\n', p->out);
+    bool shown[AXES_MAX];
+    for (size_t i = 0; i < AXES_MAX; i++)
+        shown[i] = i != p->a && i != p->b;
+    screen_heading(&p->screen, cell, shown);
 }
 
 static bool axis_value_used(const struct printer *p, size_t axis, uint16_t value)
@@ -126,8 +110,10 @@ static int print_square(const struct printer *p)
     struct summary s;
     (void)fprintf(p->out, "%-24s", "");
     for (uint16_t col = 0; col < b->count; col++)
-        if (axis_value_used(p, p->b, col))
+        if (axis_value_used(p, p->b, col) && p->pairs)
             (void)fprintf(p->out, " %-*u", COLUMN - 1, col + 1u);
+        else if (axis_value_used(p, p->b, col))
+            (void)fprintf(p->out, " %-*.*s", COLUMN - 1, COLUMN - 1, b->values[col]);
     (void)fputc('\n', p->out);
     for (uint16_t row = 0; row < a->count; row++) {
         if (!axis_value_used(p, p->a, row))
@@ -238,50 +224,67 @@ static int print_stages(const struct printer *p)
     return 0;
 }
 
-static void print_expectations(const struct printer *p, const struct expect_result *expects)
+/* One b.nat for all is no axis to draw: what the router speaks is. */
+static void choose_axes(struct printer *p)
 {
-    static const enum colour colours[] = {GREEN, RED, YELLOW};
-    for (size_t i = 0; i < p->run->scenario->expect_count; i++) {
-        paint(p, colours[expects[i].status]);
-        (void)fprintf(p->out, "%-8s", expect_status_name(expects[i].status));
-        paint(p, PLAIN);
-        (void)fprintf(p->out, "%s (%s)\n", p->run->scenario->expects[i].text, expects[i].detail);
+    const struct axes *axes = &p->run->scenario->axes;
+    size_t mapping = axes_find(axes, "port_mapping");
+    p->a = axes_find(axes, "a.nat");
+    p->b = axes_find(axes, "b.nat");
+    p->pairs = true;
+    if (mapping == SIZE_MAX || !screen_axis_varies(p->run, mapping) ||
+        (p->b != SIZE_MAX && screen_axis_varies(p->run, p->b)))
+        return;
+    p->b = mapping;
+    p->pairs = false;
+}
+
+static int print_calls(struct printer *p)
+{
+    size_t n = p->run->matrix.count;
+    bool square = p->a != SIZE_MAX && p->b != SIZE_MAX;
+    for (size_t c = 0; c < n; c++) {
+        if (p->done[c])
+            continue;
+        for (size_t k = 0; k < n; k++) {
+            p->group[k] = same_group(p, c, k);
+            p->done[k] = p->done[k] || p->group[k];
+        }
+        print_heading(p, c);
+        if ((square ? print_square(p) : print_list(p)) != 0 || print_times(p) != 0)
+            return -1;
     }
+    (void)fprintf(
+        p->out,
+        "\nD direct  %sR relay  M some direct, the others by relay  ! some not connected  "
+        "X none connected\nnumbers: median ms from the dial to the direct path (to media "
+        "by the relay where none is direct)\n",
+        axes_find(&p->run->scenario->axes, "port_mapping") != SIZE_MAX
+            ? "P direct by a mapped port  "
+            : "");
+    return print_stages(p);
 }
 
 int grid_print(const struct run *run, const struct expect_result *expects, bool colour, FILE *out)
 {
     int rc = -1;
-    size_t n = run->matrix.count;
-    struct printer p = {.run = run, .out = out, .colour = colour};
-    p.a = axes_find(&run->scenario->axes, "a.nat");
-    p.b = axes_find(&run->scenario->axes, "b.nat");
-    bool square = p.a != SIZE_MAX && p.b != SIZE_MAX;
-    p.done = calloc(n, sizeof(bool));
-    p.group = calloc(n, sizeof(bool));
-    if (p.done == NULL || p.group == NULL)
-        goto cleanup;
-    for (size_t c = 0; c < n; c++) {
-        if (p.done[c])
-            continue;
-        for (size_t k = 0; k < n; k++) {
-            p.group[k] = same_group(&p, c, k);
-            p.done[k] = p.done[k] || p.group[k];
-        }
-        print_heading(&p, c);
-        if ((square ? print_square(&p) : print_list(&p)) != 0 || print_times(&p) != 0)
-            goto cleanup;
+    struct printer p = {
+        .screen = {.run = run, .out = out, .colour = colour},
+        .run = run,
+        .out = out,
+    };
+    if (run->scenario->subject != SUBJECT_PINHOLE) {
+        rc = table_print(&p.screen);
+    } else {
+        choose_axes(&p);
+        p.done = calloc(run->matrix.count, sizeof(bool));
+        p.group = calloc(run->matrix.count, sizeof(bool));
+        if (p.done != NULL && p.group != NULL)
+            rc = print_calls(&p);
+        free(p.done);
+        free(p.group);
     }
-    (void)fputs("\nD direct  R relay  M some direct, the others by relay  ! some not connected  "
-                "X none connected\nnumbers: median ms from the dial to the direct path (to media "
-                "by the relay where none is direct)\n",
-                out);
-    if (print_stages(&p) != 0)
-        goto cleanup;
-    print_expectations(&p, expects);
-    rc = 0;
-cleanup:
-    free(p.done);
-    free(p.group);
+    if (rc == 0)
+        screen_expectations(&p.screen, expects);
     return rc;
 }

@@ -1,5 +1,5 @@
-/* A run on the terminal: a grid NAT x NAT for each combination of the other axes, the stages, the
- * expectations. */
+/* A run on the terminal. Calls: a grid NAT x NAT for each combination of the other axes, the
+ * stages. Other subjects: a line for each cell. And the expectations. */
 #ifndef LAB_REPORT_GRID_H
 #define LAB_REPORT_GRID_H
 

@@ -62,22 +62,18 @@ static void write_expectation(FILE *out, const struct run *run, const struct exp
 static void write_cell(FILE *out, const struct run *run, size_t cell, const struct summary *s,
                        bool failed)
 {
+    char brief[SUMMARY_BRIEF_MAX];
+    summary_brief(run, s, brief);
     open_case(out, run, "cell", run->matrix.cells[cell].key);
     (void)fputs(">\n", out);
     if (s->lab_errors > 0)
         (void)fprintf(out, "   <error message=\"%" PRIu64 " of %" PRIu64 " trials: lab error\"/>\n",
                       s->lab_errors, s->trials);
     else if (failed)
-        (void)fprintf(out,
-                      "   <failure message=\"connected %" PRIu64 ", direct %" PRIu64 " of %" PRIu64
-                      "\"/>\n",
-                      s->connected, s->direct, s->counted);
+        (void)fprintf(out, "   <failure message=\"%s\"/>\n", brief);
     else if (s->trials == 0)
         (void)fputs("   <skipped message=\"not run\"/>\n", out);
-    (void)fprintf(out,
-                  "   <system-out>connected %" PRIu64 "/%" PRIu64 ", direct %" PRIu64 "/%" PRIu64
-                  "</system-out>\n  </testcase>\n",
-                  s->connected, s->counted, s->direct, s->counted);
+    (void)fprintf(out, "   <system-out>%s</system-out>\n  </testcase>\n", brief);
 }
 
 int junit_write(const struct run *run, const struct expect_result *expects, const bool *cell_failed,

@@ -35,15 +35,24 @@ static void print_cell(struct progress *p, size_t cell)
     struct summary s;
     if (summary_of_cell(p->run, cell, &s) != 0)
         return;
-    (void)fprintf(p->out,
-                  "[%zu/%zu] %s: connected %" PRIu64 "/%" PRIu64 ", direct %" PRIu64 "/%" PRIu64,
-                  p->cells_done, p->run->matrix.count, p->run->matrix.cells[cell].key, s.connected,
-                  s.counted, s.direct, s.counted);
-    if (s.times[SUBJECT_TIME_DIRECT].count > 0)
-        (void)fprintf(p->out, ", median %.1f ms", s.times[SUBJECT_TIME_DIRECT].p50);
+    char brief[SUMMARY_BRIEF_MAX];
+    const struct time_summary *t = &s.times[summary_first_time(p->run)];
+    (void)fprintf(p->out, "[%zu/%zu] %s: %s", p->cells_done, p->run->matrix.count,
+                  p->run->matrix.cells[cell].key, summary_brief(p->run, &s, brief));
+    if (t->count > 0)
+        (void)fprintf(p->out, ", median %.1f ms", t->p50);
     if (s.lab_errors > 0)
         (void)fprintf(p->out, ", lab errors %" PRIu64, s.lab_errors);
     (void)fputc('\n', p->out);
+}
+
+/* Of other subjects than a call: all that is asked of one trial held. */
+static bool is_good(const struct run *run, const struct record *r)
+{
+    if (run->scenario->subject == SUBJECT_MAP)
+        return record_is(r, RATE_AS_EXPECTED);
+    return record_is(r, RATE_MAPPING_RIGHT) && record_is(r, RATE_FILTERING_RIGHT) &&
+           record_is(r, RATE_ALLOCATION_RIGHT);
 }
 
 void progress_trial(struct progress *p, size_t cell, unsigned trial)
@@ -52,6 +61,7 @@ void progress_trial(struct progress *p, size_t cell, unsigned trial)
     p->done++;
     p->connected += record_is(r, RATE_CONNECTED) ? 1 : 0;
     p->direct += record_is(r, RATE_DIRECT) ? 1 : 0;
+    p->good += is_good(p->run, r) ? 1 : 0;
     p->lab_errors += r->status == TRIAL_LAB_ERROR ? 1 : 0;
     if (p->left[cell] == 0 || --p->left[cell] != 0)
         return;
@@ -69,8 +79,14 @@ void progress_tick(struct progress *p, ph_ns elapsed)
     memset(bar, '.', BAR);
     memset(bar, '#', filled);
     bar[BAR] = '\0';
-    (void)fprintf(p->out, "\r[%s] %zu/%zu  direct %zu  relay %zu  lab errors %zu", bar, p->done,
-                  p->total, p->direct, p->connected - p->direct, p->lab_errors);
+    (void)fprintf(p->out, "\r[%s] %zu/%zu", bar, p->done, p->total);
+    if (p->run->scenario->subject == SUBJECT_PINHOLE)
+        (void)fprintf(p->out, "  direct %zu  relay %zu", p->direct, p->connected - p->direct);
+    else
+        (void)fprintf(p->out, "  %s %zu",
+                      p->run->scenario->subject == SUBJECT_MAP ? "as expected" : "all right",
+                      p->good);
+    (void)fprintf(p->out, "  lab errors %zu", p->lab_errors);
     if (p->done > 0 && p->done < p->total)
         (void)fprintf(p->out, "  %.0f s left",
                       (double)elapsed / 1e9 * (double)(p->total - p->done) / (double)p->done);

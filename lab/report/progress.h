@@ -13,6 +13,7 @@ struct progress {
     bool terminal;
     size_t done, total, cells_done;
     size_t connected, direct, lab_errors;
+    size_t good;    /* of other subjects than a call: trials in which all was right */
     unsigned *left; /* trials of each cell still to come */
 };
 

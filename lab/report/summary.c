@@ -2,6 +2,8 @@
 
 #include "lab/stats.h"
 
+#include <inttypes.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -105,6 +107,8 @@ static void count_record(const struct record *r, struct summary *out)
         out->rates[i].of += (r->asked & 1u << i) != 0 ? 1 : 0;
         out->rates[i].good += record_is(r, (enum rate)i) ? 1 : 0;
     }
+    if (r->protocol < PH_PORTMAP_PROTOCOLS && record_is(r, RATE_MAPPED))
+        out->by[r->protocol]++;
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         count_stage(&out->stages[i], r->stages[i].state);
         out->stages[i].packets += r->stages[i].packets;
@@ -147,4 +151,40 @@ int summary_of_cell(const struct run *run, size_t cell, struct summary *out)
     one.floor_direct = &run->floor_direct[cell];
     one.floor_relay = &run->floor_relay[cell];
     return summary_of(&one, NULL, out);
+}
+
+char *summary_brief(const struct run *run, const struct summary *s, char out[SUMMARY_BRIEF_MAX])
+{
+    static const struct {
+        enum rate rate;
+        const char *name;
+    } briefs[SUBJECT_COUNT][3] = {
+        [SUBJECT_PINHOLE] = {{RATE_CONNECTED, "connected"}, {RATE_DIRECT, "direct"}},
+        [SUBJECT_NETCHECK] = {{RATE_MAPPING_RIGHT, "right: mapping"},
+                              {RATE_FILTERING_RIGHT, "filtering"},
+                              {RATE_ALLOCATION_RIGHT, "allocation"}},
+        [SUBJECT_MAP] = {{RATE_AS_EXPECTED, "as expected"}, {RATE_RELEASED, "released"}},
+    };
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < 3 && briefs[run->scenario->subject][i].name != NULL; i++) {
+        const struct rate_summary *r = &s->rates[briefs[run->scenario->subject][i].rate];
+        int n =
+            snprintf(out + used, SUMMARY_BRIEF_MAX - used, "%s%s %" PRIu64 "/%" PRIu64,
+                     used == 0 ? "" : ", ", briefs[run->scenario->subject][i].name, r->good, r->of);
+        if (n < 0 || (size_t)n >= SUMMARY_BRIEF_MAX - used)
+            break;
+        used += (size_t)n;
+    }
+    return out;
+}
+
+enum subject_time summary_first_time(const struct run *run)
+{
+    static const enum subject_time first[SUBJECT_COUNT] = {
+        [SUBJECT_PINHOLE] = SUBJECT_TIME_DIRECT,
+        [SUBJECT_NETCHECK] = SUBJECT_TIME_NETCHECK,
+        [SUBJECT_MAP] = SUBJECT_TIME_MAP,
+    };
+    return first[run->scenario->subject];
 }

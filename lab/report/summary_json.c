@@ -30,6 +30,7 @@ static json_t *time_json(const struct time_summary *t)
     json_object_set_new(o, "p50", rounded(t->p50));
     json_object_set_new(o, "p95", rounded(t->p95));
     json_object_set_new(o, "p99", rounded(t->p99));
+    json_object_set_new(o, "max", rounded(t->max));
     return o;
 }
 
@@ -56,20 +57,16 @@ static json_t *stage_json(const struct stage_summary *s)
     return o;
 }
 
-static void fill(json_t *o, const struct summary *s)
+static void fill_call(json_t *o, const struct summary *s)
 {
-    json_object_set_new(o, "trials", integer(s->trials));
-    json_object_set_new(o, "counted", integer(s->counted));
-    json_object_set_new(o, "inconclusive", integer(s->inconclusive));
-    json_object_set_new(o, "lab_errors", integer(s->lab_errors));
     json_object_set_new(o, "connected", integer(s->connected));
     json_object_set_new(o, "direct", integer(s->direct));
     json_object_set_new(o, "connected_rate", rate_json(s->connected, s->counted));
     json_object_set_new(o, "direct_rate", rate_json(s->direct, s->counted));
     json_t *setup = json_object(), *stages = json_object();
-    json_object_set_new(setup, "relay", time_json(&s->times[SUBJECT_TIME_RELAY]));
-    json_object_set_new(setup, "direct", time_json(&s->times[SUBJECT_TIME_DIRECT]));
-    json_object_set_new(setup, "media", time_json(&s->times[SUBJECT_TIME_MEDIA]));
+    for (int i = SUBJECT_TIME_RELAY; i <= SUBJECT_TIME_MEDIA; i++)
+        json_object_set_new(setup, subject_time_name((enum subject_time)i),
+                            time_json(&s->times[i]));
     json_object_set_new(o, "setup_ms", setup);
     json_object_set_new(o, "direct_over_floor", time_json(&s->direct_floor));
     for (int i = 0; i < PH_STAGE_COUNT; i++)
@@ -77,16 +74,55 @@ static void fill(json_t *o, const struct summary *s)
     json_object_set_new(o, "stages", stages);
 }
 
+/* Every rate and time that the subject has, by name. */
+static void fill_subject(json_t *o, enum subject subject, const struct summary *s)
+{
+    json_t *rates = json_object(), *times = json_object();
+    for (int i = 0; i < RATE_COUNT; i++) {
+        if (!subject_has_rate(subject, (enum rate)i) || s->rates[i].of == 0)
+            continue;
+        json_t *r = rate_json(s->rates[i].good, s->rates[i].of);
+        json_object_set_new(r, "good", integer(s->rates[i].good));
+        json_object_set_new(r, "of", integer(s->rates[i].of));
+        json_object_set_new(rates, rate_name((enum rate)i), r);
+    }
+    for (int i = 0; i < SUBJECT_TIME_COUNT; i++)
+        if (subject_has_time(subject, (enum subject_time)i))
+            json_object_set_new(times, subject_time_name((enum subject_time)i),
+                                time_json(&s->times[i]));
+    json_object_set_new(o, "rates", rates);
+    json_object_set_new(o, "times_ms", times);
+    json_t *by = json_object();
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++)
+        json_object_set_new(by, ph_portmap_protocol_name((enum ph_portmap_protocol)i),
+                            integer(s->by[i]));
+    json_object_set_new(o, "mapped_by", by);
+}
+
+static void fill(json_t *o, enum subject subject, const struct summary *s)
+{
+    json_object_set_new(o, "trials", integer(s->trials));
+    json_object_set_new(o, "counted", integer(s->counted));
+    json_object_set_new(o, "inconclusive", integer(s->inconclusive));
+    json_object_set_new(o, "lab_errors", integer(s->lab_errors));
+    if (subject == SUBJECT_PINHOLE)
+        fill_call(o, s);
+    fill_subject(o, subject, s);
+}
+
 static json_t *cell_json(const struct run *run, size_t c, const struct summary *s)
 {
-    json_t *o = json_object(), *cell = json_object(), *floors = json_object();
+    json_t *o = json_object(), *cell = json_object();
     const struct axes *axes = &run->scenario->axes;
     for (size_t i = 0; i < axes->count; i++)
         json_object_set_new(cell, axes->items[i].name,
                             json_string(axes->items[i].values[run->matrix.cells[c].values[i]]));
     json_object_set_new(o, "cell", cell);
     json_object_set_new(o, "key", json_string(run->matrix.cells[c].key));
-    fill(o, s);
+    fill(o, run->scenario->subject, s);
+    if (run->scenario->subject != SUBJECT_PINHOLE)
+        return o;
+    json_t *floors = json_object();
     json_object_set_new(floors, "direct", floor_json(run->floor_direct[c]));
     json_object_set_new(floors, "relay", floor_json(run->floor_relay[c]));
     json_object_set_new(o, "floor_ms", floors);
@@ -103,6 +139,7 @@ char *summary_json(const struct run *run, const struct expect_result *expects)
     json_object_set_new(root, "schema", json_integer(1));
     json_object_set_new(root, "scenario", json_string(run->scenario->name));
     json_object_set_new(root, "world", json_string(run->world));
+    json_object_set_new(root, "subject", json_string(subject_name(run->scenario->subject)));
     json_object_set_new(root, "seed", json_string(seed));
     json_object_set_new(root, "trials_per_cell", json_integer(run->trials));
     json_object_set_new(root, "partial", json_boolean(run->partial));
@@ -112,7 +149,7 @@ char *summary_json(const struct run *run, const struct expect_result *expects)
     if (summary_of(run, NULL, &s) != 0)
         goto cleanup;
     json_t *total = json_object();
-    fill(total, &s);
+    fill(total, run->scenario->subject, &s);
     json_object_set_new(root, "total", total);
     for (size_t c = 0; c < run->matrix.count; c++) {
         if (summary_of_cell(run, c, &s) != 0)

@@ -1,8 +1,8 @@
 #include "lab/run/record.h"
 
+#include "lab/run/record_json.h"
 #include "lab/run/score.h"
 
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,6 +94,9 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
         !(result->subject == SUBJECT_PINHOLE && result->connected))
         r->status = TRIAL_LAB_ERROR;
     r->stage = (uint8_t)result->stage;
+    r->protocol = (uint8_t)(result->subject == SUBJECT_MAP        ? result->map.protocol
+                            : result->subject == SUBJECT_NETCHECK ? result->netcheck.protocol
+                                                                  : result->mapping.protocol);
     score_times(result, r->times);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = (uint8_t)result->stages[i].state;
@@ -112,19 +115,6 @@ void run_lab_error(struct trial_result *out, const char *why)
         out->error[0] = '\0';
 }
 
-/* Milliseconds to the microsecond, or null. */
-static json_t *ms(ph_ns t)
-{
-    if (t == PH_NEVER)
-        return json_null();
-    return json_real(round((double)t / 1e3) / 1e3);
-}
-
-static json_t *integer(uint64_t v)
-{
-    return json_integer((json_int_t)v);
-}
-
 static json_t *cell_json(const struct run *run, size_t cell)
 {
     json_t *o = json_object();
@@ -135,38 +125,23 @@ static json_t *cell_json(const struct run *run, size_t cell)
     return o;
 }
 
-static json_t *stage_json(const struct ph_stage_report *r)
+static void add_measurements(json_t *o, enum subject subject, const struct trial_result *r)
 {
-    json_t *o = json_object();
-    json_object_set_new(o, "state", json_string(ph_stage_state_name(r->state)));
-    if (r->reason[0] != '\0')
-        json_object_set_new(o, "reason", json_string(r->reason));
-    json_object_set_new(o, "start_ms", ms(r->start));
-    json_object_set_new(o, "end_ms", ms(r->end));
-    json_object_set_new(o, "packets", integer(r->packets));
-    json_object_set_new(o, "bytes", integer(r->bytes));
-    json_object_set_new(o, "sockets", integer(r->sockets));
-    json_object_set_new(o, "openers", integer(r->openers));
-    json_object_set_new(o, "probes", integer(r->probes));
-    return o;
-}
-
-static void add_measurements(json_t *o, const struct trial_result *r)
-{
-    json_t *setup = json_object(), *stages = json_object(), *media = json_object();
-    json_object_set_new(setup, "relay", ms(r->setup_relay));
-    json_object_set_new(setup, "direct", ms(r->setup_direct));
-    json_object_set_new(setup, "media", ms(r->setup_media));
-    json_object_set_new(o, "setup_ms", setup);
-    for (int i = 0; i < PH_STAGE_COUNT; i++)
-        json_object_set_new(stages, ph_stage_name((enum ph_stage)i), stage_json(&r->stages[i]));
-    json_object_set_new(o, "stages", stages);
-    json_object_set_new(media, "sent", integer(r->media.sent));
-    json_object_set_new(media, "received", integer(r->media.received));
-    json_object_set_new(media, "duplicates", integer(r->media.duplicates));
-    json_object_set_new(media, "max_gap_ms", ms(r->media.max_gap));
-    json_object_set_new(media, "jitter_ms", ms(r->media.jitter));
-    json_object_set_new(o, "media", media);
+    switch (subject) {
+    case SUBJECT_PINHOLE:
+        record_call(o, r);
+        break;
+    case SUBJECT_NETCHECK:
+        record_netcheck(o, &r->netcheck);
+        break;
+    case SUBJECT_MAP:
+        record_map(o, &r->map);
+        break;
+    case SUBJECT_COUNT:
+        break;
+    }
+    if (r->router_mappings != ROUTER_MAPPINGS_UNKNOWN)
+        json_object_set_new(o, "router_mappings", json_integer(r->router_mappings));
 }
 
 char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t seed,
@@ -174,13 +149,14 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
 {
     char seed_text[17];
     const struct record *kept = &run->records[cell * run->trials + trial];
-    json_t *o = json_object(), *floors = json_object(), *ttl = json_array();
+    json_t *o = json_object();
     json_t *lateness = json_object();
     if (snprintf(seed_text, sizeof(seed_text), "%016llx", (unsigned long long)seed) < 0)
         seed_text[0] = '\0';
     json_object_set_new(o, "schema", json_integer(1));
     json_object_set_new(o, "scenario", json_string(run->scenario->name));
     json_object_set_new(o, "world", json_string(run->world));
+    json_object_set_new(o, "subject", json_string(subject_name(run->scenario->subject)));
     json_object_set_new(o, "cell", cell_json(run, cell));
     json_object_set_new(o, "trial", json_integer(trial));
     json_object_set_new(o, "seed", json_string(seed_text));
@@ -189,23 +165,16 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
         json_object_set_new(o, "error", json_string(r->error));
     else if (kept->status == TRIAL_LAB_ERROR)
         json_object_set_new(o, "error", json_string("the lab slept through the call"));
-    json_object_set_new(o, "connected", json_boolean(r->connected));
-    json_object_set_new(o, "path",
-                        json_string(r->direct      ? "direct"
-                                    : r->connected ? "relay"
-                                                   : "none"));
-    json_object_set_new(
-        o, "stage", r->stage < PH_STAGE_COUNT ? json_string(ph_stage_name(r->stage)) : json_null());
-    json_object_set_new(floors, "direct", ms(run->floor_direct[cell]));
-    json_object_set_new(floors, "relay", ms(run->floor_relay[cell]));
-    json_object_set_new(o, "floor_ms", floors);
-    add_measurements(o, r);
-    json_array_append_new(ttl, json_integer(r->ttl[0]));
-    json_array_append_new(ttl, json_integer(r->ttl[1]));
-    json_object_set_new(o, "opener_ttl", ttl);
-    json_object_set_new(o, "lateness_ms", ms(kept->lateness));
-    json_object_set_new(lateness, "loop", ms(r->lateness));
-    json_object_set_new(lateness, "shaper", ms(r->shaper_lateness));
+    if (run->scenario->subject == SUBJECT_PINHOLE) {
+        json_t *floors = json_object();
+        json_object_set_new(floors, "direct", record_ms(run->floor_direct[cell]));
+        json_object_set_new(floors, "relay", record_ms(run->floor_relay[cell]));
+        json_object_set_new(o, "floor_ms", floors);
+    }
+    add_measurements(o, run->scenario->subject, r);
+    json_object_set_new(o, "lateness_ms", record_ms(kept->lateness));
+    json_object_set_new(lateness, "loop", record_ms(r->lateness));
+    json_object_set_new(lateness, "shaper", record_ms(r->shaper_lateness));
     json_object_set_new(o, "lateness_of_ms", lateness);
     char *text = json_dumps(o, JSON_COMPACT | JSON_REAL_PRECISION(10));
     json_decref(o);

@@ -15,6 +15,7 @@ struct record {
     enum trial_status status;
     uint32_t asked, good; /* 1u << RATE_x: the rates that it has, and of those what held */
     uint8_t stage;        /* enum ph_stage */
+    uint8_t protocol;     /* enum ph_portmap_protocol, mapped: by which */
     ph_ns times[SUBJECT_TIME_COUNT]; /* PH_NEVER: absent */
     ph_ns lateness;
     struct {

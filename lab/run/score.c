@@ -10,6 +10,28 @@ static void count(struct tally *t, enum rate rate, bool held)
     t->good |= held ? 1u << rate : 0;
 }
 
+static void count_verdict(struct tally *t, enum rate right, enum right verdict)
+{
+    count(t, right, verdict == RIGHT_YES);
+    count(t, right + 1, verdict == RIGHT_UNKNOWN);
+    count(t, right + 2, verdict == RIGHT_WRONG);
+}
+
+static void count_netcheck(struct tally *t, const struct netcheck_result *n)
+{
+    count_verdict(t, RATE_MAPPING_RIGHT, n->verdict.mapping);
+    count_verdict(t, RATE_FILTERING_RIGHT, n->verdict.filtering);
+    count_verdict(t, RATE_ALLOCATION_RIGHT, n->verdict.allocation);
+    if (n->verdict.step != RIGHT_UNASKED)
+        count(t, RATE_STEP_RIGHT, n->verdict.step == RIGHT_YES);
+    if (n->verdict.drift != RIGHT_UNASKED)
+        count(t, RATE_DRIFT_RIGHT, n->verdict.drift == RIGHT_YES);
+    if (n->verdict.block != RIGHT_UNASKED)
+        count(t, RATE_BLOCK_RIGHT, n->verdict.block == RIGHT_YES);
+    count(t, RATE_DOUBLE_NAT, n->double_nat == PH_YES);
+    count(t, RATE_MAPPED, n->mapped);
+}
+
 void score(const struct trial_result *r, uint32_t *asked, uint32_t *good)
 {
     struct tally t = {0};
@@ -18,9 +40,19 @@ void score(const struct trial_result *r, uint32_t *asked, uint32_t *good)
         count(&t, RATE_CONNECTED, r->connected);
         count(&t, RATE_DIRECT, r->direct);
         count(&t, RATE_BY_PORTMAP, r->direct && r->stage == PH_STAGE_PORTMAP);
+        count(&t, RATE_MAPPED, r->mapping.protocol != PH_PORTMAP_NONE);
+        count(&t, RATE_DOUBLE_NAT,
+              r->mapping.protocol != PH_PORTMAP_NONE &&
+                  r->mapping.reach == PH_PORTMAP_REACH_DOUBLE);
         break;
     case SUBJECT_NETCHECK:
+        count_netcheck(&t, &r->netcheck);
+        break;
     case SUBJECT_MAP:
+        count(&t, RATE_DOUBLE_NAT, r->map.reach == PH_PORTMAP_REACH_DOUBLE);
+        count(&t, RATE_MAPPED, r->map.mapped);
+        count(&t, RATE_AS_EXPECTED, r->map.as_expected);
+        break;
     case SUBJECT_COUNT:
         break;
     }
@@ -42,7 +74,12 @@ void score_times(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT])
         out[SUBJECT_TIME_PORTMAP] = r->portmap_took;
         break;
     case SUBJECT_NETCHECK:
+        out[SUBJECT_TIME_NETCHECK] = r->netcheck.took;
+        break;
     case SUBJECT_MAP:
+        if (r->map.mapped)
+            out[SUBJECT_TIME_MAP] = r->map.took;
+        break;
     case SUBJECT_COUNT:
         break;
     }

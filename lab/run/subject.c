@@ -29,8 +29,8 @@ static const struct {
     [RATE_STEP_RIGHT] = {"step-right", NETCHECK},
     [RATE_DRIFT_RIGHT] = {"drift-right", NETCHECK},
     [RATE_BLOCK_RIGHT] = {"block-right", NETCHECK},
-    [RATE_DOUBLE_NAT] = {"double-nat", NETCHECK | MAP},
-    [RATE_MAPPED] = {"mapped", NETCHECK | MAP},
+    [RATE_DOUBLE_NAT] = {"double-nat", CALL | NETCHECK | MAP},
+    [RATE_MAPPED] = {"mapped", CALL | NETCHECK | MAP},
     [RATE_AS_EXPECTED] = {"as-expected", MAP},
     [RATE_RELEASED] = {"released", CALL | NETCHECK | MAP},
 };

@@ -29,8 +29,8 @@ enum rate {
     RATE_STEP_RIGHT,  /* of NATs that count */
     RATE_DRIFT_RIGHT, /* of NATs that count: other people's flows */
     RATE_BLOCK_RIGHT, /* of NATs that allocate in blocks: its size, within a factor of two */
-    RATE_DOUBLE_NAT,  /* it says so */
-    RATE_MAPPED,
+    RATE_DOUBLE_NAT,  /* another NAT was recognised before the one that maps, or may map */
+    RATE_MAPPED,      /* a router gave (the caller) a port */
     RATE_AS_EXPECTED, /* mapped or not as the router's fault, or its protocols, let expect */
     RATE_RELEASED,    /* no router holds a mapping after the trial */
     RATE_COUNT,

@@ -58,6 +58,13 @@ static void on_call(void *user, struct ph_call *call)
         trial_look_now(&p->trial->base);
 }
 
+static void on_closed(void *user)
+{
+    struct peer *p = user;
+    if (p->trial->state == CALL_CLOSING)
+        trial_look_now(&p->trial->base);
+}
+
 static void stop(struct trial *base)
 {
     struct call *t = (struct call *)base;
@@ -86,8 +93,7 @@ static void finish(struct call *t)
 
 static bool is_closed(const struct call *t)
 {
-    (void)t;
-    return true;
+    return ph_agent_closed(t->peers[0].agent) && ph_agent_closed(t->peers[1].agent);
 }
 
 static void step_closing(struct call *t, ph_ns now)
@@ -95,7 +101,7 @@ static void step_closing(struct call *t, ph_ns now)
     if (is_closed(t) || now >= t->deadline)
         finish(t);
     else
-        trial_look(&t->base, now + DRAIN_TICK);
+        trial_look(&t->base, t->deadline);
 }
 
 /* What there is to measure has been: the peers say goodbye, and give back what routers gave. */
@@ -108,11 +114,12 @@ static void finish_call(struct call *t, ph_ns now)
             ph_call_report(t->peers[i].call, &reports[i]);
     verdict(t->base.world->layout, t->peers[0].call != NULL ? &reports[0] : NULL,
             t->peers[1].call != NULL ? &reports[1] : NULL, &t->result);
+    if (!ph_agent_mapping(t->peers[0].agent, &t->result.mapping))
+        t->result.mapping = (struct ph_mapping){.protocol = PH_PORTMAP_NONE};
     t->state = CALL_CLOSING;
     t->deadline = now + CLOSE_MAX;
     for (size_t i = 0; i < 2; i++)
-        if (t->peers[i].call != NULL)
-            ph_call_hangup(t->peers[i].call);
+        ph_agent_close(t->peers[i].agent);
     step_closing(t, now);
 }
 
@@ -243,7 +250,7 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
         .give_up = t->base.spec.give_up,
         .answer_mode = p == &t->peers[1] ? t->base.spec.answer : PH_ANSWER_FULL,
         .deterministic = t->base.spec.deterministic,
-        .callbacks = {.on_registered = on_registered, .on_call = on_call},
+        .callbacks = {.on_registered = on_registered, .on_call = on_call, .on_closed = on_closed},
         .user = p,
     };
     config.stun_count = trial_stun_addrs(&t->base, config.stuns, PH_STUNS_MAX);

@@ -4,6 +4,7 @@
 #define LAB_RUN_TRIAL_H
 
 #include "lab/run/subject.h"
+#include "lab/run/truth.h"
 #include "lab/world/world.h"
 #include "pinhole.h"
 
@@ -28,6 +29,44 @@ enum trial_status {
 
 #define ROUTER_MAPPINGS_UNKNOWN (-1)
 
+/* What a netcheck reported, and how it compares with what the world declares. */
+struct netcheck_result {
+    bool ended; /* it did, by itself */
+    ph_ns took; /* PH_NEVER: it did not */
+    bool udp;
+    enum ph_mapping_behaviour mapping;
+    bool mapping_guessed;
+    enum ph_filtering_behaviour filtering;
+    struct ph_allocation allocation;
+    enum ph_answer hairpin, double_nat;
+    struct ph_addr reflexive;
+    size_t liars;
+    bool mapped;
+    enum ph_portmap_protocol protocol; /* mapped: by which */
+    enum ph_portmap_said said[PH_PORTMAP_PROTOCOLS];
+    struct truth_verdict verdict;
+};
+
+/* What became of a mapper's wish. */
+struct map_result {
+    bool mapped;                       /* once, at least */
+    enum ph_portmap_protocol protocol; /* the last one's */
+    ph_ns took; /* from the wish to the first mapping, or to the word that there is none; PH_NEVER:
+                 * neither came */
+    struct ph_addr external;
+    uint32_t lifetime_s;
+    enum ph_portmap_reach reach;
+    unsigned renewals;  /* while it was held: the same mapping, for longer */
+    unsigned changes;   /* another mapping took its place */
+    bool kept;          /* there was one when the hold ended */
+    bool released;      /* it said so in time */
+    ph_ns release_took; /* PH_NEVER: it did not */
+    enum ph_portmap_said said[PH_PORTMAP_PROTOCOLS];
+    int code[PH_PORTMAP_PROTOCOLS];
+    bool as_expected;
+    char unexpected[96]; /* why not */
+};
+
 /* What a trial gives: README.md, "Results", says how it is written down. */
 struct trial_result {
     enum subject subject;
@@ -39,8 +78,11 @@ struct trial_result {
     ph_ns setup_relay, setup_direct, setup_media;  /* from the dial; PH_NEVER: absent */
     struct ph_stage_report stages[PH_STAGE_COUNT]; /* both peers together; times from the dial */
     struct ph_media_report media;                  /* the worse direction */
-    ph_ns portmap_took; /* the caller's stage portmap, from its start to its end; PH_NEVER */
-    ph_ns lateness;     /* this process's */
+    struct netcheck_result netcheck;
+    struct map_result map;
+    struct ph_mapping mapping; /* that the caller's router gave it; protocol NONE: none */
+    ph_ns portmap_took;        /* the caller's stage portmap, from its start to its end; PH_NEVER */
+    ph_ns lateness;            /* this process's */
     /* Filled in by who runs the world. */
     ph_ns shaper_lateness;
     int router_mappings; /* that the world's routers hold after the trial */

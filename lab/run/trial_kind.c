@@ -129,6 +129,8 @@ void trial_result_init(struct trial_result *r, enum subject subject)
     r->stage = PH_STAGE_NONE;
     r->setup_relay = r->setup_direct = r->setup_media = r->portmap_took = PH_NEVER;
     r->router_mappings = ROUTER_MAPPINGS_UNKNOWN;
+    r->netcheck.took = r->map.took = r->map.release_took = PH_NEVER;
+    r->netcheck.protocol = r->map.protocol = r->mapping.protocol = PH_PORTMAP_NONE;
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = PH_STAGE_SKIPPED;
         r->stages[i].start = r->stages[i].end = PH_NEVER;
@@ -141,7 +143,9 @@ static const struct trial_kind *kind_of(enum subject subject)
     case SUBJECT_PINHOLE:
         return &trial_call;
     case SUBJECT_NETCHECK:
+        return &trial_netcheck;
     case SUBJECT_MAP:
+        return &trial_map;
     case SUBJECT_COUNT:
         break;
     }

@@ -391,7 +391,7 @@ static const struct {
      "s.yaml:5:5: `is: none` and a share above 0 cannot both be"},
     {HEAD MATRIX "expect:\n  - {rate: mapping-right, is: all}\n",
      "s.yaml:5:12: subject pinhole has no rate \"mapping-right\"; it has: connected, direct, "
-     "by-portmap, released"},
+     "by-portmap, double-nat, mapped, released"},
     {HEAD MATRIX "expect:\n  - {time: netcheck, p50: 1s}\n",
      "s.yaml:5:12: subject pinhole has no time \"netcheck\"; it has: relay, direct, media, "
      "portmap"},

@@ -1,0 +1,183 @@
+#include "lab/run/record_json.h"
+
+#include <math.h>
+
+json_t *record_ms(ph_ns t)
+{
+    if (t == PH_NEVER)
+        return json_null();
+    return json_real(round((double)t / 1e3) / 1e3);
+}
+
+static json_t *rounded(double v)
+{
+    return json_real(round(v * 1000.0) / 1000.0);
+}
+
+json_t *record_integer(uint64_t v)
+{
+    return json_integer((json_int_t)v);
+}
+
+static json_t *stage_json(const struct ph_stage_report *r)
+{
+    json_t *o = json_object();
+    json_object_set_new(o, "state", json_string(ph_stage_state_name(r->state)));
+    if (r->reason[0] != '\0')
+        json_object_set_new(o, "reason", json_string(r->reason));
+    json_object_set_new(o, "start_ms", record_ms(r->start));
+    json_object_set_new(o, "end_ms", record_ms(r->end));
+    json_object_set_new(o, "packets", record_integer(r->packets));
+    json_object_set_new(o, "bytes", record_integer(r->bytes));
+    json_object_set_new(o, "sockets", record_integer(r->sockets));
+    json_object_set_new(o, "openers", record_integer(r->openers));
+    json_object_set_new(o, "probes", record_integer(r->probes));
+    return o;
+}
+
+static json_t *protocol_json(enum ph_portmap_protocol p)
+{
+    return p < PH_PORTMAP_PROTOCOLS ? json_string(ph_portmap_protocol_name(p)) : json_null();
+}
+
+static json_t *addr_json(const struct ph_addr *a)
+{
+    char text[PH_ADDR_STRLEN];
+    return ph_addr_is_set(a) ? json_string(ph_addr_format(a, text)) : json_null();
+}
+
+static const char *reach_name(enum ph_portmap_reach reach)
+{
+    static const char *const names[] = {"unknown", "public", "double-nat"};
+    return names[reach];
+}
+
+static json_t *mapping_json(const struct ph_mapping *m)
+{
+    if (m->protocol == PH_PORTMAP_NONE)
+        return json_null();
+    json_t *o = json_object();
+    json_object_set_new(o, "protocol", protocol_json(m->protocol));
+    json_object_set_new(o, "external", addr_json(&m->external));
+    json_object_set_new(o, "lifetime_s", record_integer(m->lifetime_s));
+    json_object_set_new(o, "reach", json_string(reach_name(m->reach)));
+    return o;
+}
+
+void record_call(json_t *o, const struct trial_result *r)
+{
+    json_t *setup = json_object(), *stages = json_object(), *media = json_object();
+    json_t *ttl = json_array();
+    json_object_set_new(o, "connected", json_boolean(r->connected));
+    json_object_set_new(o, "path",
+                        json_string(r->direct      ? "direct"
+                                    : r->connected ? "relay"
+                                                   : "none"));
+    json_object_set_new(
+        o, "stage", r->stage < PH_STAGE_COUNT ? json_string(ph_stage_name(r->stage)) : json_null());
+    json_object_set_new(setup, "relay", record_ms(r->setup_relay));
+    json_object_set_new(setup, "direct", record_ms(r->setup_direct));
+    json_object_set_new(setup, "media", record_ms(r->setup_media));
+    json_object_set_new(o, "setup_ms", setup);
+    for (int i = 0; i < PH_STAGE_COUNT; i++)
+        json_object_set_new(stages, ph_stage_name((enum ph_stage)i), stage_json(&r->stages[i]));
+    json_object_set_new(o, "stages", stages);
+    json_object_set_new(o, "portmap_ms", record_ms(r->portmap_took));
+    json_object_set_new(o, "mapping", mapping_json(&r->mapping));
+    json_object_set_new(media, "sent", record_integer(r->media.sent));
+    json_object_set_new(media, "received", record_integer(r->media.received));
+    json_object_set_new(media, "duplicates", record_integer(r->media.duplicates));
+    json_object_set_new(media, "max_gap_ms", record_ms(r->media.max_gap));
+    json_object_set_new(media, "jitter_ms", record_ms(r->media.jitter));
+    json_object_set_new(o, "media", media);
+    json_array_append_new(ttl, json_integer(r->ttl[0]));
+    json_array_append_new(ttl, json_integer(r->ttl[1]));
+    json_object_set_new(o, "opener_ttl", ttl);
+}
+
+void record_map(json_t *o, const struct map_result *r)
+{
+    json_t *said = json_object();
+    json_object_set_new(o, "mapped", json_boolean(r->mapped));
+    json_object_set_new(o, "protocol", protocol_json(r->protocol));
+    json_object_set_new(o, "took_ms", record_ms(r->took));
+    json_object_set_new(o, "external", addr_json(&r->external));
+    json_object_set_new(o, "lifetime_s", record_integer(r->lifetime_s));
+    json_object_set_new(o, "reach", json_string(reach_name(r->reach)));
+    json_object_set_new(o, "renewals", record_integer(r->renewals));
+    json_object_set_new(o, "changes", record_integer(r->changes));
+    json_object_set_new(o, "kept", json_boolean(r->kept));
+    json_object_set_new(o, "released", json_boolean(r->released));
+    json_object_set_new(o, "release_ms", record_ms(r->release_took));
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
+        json_t *p = json_object();
+        json_object_set_new(p, "said", json_string(ph_portmap_said_name(r->said[i])));
+        json_object_set_new(p, "code", json_integer(r->code[i]));
+        json_object_set_new(said, ph_portmap_protocol_name((enum ph_portmap_protocol)i), p);
+    }
+    json_object_set_new(o, "protocols", said);
+    json_object_set_new(o, "as_expected", json_boolean(r->as_expected));
+    if (r->unexpected[0] != '\0')
+        json_object_set_new(o, "unexpected", json_string(r->unexpected));
+}
+
+static void set_right(json_t *o, const char *key, enum right r)
+{
+    if (r != RIGHT_UNASKED)
+        json_object_set_new(o, key, json_string(right_name(r)));
+}
+
+static json_t *allocation_json(const struct ph_allocation *a)
+{
+    char text[PH_ALLOCATION_TEXT];
+    json_t *o = json_object();
+    json_object_set_new(o, "type", json_string(ph_allocation_type_name(a->type)));
+    json_object_set_new(o, "text", json_string(ph_nat_allocation_text(a, text)));
+    json_object_set_new(o, "confidence", rounded(a->confidence));
+    json_object_set_new(o, "samples", record_integer(a->samples));
+    if (a->type == PH_ALLOCATION_SEQUENTIAL)
+        json_object_set_new(o, "step", json_integer(a->step));
+    json_object_set_new(o, "last", record_integer(a->last));
+    if (a->type == PH_ALLOCATION_SEQUENTIAL && a->cross_rate >= 0.0) {
+        json_object_set_new(o, "drift", rounded(a->cross_rate));
+        json_object_set_new(o, "drift_low", rounded(a->cross_low));
+        json_object_set_new(o, "drift_high", rounded(a->cross_high));
+    }
+    if (a->high > 0) {
+        json_object_set_new(o, "low", record_integer(a->low));
+        json_object_set_new(o, "high", record_integer(a->high));
+        json_object_set_new(o, "aligned", json_boolean(a->aligned));
+    }
+    json_object_set_new(o, "addresses", record_integer(a->addresses));
+    return o;
+}
+
+void record_netcheck(json_t *o, const struct netcheck_result *r)
+{
+    const struct truth_verdict *v = &r->verdict;
+    json_t *verdict = json_object(), *said = json_object();
+    json_object_set_new(o, "took_ms", record_ms(r->took));
+    json_object_set_new(o, "udp", json_boolean(r->udp));
+    json_object_set_new(o, "mapping", json_string(ph_mapping_behaviour_name(r->mapping)));
+    json_object_set_new(o, "mapping_guessed", json_boolean(r->mapping_guessed));
+    json_object_set_new(o, "filtering", json_string(ph_filtering_behaviour_name(r->filtering)));
+    json_object_set_new(o, "allocation", allocation_json(&r->allocation));
+    json_object_set_new(o, "hairpin", json_string(ph_answer_name(r->hairpin)));
+    json_object_set_new(o, "double_nat", json_string(ph_answer_name(r->double_nat)));
+    json_object_set_new(o, "reflexive", addr_json(&r->reflexive));
+    json_object_set_new(o, "liars", record_integer(r->liars));
+    json_object_set_new(o, "mapped", json_boolean(r->mapped));
+    json_object_set_new(o, "protocol", protocol_json(r->protocol));
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++)
+        json_object_set_new(said, ph_portmap_protocol_name((enum ph_portmap_protocol)i),
+                            json_string(ph_portmap_said_name(r->said[i])));
+    json_object_set_new(o, "protocols", said);
+    set_right(verdict, "mapping", v->mapping);
+    set_right(verdict, "filtering", v->filtering);
+    set_right(verdict, "allocation", v->allocation);
+    set_right(verdict, "step", v->step);
+    set_right(verdict, "drift", v->drift);
+    set_right(verdict, "block", v->block);
+    set_right(verdict, "hairpin", v->hairpin);
+    json_object_set_new(o, "verdict", verdict);
+}

@@ -1,0 +1,296 @@
+/* A mapper on one socket of the caller's host: it acquires, holds, gives back. STUN on the same
+ * socket tells it what the world sees of it, as a call's agent does. */
+#include "lab/run/trial_kind.h"
+#include "path/gather.h"
+#include "wire/stun.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* Beyond the mapper's own deadlines; what comes later than that hangs. */
+#define SLACK (250 * PH_MS)
+/* For a mapping that was lost shortly before the hold's end to be made again. */
+#define AGAIN_MAX   PH_PORTMAP_ACQUIRE_MAX
+#define REQUEST_MAX 64
+
+enum map_state {
+    MAP_ACQUIRING,
+    MAP_HOLDING,
+    MAP_RELEASING,
+    MAP_OVER,
+};
+
+struct map;
+
+struct map_endpoint {
+    struct ph_endpoint ep; /* first */
+    struct map *map;
+};
+
+struct map {
+    struct trial base; /* first */
+    struct map_endpoint endpoint;
+    enum map_state state;
+    struct ph_host *host;
+    ph_sock sock;
+    struct ph_mapper *mapper;
+    struct ph_gather gather;
+    bool reflexive_known;
+    struct truth truth;
+    struct map_result out;
+    uint32_t changes;
+    ph_ns renew; /* of the mapping, as last seen */
+    bool again;  /* the hold was prolonged for another mapping */
+    ph_ns began; /* the state */
+    ph_ns deadline;
+};
+
+static void enter(struct map *t, enum map_state state, ph_ns now, ph_ns deadline)
+{
+    t->state = state;
+    t->began = now;
+    t->deadline = deadline;
+    trial_look(&t->base, deadline);
+}
+
+static void observe(struct map *t, ph_ns now);
+
+static void release(struct map *t, ph_ns now)
+{
+    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
+        struct ph_portmap_protocol_report r;
+        ph_mapper_report(t->mapper, (enum ph_portmap_protocol)i, &r);
+        t->out.said[i] = r.said;
+        t->out.code[i] = r.code;
+    }
+    enter(t, MAP_RELEASING, now, now + PH_PORTMAP_RELEASE_MAX + SLACK);
+    ph_mapper_release(t->mapper, now);
+    observe(t, now); /* with nothing to give back it is idle at once */
+}
+
+static void note_mapping(struct map *t)
+{
+    const struct ph_mapping *m = ph_mapper_mapping(t->mapper);
+    uint32_t changes = ph_mapper_changes(t->mapper);
+    if (m == NULL)
+        return;
+    if (t->out.mapped && changes != t->changes)
+        t->out.changes++;
+    else if (t->out.mapped && m->renew > t->renew)
+        t->out.renewals++;
+    t->changes = changes;
+    t->renew = m->renew;
+    t->out.mapped = true;
+    t->out.protocol = m->protocol;
+    t->out.external = m->external;
+    t->out.lifetime_s = m->lifetime_s;
+    t->out.reach = m->reach;
+}
+
+/* Looks at the mapper after each of its events. */
+static void observe(struct map *t, ph_ns now)
+{
+    enum ph_mapper_state state = ph_mapper_state(t->mapper);
+    switch (t->state) {
+    case MAP_ACQUIRING:
+        if (state != PH_MAPPER_MAPPED && state != PH_MAPPER_FAILED)
+            return;
+        note_mapping(t);
+        t->out.took = now - t->began;
+        if (state == PH_MAPPER_MAPPED)
+            enter(t, MAP_HOLDING, now, now + t->base.spec.hold);
+        else
+            release(t, now);
+        break;
+    case MAP_HOLDING:
+        note_mapping(t);
+        break;
+    case MAP_RELEASING:
+        if (state != PH_MAPPER_IDLE)
+            return;
+        t->out.released = true;
+        t->out.release_took = now - t->began;
+        t->state = MAP_OVER;
+        trial_look_now(&t->base);
+        break;
+    case MAP_OVER:
+        break;
+    }
+}
+
+static void pump(struct map *t, ph_ns now)
+{
+    struct ph_host *h = t->host;
+    uint8_t request[REQUEST_MAX];
+    struct ph_datagram d = {.data = request};
+    if (ph_mapper_deadline(t->mapper) <= now)
+        ph_mapper_on_timer(t->mapper, now);
+    while ((d.len = ph_gather_next(&t->gather, now, &d.peer, request, sizeof(request))) > 0)
+        h->ops->udp_send(h, t->sock, &d, 1);
+    observe(t, now);
+    h->ops->wake_at(h, ph_min_ns(ph_mapper_deadline(t->mapper), ph_gather_deadline(&t->gather)));
+}
+
+static void on_stun(struct map *t, ph_ns now, const struct ph_datagram *in)
+{
+    struct ph_stun msg;
+    if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
+        return;
+    (void)ph_gather_on_response(&t->gather, &msg, &in->peer, now);
+    for (size_t i = 0; !t->reflexive_known && i < t->gather.count; i++) {
+        if (t->gather.servers[i].reflexive.family == PH_AF_NONE)
+            continue;
+        t->reflexive_known = true;
+        ph_mapper_set_reflexive(t->mapper, &t->gather.servers[i].reflexive);
+    }
+}
+
+static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
+                         const struct ph_datagram *in, size_t n)
+{
+    struct map *t = ((struct map_endpoint *)ep)->map;
+    for (size_t i = 0; i < n; i++)
+        if (!ph_mapper_on_datagram(t->mapper, now, sock, &in[i]) && sock == t->sock)
+            on_stun(t, now, &in[i]);
+    pump(t, now);
+}
+
+static void on_timer(struct ph_endpoint *ep, ph_ns now)
+{
+    pump(((struct map_endpoint *)ep)->map, now);
+}
+
+static void on_http(struct ph_endpoint *ep, ph_ns now, ph_http id,
+                    const struct ph_http_answer *answer)
+{
+    struct map *t = ((struct map_endpoint *)ep)->map;
+    (void)ph_mapper_on_http(t->mapper, now, id, answer);
+    pump(t, now);
+}
+
+static void on_network(struct ph_endpoint *ep, ph_ns now)
+{
+    struct map *t = ((struct map_endpoint *)ep)->map;
+    ph_mapper_on_network(t->mapper, now);
+    pump(t, now);
+}
+
+/* NULL: it is as expected. */
+static const char *what_is_unexpected(const struct map *t)
+{
+    const struct map_result *r = &t->out;
+    if (r->took == PH_NEVER)
+        return "it neither mapped nor gave up in time";
+    if (!r->released)
+        return "it did not release in time";
+    if (!t->truth.maps)
+        return r->mapped ? "there was a mapping to be had from nobody" : NULL;
+    if (!r->mapped)
+        return "no mapping";
+    if (!r->kept)
+        return "the mapping was lost";
+    if (t->truth.by != PH_PORTMAP_NONE && r->protocol != t->truth.by)
+        return "mapped by another protocol than expected";
+    return NULL;
+}
+
+static void finish(struct map *t)
+{
+    struct trial_result result;
+    const char *why = what_is_unexpected(t);
+    trial_result_init(&result, SUBJECT_MAP);
+    t->out.as_expected = why == NULL;
+    if (snprintf(t->out.unexpected, sizeof(t->out.unexpected), "%s", why != NULL ? why : "") < 0)
+        t->out.unexpected[0] = '\0';
+    result.map = t->out;
+    trial_finish(&t->base, &result);
+}
+
+static void step(struct trial *base, ph_ns now)
+{
+    struct map *t = (struct map *)base;
+    if (t->state == MAP_OVER || (t->state == MAP_RELEASING && now >= t->deadline)) {
+        finish(t);
+        return;
+    }
+    if (now < t->deadline) {
+        trial_look(base, t->deadline);
+        return;
+    }
+    t->out.kept = t->state == MAP_HOLDING && ph_mapper_state(t->mapper) == PH_MAPPER_MAPPED;
+    if (t->state == MAP_HOLDING && !t->out.kept && !t->again) {
+        t->again = true;
+        t->deadline = now + AGAIN_MAX;
+        trial_look(base, t->deadline);
+        return;
+    }
+    release(t, now);
+    pump(t, now);
+}
+
+static void start_stun(struct map *t, ph_ns now)
+{
+    struct ph_addr servers[PH_GATHER_MAX];
+    uint8_t ids[8 * PH_GATHER_MAX];
+    servers[0] = trial_relay_addr(&t->base);
+    size_t n = 1 + trial_stun_addrs(&t->base, servers + 1, 1);
+    ph_host_random(t->host, ids, sizeof(ids));
+    ph_gather_init(&t->gather, servers, n, ids, now);
+}
+
+static int start(struct trial *base, struct ph_rng *rng)
+{
+    struct map *t = (struct map *)base;
+    struct world *w = base->world;
+    const struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
+    size_t node = trial_find_host(w->layout, TOPO_RUNS_PEER, 0);
+    (void)rng;
+    if (node == SIZE_MAX)
+        return PH_ERR_INVAL;
+    truth_of(w->layout, node, &t->truth);
+    t->out.protocol = PH_PORTMAP_NONE;
+    t->out.took = t->out.release_took = PH_NEVER;
+    int rc = w->ops->host_new(w, node, NULL, NULL, &t->host);
+    if (rc == PH_OK)
+        rc = t->host->ops->udp_open(t->host, &any, &t->sock);
+    if (rc != PH_OK)
+        return rc;
+    t->endpoint.ep = (struct ph_endpoint){
+        .on_datagrams = on_datagrams,
+        .on_timer = on_timer,
+        .on_http = on_http,
+        .on_network = on_network,
+    };
+    t->endpoint.map = t;
+    t->host->endpoint = &t->endpoint.ep;
+    struct ph_mapper_config config = {.host = t->host, .sock = t->sock};
+    rc = ph_mapper_new(&config, &t->mapper);
+    if (rc != PH_OK)
+        return rc;
+    ph_ns now = w->ops->now(w);
+    start_stun(t, now);
+    enter(t, MAP_ACQUIRING, now, now + PH_PORTMAP_ACQUIRE_MAX + SLACK);
+    ph_mapper_acquire(t->mapper, now);
+    pump(t, now);
+    return PH_OK;
+}
+
+static void stop(struct trial *base)
+{
+    struct map *t = (struct map *)base;
+    if (t->mapper != NULL)
+        ph_mapper_free(t->mapper);
+    if (t->host == NULL)
+        return;
+    if (t->sock != 0)
+        t->host->ops->udp_close(t->host, t->sock);
+    t->host->endpoint = NULL;
+    base->world->ops->host_free(base->world, t->host);
+}
+
+const struct trial_kind trial_map = {
+    .size = sizeof(struct map),
+    .start = start,
+    .step = step,
+    .stop = stop,
+};
