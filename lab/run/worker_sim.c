@@ -16,6 +16,7 @@ static void on_done(void *user, const struct trial_result *result)
     struct outcome *o = user;
     o->over = true;
     o->result = *result;
+    o->result.router_mappings = 0; /* no router maps anything here */
 }
 
 static bool is_over(void *user)
