@@ -232,8 +232,6 @@ static void refused(struct ph_natpmp_client *n, ph_ns now, uint16_t result)
 static void on_address(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
     struct ph_client *c = &n->base;
-    if (!(n->questions & PH_NATPMP_ASKS_ADDRESS))
-        return;
     answered(n, PH_NATPMP_ASKS_ADDRESS);
     struct ph_addr before = n->address;
     n->address = r->external;
@@ -298,19 +296,12 @@ static void on_deleted(struct ph_natpmp_client *n, const struct ph_natpmp_respon
 
 static void on_map(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
-    struct ph_client *c = &n->base;
-    if (n->questions & PH_NATPMP_ASKS_DELETE) {
+    if (n->questions & PH_NATPMP_ASKS_DELETE)
         on_deleted(n, r);
-    } else if (n->questions & PH_NATPMP_ASKS_MAP) {
-        if (r->result == PH_NATPMP_SUCCESS)
-            on_mapped(n, now, r);
-        else
-            refused(n, now, r->result);
-    } else if (c->state != PH_CLIENT_MAPPED && c->state != PH_CLIENT_MAPPING && n->asked_map &&
-               r->result == PH_NATPMP_SUCCESS && r->lifetime_s > 0) {
-        c->held = PH_HELD_SURE; /* nobody waits for it any more: to be given back */
-        c->mapping.external = ph_addr_v4(0, 0, 0, 0, r->external_port);
-    }
+    else if (r->result == PH_NATPMP_SUCCESS)
+        on_mapped(n, now, r);
+    else
+        refused(n, now, r->result);
 }
 
 /* A PCP server that knows no NAT-PMP (RFC 6887 section 9). */
@@ -345,16 +336,32 @@ static ph_ns round_trip(const struct ph_natpmp_client *n, ph_ns now)
     return n->questions != 0 && n->retry.sent == n->retry.started ? now - n->retry.sent : 0;
 }
 
-/* An answer to nothing: with one that tells of a restart RFC 6886 section 3.2.1 has gateways
- * announce themselves. Anybody can forge that, so it is no more than a reason to ask, now and then.
- */
-static void on_hint(struct ph_natpmp_client *n, ph_ns now, uint32_t epoch_s)
+static bool is_asked(const struct ph_natpmp_client *n, const struct ph_natpmp_response *r)
 {
+    return n->questions &
+           (r->op == PH_NATPMP_ADDRESS ? (unsigned)PH_NATPMP_ASKS_ADDRESS
+                                       : (unsigned)(PH_NATPMP_ASKS_MAP | PH_NATPMP_ASKS_DELETE));
+}
+
+/* An answer to nothing. RFC 6886 section 3.2.1 has gateways announce so that they restarted;
+ * anybody can forge that, so it is no more than a reason to ask, now and then. And the answer to a
+ * mapping that nobody wants any more is to be given back. */
+static void on_unasked(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
+{
+    struct ph_client *c = &n->base;
     struct ph_epoch e = n->epoch;
-    if (ph_epoch_check_natpmp(&e, now, epoch_s) || now < n->hinted + HINT_EVERY)
-        return;
-    n->hinted = now;
-    ask(n, now, PH_NATPMP_ASKS_ADDRESS);
+    if (c->state == PH_CLIENT_MAPPED) {
+        if (n->questions != 0 || ph_epoch_check_natpmp(&e, now, r->epoch_s) ||
+            now < n->hinted + HINT_EVERY)
+            return;
+        n->hinted = now;
+        ask(n, now, PH_NATPMP_ASKS_ADDRESS);
+    } else if (c->state != PH_CLIENT_MAPPING && n->asked_map && r->op == PH_NATPMP_MAP_UDP &&
+               r->result == PH_NATPMP_SUCCESS && r->lifetime_s > 0) {
+        ph_client_heard(c, now, 0);
+        c->held = PH_HELD_SURE;
+        c->mapping.external = ph_addr_v4(0, 0, 0, 0, r->external_port);
+    }
 }
 
 bool ph_natpmp_client_on_datagram(struct ph_natpmp_client *n, ph_ns now,
@@ -364,10 +371,10 @@ bool ph_natpmp_client_on_datagram(struct ph_natpmp_client *n, ph_ns now,
     struct ph_natpmp_response r;
     if (ph_natpmp_parse(in->data, in->len, &r) != PH_OK)
         return on_pcp(n, in);
-    if (!is_ours(n, &r) || (n->questions == 0 && !n->asked_map))
+    if (!is_ours(n, &r))
         return true;
-    if (n->questions == 0 && c->state == PH_CLIENT_MAPPED) {
-        on_hint(n, now, r.epoch_s);
+    if (!is_asked(n, &r)) {
+        on_unasked(n, now, &r);
         return true;
     }
     ph_client_heard(c, now, round_trip(n, now));

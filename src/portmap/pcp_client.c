@@ -321,8 +321,8 @@ static void on_announce(struct ph_pcp_client *p, ph_ns now)
 static void on_hint(struct ph_pcp_client *p, ph_ns now, uint32_t epoch_s)
 {
     struct ph_epoch e = p->epoch;
-    if (p->base.state != PH_CLIENT_MAPPED || ph_epoch_check_pcp(&e, now, epoch_s) ||
-        now < p->hinted + HINT_EVERY)
+    if (p->base.state != PH_CLIENT_MAPPED || p->question != PH_PCP_ASKS_NOTHING ||
+        ph_epoch_check_pcp(&e, now, epoch_s) || now < p->hinted + HINT_EVERY)
         return;
     p->hinted = now;
     ask(p, now, PH_PCP_ASKS_MAP);
@@ -365,7 +365,7 @@ bool ph_pcp_client_on_datagram(struct ph_pcp_client *p, ph_ns now, ph_sock sock,
     if (r.opcode != PH_PCP_MAP && r.opcode != PH_PCP_ANNOUNCE)
         return true;
     ph_client_heard(c, now, round_trip(p, now));
-    if (p->question == PH_PCP_ASKS_NOTHING && r.opcode == PH_PCP_ANNOUNCE) {
+    if (p->question != PH_PCP_ASKS_ANNOUNCE && r.opcode == PH_PCP_ANNOUNCE) {
         on_hint(p, now, r.epoch_s);
         return true;
     }
