@@ -1,4 +1,5 @@
 #include "cli/netcheck.h"
+
 #include "base/err.h"
 #include "cli/cli.h"
 #include "cli/public_stun.h"
