@@ -31,6 +31,7 @@ struct kind {
     struct gen_nat nat;
     enum place place; /* of the range */
     uint32_t most;    /* ports, when they are drawn: 64 (aligned: a power of two) up to this */
+    double pause;     /* between requests, in seconds */
     unsigned second;  /* requests of the second burst; the first has 5 */
     enum ph_allocation_type want;
     /* At least so many of a thousand: the mapping is right; so is the type; and of these the step,
@@ -116,6 +117,19 @@ static const struct kind kinds[] = {
      NAT(APDM, SEQUENTIAL, ALL, .flows = 5, .spread = 1, .addresses = 2, .arbitrary = true,
          .own_counters = true),
      .second = 5, EXPECT(SEQUENTIAL, 990, 980, 990, 0)},
+    /* Requests that leave one by one */
+    {"counter, 20/s, slowly", NAT(APDM, SEQUENTIAL, ALL, .flows = 20, .spread = 4), .pause = 0.02,
+     .second = 5, EXPECT(SEQUENTIAL, 990, 990, 990, 940)},
+    {"counter, 50/s, slowly", NAT(APDM, SEQUENTIAL, ALL, .flows = 50, .spread = 4), .pause = 0.02,
+     .second = 5, EXPECT(SEQUENTIAL, 990, 990, 990, 940)},
+    {"counter, 50/s, slowly, 16", NAT(APDM, SEQUENTIAL, ALL, .flows = 50, .spread = 4),
+     .pause = 0.02, .second = 11, EXPECT(SEQUENTIAL, 990, 990, 990, 940)},
+    {"counter, 5/s, slowly", NAT(APDM, SEQUENTIAL, ALL, .flows = 5, .spread = 1), .pause = 0.05,
+     .second = 5, EXPECT(SEQUENTIAL, 990, 990, 990, 940)},
+    {"block 64, slowly", NAT(APDM, BLOCK, .ports = 64), .place = ALIGNED, .pause = 0.02,
+     .second = 5, EXPECT(BLOCK, 990, 990, 990, 0)},
+    {"random, slowly", NAT(APDM, NETFILTER, ALL), .pause = 0.05, .second = 5,
+     EXPECT(RANDOM, 990, 990, 0, 0)},
 };
 #define KINDS (sizeof(kinds) / sizeof(kinds[0]))
 
@@ -181,6 +195,7 @@ static void try_one(const struct kind *k, uint64_t seed, struct tally *t)
                                 .ports = 4,
                                 .first = 5,
                                 .second = k->second,
+                                .pause = k->pause,
                                 .lost_before = 0.003,
                                 .lost_after = 0.015,
                                 .local_port = (uint16_t)(1024 + ph_rng_below(&r, 64512))};
