@@ -40,6 +40,7 @@ struct gen_survey {
     unsigned ips, ports;            /* servers; each IP has so many ports */
     unsigned first, second;         /* requests in the bursts; the second one repeats no endpoint */
     double lost_before, lost_after; /* the NAT, in requests and answers */
+    double pause;                   /* between requests, in seconds; 0: 10 to 150 us */
     uint16_t local_port;
 };
 
@@ -209,10 +210,10 @@ static inline size_t gen_samples(uint64_t seed, const struct gen_nat *nat,
         g.start[i] = floor(ph_rng_unit(&g.rng) * nat->ports);
     g.hash_seed = ph_rng_u64(&g.rng);
     for (unsigned i = 0; i < n; i++) {
-        /* 10 to 150 microseconds between requests, 100 to 250 ms between bursts. */
+        /* 10 to 150 microseconds and a pause between requests, 100 to 250 ms between bursts. */
         if (i > 0)
             gen_advance(&g, i == s->first ? 0.1 + 0.15 * ph_rng_unit(&g.rng)
-                                          : 1e-5 + 1.4e-4 * ph_rng_unit(&g.rng));
+                                          : s->pause + 1e-5 + 1.4e-4 * ph_rng_unit(&g.rng));
         out[i] = (struct ph_nat_sample){
             .server = gen_server(s, i), .sent = (ph_ns)(1e9 + g.now * 1e9), .order = i};
         if (ph_rng_unit(&g.rng) < s->lost_before) {
