@@ -1,6 +1,5 @@
 #include "lab/run/record.h"
 
-#include "lab/router/router.h"
 #include "lab/run/record_json.h"
 #include "lab/run/score.h"
 
@@ -28,9 +27,6 @@ static int compute_floors(struct run *run, struct lab_error *err)
             layout_compute(spec, layout, err) != 0)
             goto cleanup;
         trial_floors(layout, &run->floor_direct[i], &run->floor_relay[i]);
-        for (size_t k = 0; k < layout->node_count; k++)
-            run->wants_router = run->wants_router || (layout->nodes[k].kind == LAYOUT_NAT &&
-                                                      router_wanted(&layout->nodes[k].profile));
     }
     rc = 0;
 cleanup:

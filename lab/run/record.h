@@ -31,7 +31,6 @@ struct run {
     struct matrix matrix; /* the cells that are run */
     unsigned trials;      /* of each cell */
     bool partial;         /* not the file's own cells and number of trials */
-    bool wants_router;    /* in one cell at least a router is to map ports */
     uint64_t seed;
     ph_ns *floor_direct, *floor_relay; /* of each cell; PH_NEVER: none */
     struct record *records;            /* of trial t of cell c: [c * trials + t] */
