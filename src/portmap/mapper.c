@@ -4,7 +4,6 @@
 #include "portmap/reach.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define BACKOFF_FIRST (60 * PH_SEC)
 #define BACKOFF_MAX   (15 * 60 * PH_SEC)
@@ -22,122 +21,12 @@ static void set_state(struct ph_mapper *m, enum ph_mapper_state state)
     m->state = state;
 }
 
-/* ---- Gateways, and the clients that speak with them */
-
-static bool is_link_local(const struct ph_addr *a)
-{
-    return a->family == PH_AF_V6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
-}
-
-/* The address of ours that a gateway sees; family NONE: it would see none that can be mapped. */
-static struct ph_addr local_towards(const struct ph_gateway *g, const struct ph_addr *bound)
-{
-    struct ph_addr local = g->local;
-    if (g->gateway.family != bound->family || ph_addr_is_loopback(bound))
-        return (struct ph_addr){0};
-    if (!ph_addr_is_any(bound))
-        local = *bound;
-    local.port = 0;
-    return local;
-}
-
-/* A socket with an address has nothing to do with the gateways of other links. */
-static bool leaves_by(const struct ph_mapper *m, const struct ph_gateway *g,
-                      const struct ph_addr *bound)
-{
-    if (!ph_addr_is_set(&g->local) && ph_addr_is_any(bound))
-        return false;
-    if (bound->family == PH_AF_V6 || ph_addr_is_any(bound) || ph_addr_ip_eq(&g->local, bound))
-        return true;
-    for (size_t i = 0; i < m->gateway_count; i++) {
-        if (ph_addr_ip_eq(&m->gateways[i].local, bound))
-            return false;
-    }
-    return true;
-}
-
-static bool speaks(const struct ph_mapper *m, enum ph_portmap_protocol p)
-{
-    return m->config.protocols & (1u << p);
-}
-
-static void add(struct ph_mapper *m, struct ph_client *c, size_t gateway)
-{
-    c->gateway = gateway;
-    m->clients[m->client_count++] = c;
-}
-
-static void make_clients(struct ph_mapper *m)
-{
-    const struct ph_addr *bound = &m->bound;
-    m->client_count = 0;
-    for (size_t i = 0; i < m->gateway_count; i++) {
-        const struct ph_gateway *g = &m->gateways[i];
-        struct ph_addr local = local_towards(g, bound);
-        if (!ph_addr_is_set(&local) || !leaves_by(m, g, bound))
-            continue;
-        bool own = is_link_local(&g->gateway) && ph_addr_is_any(bound);
-        if (speaks(m, PH_PORTMAP_PCP)) {
-            ph_pcp_client_init(&m->pcp[i], &m->outlet, g, &local, own);
-            add(m, &m->pcp[i].base, i);
-        }
-        if (speaks(m, PH_PORTMAP_NATPMP) && local.family == PH_AF_V4) {
-            ph_natpmp_client_init(&m->natpmp[i], &m->outlet, g, &local);
-            add(m, &m->natpmp[i].base, i);
-        }
-    }
-    ph_upnp_client_set_gateways(&m->upnp, m->gateways, m->gateway_count, bound);
-    if (speaks(m, PH_PORTMAP_UPNP) && m->gateway_count > 0)
-        add(m, &m->upnp.base, 0);
-    m->contest = (struct ph_contest){m->clients, m->client_count, PH_NEVER};
-}
-
-static void drop_clients(struct ph_mapper *m, ph_ns now)
-{
-    for (size_t i = 0; i < m->client_count; i++)
-        m->clients[i]->ops->forget(m->clients[i], now);
-    for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
-        ph_pcp_client_fini(&m->pcp[i]);
-    m->client_count = 0;
-    m->contest.count = 0;
-}
-
-static bool same_gateways(const struct ph_mapper *m, const struct ph_gateway *list, size_t n)
-{
-    if (n != m->gateway_count)
-        return false;
-    for (size_t i = 0; i < n; i++) {
-        const struct ph_gateway *a = &m->gateways[i], *b = &list[i];
-        if (!ph_addr_eq(&a->gateway, &b->gateway) || !ph_addr_eq(&a->local, &b->local) ||
-            a->scope != b->scope)
-            return false;
-    }
-    return true;
-}
-
-/* Reads them anew; true: they are others than before, and so are the clients. */
-static bool read_gateways(struct ph_mapper *m, ph_ns now)
-{
-    struct ph_host *h = m->config.host;
-    struct ph_gateway list[PH_GATEWAYS_MAX];
-    struct ph_addr bound = h->ops->udp_local(h, m->config.sock);
-    size_t n = h->ops->gateways(h, list, PH_GATEWAYS_MAX);
-    if (ph_addr_eq(&bound, &m->bound) && same_gateways(m, list, n))
-        return false;
-    drop_clients(m, now);
-    memcpy(m->gateways, list, n * sizeof(list[0]));
-    m->gateway_count = n;
-    m->bound = bound;
-    make_clients(m);
-    return true;
-}
-
 /* ---- The mapping that is told */
 
 static bool is_mismatched(const struct ph_mapper *m, size_t gateway)
 {
     const struct ph_client *c = &m->pcp[gateway].base;
-    return speaks(m, PH_PORTMAP_PCP) && c->report.said == PH_PORTMAP_REFUSED &&
+    return ph_mapper_speaks(m, PH_PORTMAP_PCP) && c->report.said == PH_PORTMAP_REFUSED &&
            c->report.code == PH_PCP_ADDRESS_MISMATCH;
 }
 
@@ -178,12 +67,15 @@ static void reconsider(struct ph_client *c, ph_ns now)
         c->doubtful = now >= c->asked + PH_PORTMAP_GRACE;
         return;
     }
+    if (c->state == PH_CLIENT_IDLE)
+        c->doubtful = c->report.said == PH_PORTMAP_SILENT;
     if (c->state != PH_CLIENT_DOWN || now < c->refused_until)
         return;
     bool verdict = c->report.said == PH_PORTMAP_UNSUPPORTED || c->report.said == PH_PORTMAP_BROKEN;
     if (verdict && now < c->asked + VERDICT_MAX)
         return;
     c->doubtful = c->report.said == PH_PORTMAP_SILENT;
+    c->answered = PH_NEVER;
     ph_client_set_state(c, PH_CLIENT_IDLE);
 }
 
@@ -219,7 +111,7 @@ static void start_asking(struct ph_mapper *m, ph_ns now)
 
 static void start_acquiring(struct ph_mapper *m, ph_ns now)
 {
-    read_gateways(m, now);
+    ph_mapper_read_gateways(m, now);
     m->started = now;
     m->contest.first = PH_NEVER;
     set_state(m, PH_MAPPER_ACQUIRING);
@@ -366,7 +258,7 @@ static void settle(struct ph_mapper *m, ph_ns now)
 
 int ph_mapper_new(const struct ph_mapper_config *config, struct ph_mapper **out)
 {
-    if (!config->host || config->sock == 0 || !config->host->ops->gateways)
+    if (!config->host || config->sock == 0)
         return PH_ERR_INVAL;
     struct ph_mapper *m = calloc(1, sizeof(*m));
     if (!m)
@@ -388,7 +280,7 @@ void ph_mapper_free(struct ph_mapper *m)
     if (!m)
         return;
     ph_upnp_client_fini(&m->upnp);
-    drop_clients(m, ph_host_now(m->config.host));
+    ph_mapper_drop_clients(m, ph_host_now(m->config.host));
     free(m);
 }
 
@@ -396,7 +288,7 @@ void ph_mapper_discover(struct ph_mapper *m, ph_ns now)
 {
     if (m->state != PH_MAPPER_IDLE)
         return;
-    read_gateways(m, now);
+    ph_mapper_read_gateways(m, now);
     m->looked = true;
     m->started = now;
     set_state(m, PH_MAPPER_DISCOVERING);
@@ -435,13 +327,21 @@ void ph_mapper_release(struct ph_mapper *m, ph_ns now)
     settle(m, now);
 }
 
+/* Gateways of two links may have one link-local address. */
+static bool on_link(const struct ph_client *c, const struct ph_datagram *in)
+{
+    const struct ph_pcp_client *p = (const struct ph_pcp_client *)c;
+    return c->protocol != PH_PORTMAP_PCP || in->scope == 0 || p->scope == 0 ||
+           in->scope == p->scope;
+}
+
 static bool on_port_mapping_port(struct ph_mapper *m, ph_ns now, ph_sock sock,
                                  const struct ph_datagram *in)
 {
     bool ours = false;
     for (size_t i = 0; i < m->client_count && in->peer.port == PH_PCP_PORT; i++) {
         struct ph_client *c = m->clients[i];
-        if (c->protocol == PH_PORTMAP_UPNP || !ph_addr_eq(&c->server, &in->peer))
+        if (c->protocol == PH_PORTMAP_UPNP || !ph_addr_eq(&c->server, &in->peer) || !on_link(c, in))
             continue;
         ours = true;
         /* PCP stands before NAT-PMP in the list, and leaves what is not PCP's. */
@@ -488,7 +388,7 @@ bool ph_mapper_on_http(struct ph_mapper *m, ph_ns now, ph_http id, const struct 
 void ph_mapper_on_network(struct ph_mapper *m, ph_ns now)
 {
     bool had_been_looking = m->looked && !m->wanted;
-    if (!read_gateways(m, now)) {
+    if (!ph_mapper_read_gateways(m, now)) {
         if (m->state == PH_MAPPER_MAPPED)
             m->winner->ops->watch(m->winner, now);
         if (m->state == PH_MAPPER_FAILED)

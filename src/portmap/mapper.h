@@ -37,4 +37,12 @@ struct ph_mapper {
     unsigned refusals; /* acquisitions that failed, in a row */
 };
 
+/* mapper_gateways.c */
+
+bool ph_mapper_speaks(const struct ph_mapper *m, enum ph_portmap_protocol p);
+/* Reads the gateways anew; true: they are others than before, or our address is, and the clients
+ * have been made anew. */
+bool ph_mapper_read_gateways(struct ph_mapper *m, ph_ns now);
+void ph_mapper_drop_clients(struct ph_mapper *m, ph_ns now);
+
 #endif

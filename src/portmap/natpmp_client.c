@@ -91,7 +91,7 @@ static void drop(struct ph_client *c, ph_ns now)
     if (c->answered == PH_NEVER)
         c->held = PH_HELD_NOTHING; /* see pcp_client.c */
     if (c->report.said == PH_PORTMAP_WAITING)
-        c->report.said = PH_PORTMAP_UNASKED;
+        c->report.said = PH_PORTMAP_SILENT; /* so far */
     ph_client_set_state(c, c->answered == PH_NEVER ? PH_CLIENT_IDLE : PH_CLIENT_PRESENT);
 }
 
@@ -232,8 +232,6 @@ static void refused(struct ph_natpmp_client *n, ph_ns now, uint16_t result)
 static void on_address(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
     struct ph_client *c = &n->base;
-    if (!(n->questions & PH_NATPMP_ASKS_ADDRESS))
-        return;
     answered(n, PH_NATPMP_ASKS_ADDRESS);
     struct ph_addr before = n->address;
     n->address = r->external;
@@ -298,28 +296,27 @@ static void on_deleted(struct ph_natpmp_client *n, const struct ph_natpmp_respon
 
 static void on_map(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
-    struct ph_client *c = &n->base;
-    if (n->questions & PH_NATPMP_ASKS_DELETE) {
+    if (n->questions & PH_NATPMP_ASKS_DELETE)
         on_deleted(n, r);
-    } else if (n->questions & PH_NATPMP_ASKS_MAP) {
-        if (r->result == PH_NATPMP_SUCCESS)
-            on_mapped(n, now, r);
-        else
-            refused(n, now, r->result);
-    } else if (c->state != PH_CLIENT_MAPPED && c->state != PH_CLIENT_MAPPING && n->asked_map &&
-               r->result == PH_NATPMP_SUCCESS && r->lifetime_s > 0) {
-        c->held = PH_HELD_SURE; /* nobody waits for it any more: to be given back */
-        c->mapping.external = ph_addr_v4(0, 0, 0, 0, r->external_port);
-    }
+    else if (r->result == PH_NATPMP_SUCCESS)
+        on_mapped(n, now, r);
+    else
+        refused(n, now, r->result);
+}
+
+static ph_ns round_trip(const struct ph_natpmp_client *n, ph_ns now)
+{
+    return n->questions != 0 && n->retry.sent == n->retry.started ? now - n->retry.sent : 0;
 }
 
 /* A PCP server that knows no NAT-PMP (RFC 6887 section 9). */
-static bool on_pcp(struct ph_natpmp_client *n, const struct ph_datagram *in)
+static bool on_pcp(struct ph_natpmp_client *n, ph_ns now, const struct ph_datagram *in)
 {
     struct ph_pcp_response r;
     if (ph_pcp_parse(in->data, in->len, &r) != PH_OK || r.version == 0 ||
         r.result != PH_PCP_UNSUPP_VERSION || n->questions == 0 || n->base.state == PH_CLIENT_MAPPED)
         return false;
+    ph_client_heard(&n->base, now, round_trip(n, now));
     stop(n);
     n->base.held = PH_HELD_NOTHING;
     ph_client_down(&n->base, PH_PORTMAP_UNSUPPORTED, PH_NATPMP_UNSUPPORTED_VERSION,
@@ -340,21 +337,32 @@ static bool is_ours(const struct ph_natpmp_client *n, const struct ph_natpmp_res
            (r->internal_port == n->base.wish.internal_port || headless);
 }
 
-static ph_ns round_trip(const struct ph_natpmp_client *n, ph_ns now)
+static bool is_asked(const struct ph_natpmp_client *n, const struct ph_natpmp_response *r)
 {
-    return n->questions != 0 && n->retry.sent == n->retry.started ? now - n->retry.sent : 0;
+    return n->questions &
+           (r->op == PH_NATPMP_ADDRESS ? (unsigned)PH_NATPMP_ASKS_ADDRESS
+                                       : (unsigned)(PH_NATPMP_ASKS_MAP | PH_NATPMP_ASKS_DELETE));
 }
 
-/* An answer to nothing: with one that tells of a restart RFC 6886 section 3.2.1 has gateways
- * announce themselves. Anybody can forge that, so it is no more than a reason to ask, now and then.
- */
-static void on_hint(struct ph_natpmp_client *n, ph_ns now, uint32_t epoch_s)
+/* An answer to nothing. RFC 6886 section 3.2.1 has gateways announce so that they restarted;
+ * anybody can forge that, so it is no more than a reason to ask, now and then. And the answer to a
+ * mapping that nobody wants any more is to be given back. */
+static void on_unasked(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
+    struct ph_client *c = &n->base;
     struct ph_epoch e = n->epoch;
-    if (ph_epoch_check_natpmp(&e, now, epoch_s) || now < n->hinted + HINT_EVERY)
-        return;
-    n->hinted = now;
-    ask(n, now, PH_NATPMP_ASKS_ADDRESS);
+    if (c->state == PH_CLIENT_MAPPED) {
+        if (n->questions != 0 || ph_epoch_check_natpmp(&e, now, r->epoch_s) ||
+            now < n->hinted + HINT_EVERY)
+            return;
+        n->hinted = now;
+        ask(n, now, PH_NATPMP_ASKS_ADDRESS);
+    } else if (c->state != PH_CLIENT_MAPPING && n->asked_map && r->op == PH_NATPMP_MAP_UDP &&
+               r->result == PH_NATPMP_SUCCESS && r->lifetime_s > 0) {
+        ph_client_heard(c, now, 0);
+        c->held = PH_HELD_SURE;
+        c->mapping.external = ph_addr_v4(0, 0, 0, 0, r->external_port);
+    }
 }
 
 bool ph_natpmp_client_on_datagram(struct ph_natpmp_client *n, ph_ns now,
@@ -363,11 +371,11 @@ bool ph_natpmp_client_on_datagram(struct ph_natpmp_client *n, ph_ns now,
     struct ph_client *c = &n->base;
     struct ph_natpmp_response r;
     if (ph_natpmp_parse(in->data, in->len, &r) != PH_OK)
-        return on_pcp(n, in);
-    if (!is_ours(n, &r) || (n->questions == 0 && !n->asked_map))
+        return on_pcp(n, now, in);
+    if (!is_ours(n, &r))
         return true;
-    if (n->questions == 0 && c->state == PH_CLIENT_MAPPED) {
-        on_hint(n, now, r.epoch_s);
+    if (!is_asked(n, &r)) {
+        on_unasked(n, now, &r);
         return true;
     }
     ph_client_heard(c, now, round_trip(n, now));

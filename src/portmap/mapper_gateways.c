@@ -1,0 +1,111 @@
+/* The default gateways, and the clients that speak with them. */
+#include "portmap/mapper.h"
+
+#include <string.h>
+
+static bool is_link_local(const struct ph_addr *a)
+{
+    return a->family == PH_AF_V6 && a->ip[0] == 0xfe && (a->ip[1] & 0xc0) == 0x80;
+}
+
+/* The address of ours that a gateway sees; family NONE: it would see none that can be mapped. */
+static struct ph_addr local_towards(const struct ph_gateway *g, const struct ph_addr *bound)
+{
+    struct ph_addr local = g->local;
+    if (g->gateway.family != bound->family || ph_addr_is_loopback(bound))
+        return (struct ph_addr){0};
+    if (!ph_addr_is_any(bound))
+        local = *bound;
+    local.port = 0;
+    return local;
+}
+
+/* A socket with an address has nothing to do with the gateways of other links. */
+static bool leaves_by(const struct ph_mapper *m, const struct ph_gateway *g,
+                      const struct ph_addr *bound)
+{
+    if (!ph_addr_is_set(&g->local) && ph_addr_is_any(bound))
+        return false;
+    if (bound->family == PH_AF_V6 || ph_addr_is_any(bound) || ph_addr_ip_eq(&g->local, bound))
+        return true;
+    for (size_t i = 0; i < m->gateway_count; i++) {
+        if (ph_addr_ip_eq(&m->gateways[i].local, bound))
+            return false;
+    }
+    return true;
+}
+
+bool ph_mapper_speaks(const struct ph_mapper *m, enum ph_portmap_protocol p)
+{
+    return m->config.protocols & (1u << p);
+}
+
+static void add(struct ph_mapper *m, struct ph_client *c, size_t gateway)
+{
+    c->gateway = gateway;
+    m->clients[m->client_count++] = c;
+}
+
+static void make_clients(struct ph_mapper *m)
+{
+    const struct ph_addr *bound = &m->bound;
+    m->client_count = 0;
+    for (size_t i = 0; i < m->gateway_count; i++) {
+        const struct ph_gateway *g = &m->gateways[i];
+        struct ph_addr local = local_towards(g, bound);
+        if (!ph_addr_is_set(&local) || !leaves_by(m, g, bound))
+            continue;
+        bool own = is_link_local(&g->gateway) && ph_addr_is_any(bound);
+        if (ph_mapper_speaks(m, PH_PORTMAP_PCP)) {
+            ph_pcp_client_init(&m->pcp[i], &m->outlet, g, &local, own);
+            add(m, &m->pcp[i].base, i);
+        }
+        if (ph_mapper_speaks(m, PH_PORTMAP_NATPMP) && local.family == PH_AF_V4) {
+            ph_natpmp_client_init(&m->natpmp[i], &m->outlet, g, &local);
+            add(m, &m->natpmp[i].base, i);
+        }
+    }
+    ph_upnp_client_set_gateways(&m->upnp, m->gateways, m->gateway_count, bound);
+    if (ph_mapper_speaks(m, PH_PORTMAP_UPNP) && m->gateway_count > 0)
+        add(m, &m->upnp.base, 0);
+    m->contest = (struct ph_contest){m->clients, m->client_count, PH_NEVER};
+}
+
+void ph_mapper_drop_clients(struct ph_mapper *m, ph_ns now)
+{
+    for (size_t i = 0; i < m->client_count; i++)
+        m->clients[i]->ops->forget(m->clients[i], now);
+    for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
+        ph_pcp_client_fini(&m->pcp[i]);
+    m->client_count = 0;
+    m->contest.count = 0;
+}
+
+static bool same_gateways(const struct ph_mapper *m, const struct ph_gateway *list, size_t n)
+{
+    if (n != m->gateway_count)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct ph_gateway *a = &m->gateways[i], *b = &list[i];
+        if (!ph_addr_eq(&a->gateway, &b->gateway) || !ph_addr_eq(&a->local, &b->local) ||
+            a->scope != b->scope)
+            return false;
+    }
+    return true;
+}
+
+bool ph_mapper_read_gateways(struct ph_mapper *m, ph_ns now)
+{
+    struct ph_host *h = m->config.host;
+    struct ph_gateway list[PH_GATEWAYS_MAX];
+    struct ph_addr bound = h->ops->udp_local(h, m->config.sock);
+    size_t n = h->ops->gateways ? h->ops->gateways(h, list, PH_GATEWAYS_MAX) : 0;
+    if (ph_addr_eq(&bound, &m->bound) && same_gateways(m, list, n))
+        return false;
+    ph_mapper_drop_clients(m, now);
+    memcpy(m->gateways, list, n * sizeof(list[0]));
+    m->gateway_count = n;
+    m->bound = bound;
+    make_clients(m);
+    return true;
+}
