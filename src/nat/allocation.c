@@ -71,6 +71,13 @@ static void take_sequence(const struct ph_sequence *s, struct ph_allocation *out
     }
 }
 
+static void take_ports(const struct ph_ports *p, struct ph_allocation *out)
+{
+    out->low = p->low;
+    out->high = p->high;
+    out->aligned = p->aligned;
+}
+
 /* The likeliest type by all draws of a NAT whose mappings depend on the destination. */
 static void weigh(const struct ph_nat_draws *d, uint16_t local_port, struct ph_allocation *out)
 {
@@ -89,7 +96,8 @@ static void weigh(const struct ph_nat_draws *d, uint16_t local_port, struct ph_a
             best = i;
     }
     out->confidence = exp(types[best].ln - h.total);
-    if (!(out->confidence >= CONFIDENCE_MIN))
+    /* Without a majority that says so, `preserving` is only what speaks against the others. */
+    if (!(out->confidence >= CONFIDENCE_MIN) || types[best].type == PH_ALLOCATION_PRESERVING)
         return;
     out->type = types[best].type;
     switch (out->type) {
@@ -97,14 +105,10 @@ static void weigh(const struct ph_nat_draws *d, uint16_t local_port, struct ph_a
         take_sequence(&h.sequence, out);
         break;
     case PH_ALLOCATION_RANDOM:
-        out->low = h.range.whole_range.low;
-        out->high = h.range.whole_range.high;
-        out->aligned = h.range.whole_range.aligned;
+        take_ports(&h.range.whole_range, out);
         break;
     case PH_ALLOCATION_BLOCK:
-        out->low = h.range.block_range.low;
-        out->high = h.range.block_range.high;
-        out->aligned = h.range.block_range.aligned;
+        take_ports(&h.range.block_range, out);
         break;
     default:
         break;

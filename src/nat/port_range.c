@@ -20,6 +20,7 @@ static const double aligned_shares[] = {0.15, 0.17, 0.17, 0.17, 0.16, 0.10, 0.06
 #define UNIFORM_SHARE     0.35
 #define LARGE_EACH        0.05 /* 16384 or 32768, aligned */
 #define LARGE_OTHER_SHARE 0.1
+#define WELL_KNOWN_SHARE  0.01 /* all, with those below 1024 */
 
 struct seen {
     unsigned low, high;
@@ -76,13 +77,20 @@ static double anywhere_ln(const struct seen *s, double from, double to)
     return total - log((double)sizes);
 }
 
+static struct ph_ports aligned_range(const struct seen *s, unsigned bits)
+{
+    unsigned low = s->low >> bits << bits;
+    unsigned high = low + (1u << bits) - 1;
+    return (struct ph_ports){(uint16_t)(low > 0 ? low : 1), (uint16_t)high, true};
+}
+
 /* Both ends lie as far outside of what was seen as draws lie apart: (max - min)(n + 1)/(n - 1). */
-static void spread_range(const struct seen *s, uint16_t *low, uint16_t *high)
+static struct ph_ports spread_range(const struct seen *s)
 {
     double beside = s->n > 1 ? (double)(s->high - s->low) / (double)(s->n - 1) : 0;
-    double from = floor(s->low - beside), to = ceil(s->high + beside);
-    *low = (uint16_t)(from < 1 ? 1 : from);
-    *high = (uint16_t)(to > 65535 ? 65535 : to);
+    double low = floor(s->low - beside), high = ceil(s->high + beside);
+    return (struct ph_ports){(uint16_t)(low < 1 ? 1 : low), (uint16_t)(high > 65535 ? 65535 : high),
+                             false};
 }
 
 static void fit_block(const struct seen *s, struct ph_port_range *out)
@@ -99,45 +107,34 @@ static void fit_block(const struct seen *s, struct ph_port_range *out)
     }
     double anywhere = anywhere_ln(s, 0, PH_BLOCK_MAX) + log(1 - ALIGNED_SHARE);
     out->block = ph_add_ln(sum, anywhere);
-    out->block_range.aligned = sum > anywhere;
-    if (out->block_range.aligned) {
-        unsigned low = s->low >> best_bits << best_bits;
-        out->block_range.low = (uint16_t)low;
-        out->block_range.high = (uint16_t)(low + (1u << best_bits) - 1);
-    } else {
-        spread_range(s, &out->block_range.low, &out->block_range.high);
-    }
+    out->block_range = sum > anywhere ? aligned_range(s, best_bits) : spread_range(s);
 }
 
 static void fit_whole(const struct seen *s, struct ph_port_range *out)
 {
     double uniform = -INFINITY, biased = -INFINITY;
-    double large[2];
     if (s->low >= FIRST) {
         uniform = log(UNIFORM_SHARE) - (double)s->n * log(WHOLE);
         biased = log(BIASED_SHARE) + (double)s->first * log(2) - (double)s->n * log(65536);
+    } else {
+        uniform = log(WELL_KNOWN_SHARE) - (double)s->n * log(65535);
     }
     double all = ph_add_ln(uniform, biased);
     double other = log(LARGE_OTHER_SHARE) + anywhere_ln(s, PH_BLOCK_MAX + 1, 65535);
     out->whole = ph_add_ln(all, other);
     double best = all;
-    out->whole_range.low = FIRST;
-    out->whole_range.high = 65535;
+    out->whole_range = (struct ph_ports){s->low >= FIRST ? FIRST : 1, 65535, false};
     for (unsigned i = 0; i < 2; i++) {
         unsigned bits = 14 + i;
-        large[i] = log(LARGE_EACH) + aligned_ln(s, bits);
-        out->whole = ph_add_ln(out->whole, large[i]);
-        if (large[i] > best) {
-            best = large[i];
-            out->whole_range.low = (uint16_t)(s->low >> bits << bits);
-            out->whole_range.high = (uint16_t)(out->whole_range.low + (1u << bits) - 1);
-            out->whole_range.aligned = true;
+        double large = log(LARGE_EACH) + aligned_ln(s, bits);
+        out->whole = ph_add_ln(out->whole, large);
+        if (large > best) {
+            best = large;
+            out->whole_range = aligned_range(s, bits);
         }
     }
-    if (other > best) {
-        spread_range(s, &out->whole_range.low, &out->whole_range.high);
-        out->whole_range.aligned = false;
-    }
+    if (other > best)
+        out->whole_range = spread_range(s);
 }
 
 void ph_port_range_fit(const struct ph_nat_draws *d, struct ph_port_range *out)

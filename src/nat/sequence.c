@@ -347,28 +347,27 @@ static void try_own(struct search *s, int step)
     consider(s, &k, log(OWN_COUNTERS_SHARE), skipped, &links);
 }
 
-/* The lowest and the highest port seen, and what the period leaves beside them. */
+/* Where it wraps: the lowest and the highest port seen, and what the period leaves beside them. On
+ * which side that is, is not seen; a power of two mostly starts at a multiple of itself. */
 static void wrap_range(const struct search *s, const struct chain *c, struct ph_sequence *out)
 {
+    const struct count *k = &s->best.count;
     unsigned low = 65535, high = 0;
-    if (s->best.count.period == 0 && s->best.count.wrap_after == SIZE_MAX)
+    if (k->period == 0 && k->wrap_after == SIZE_MAX)
         return;
     for (size_t i = 0; i < c->n; i++) {
         unsigned port = c->items[i]->port;
         low = port < low ? port : low;
         high = port > high ? port : high;
     }
-    unsigned rest = 0;
-    if (s->best.count.period > high - low + 1)
-        rest = s->best.count.period - (high - low + 1);
-    /* It is not seen on which side: what fits below 65536. */
-    if (high + rest > 65535) {
-        low -= low > high + rest - 65535 ? high + rest - 65535 : low - 1;
-        high = 65535;
-    } else {
-        high += rest;
+    if (k->period > high - low) {
+        bool aligned = (k->period & (k->period - 1)) == 0 && low / k->period == high / k->period;
+        unsigned most = 65536 - k->period;
+        low = aligned ? low / k->period * k->period : low;
+        low = low < most ? low : most;
+        high = low + k->period - 1;
     }
-    out->low = (uint16_t)low;
+    out->low = (uint16_t)(low > 0 ? low : 1);
     out->high = (uint16_t)high;
 }
 
