@@ -18,6 +18,7 @@ int cmd_answer(int argc, char **argv);
 int cmd_call(int argc, char **argv);
 int cmd_map(int argc, char **argv);
 int cmd_stun(int argc, char **argv);
+int cmd_netcheck(int argc, char **argv);
 int cmd_id(int argc, char **argv);
 
 #endif

@@ -66,18 +66,50 @@ static int look_up(const char *name, int af, struct ph_addr *out)
     return ok ? 0 : EAI_FAMILY;
 }
 
+/* "name:port" or "name"; a cli_exit. */
+static int split(const char *text, char name[NAME_MAX_LEN + 1], uint16_t *port)
+{
+    const char *colon = strrchr(text, ':');
+    size_t len = colon ? (size_t)(colon - text) : strlen(text);
+
+    *port = CLI_PORT;
+    if (len == 0 || len > NAME_MAX_LEN || text[0] == '[' ||
+        (colon && !parse_port(colon + 1, port))) {
+        return bad(text);
+    }
+    memcpy(name, text, len);
+    name[len] = '\0';
+    return strchr(name, ':') ? bad(text) : CLI_GOOD;
+}
+
+static int not_found(const char *name, int err)
+{
+    fprintf(stderr,
+            "pinhole: cannot find the address of '%s': %s; check the name, or write the "
+            "address itself\n",
+            name, gai_strerror(err));
+    return err == EAI_AGAIN || err == EAI_SYSTEM ? CLI_CANNOT : CLI_USAGE;
+}
+
+static bool is_literal(const char *text, struct ph_addr *out)
+{
+    if (ph_addr_parse(text, out)) {
+        return false;
+    }
+    if (out->port == 0) {
+        out->port = CLI_PORT;
+    }
+    return true;
+}
+
 int resolve(const char *text, enum ph_family family, struct ph_addr *out)
 {
     char name[NAME_MAX_LEN + 1];
-    uint16_t port = CLI_PORT;
-    const char *colon;
-    size_t len;
+    uint16_t port;
     int err = EAI_NONAME;
+    int code;
 
-    if (!ph_addr_parse(text, out)) {
-        if (out->port == 0) {
-            out->port = CLI_PORT;
-        }
+    if (is_literal(text, out)) {
         if (family != PH_AF_NONE && out->family != family) {
             fprintf(stderr,
                     "pinhole: '%s' is no IPv%d address, as the first relay is, or as was asked "
@@ -87,16 +119,9 @@ int resolve(const char *text, enum ph_family family, struct ph_addr *out)
         }
         return CLI_GOOD;
     }
-    colon = strrchr(text, ':');
-    len = colon ? (size_t)(colon - text) : strlen(text);
-    if (len == 0 || len > NAME_MAX_LEN || text[0] == '[' ||
-        (colon && !parse_port(colon + 1, &port))) {
-        return bad(text);
-    }
-    memcpy(name, text, len);
-    name[len] = '\0';
-    if (strchr(name, ':')) {
-        return bad(text);
+    code = split(text, name, &port);
+    if (code) {
+        return code;
     }
     if (family != PH_AF_V6) {
         err = look_up(name, AF_INET, out);
@@ -105,12 +130,36 @@ int resolve(const char *text, enum ph_family family, struct ph_addr *out)
         err = look_up(name, AF_INET6, out);
     }
     if (err) {
-        fprintf(stderr,
-                "pinhole: cannot find the address of '%s': %s; check the name, or write the "
-                "address itself\n",
-                name, gai_strerror(err));
-        return err == EAI_AGAIN || err == EAI_SYSTEM ? CLI_CANNOT : CLI_USAGE;
+        return not_found(name, err);
     }
     out->port = port;
     return CLI_GOOD;
+}
+
+int resolve_both(const char *text, struct ph_addr out[2], size_t *count)
+{
+    static const int families[] = {AF_INET, AF_INET6};
+    char name[NAME_MAX_LEN + 1];
+    uint16_t port;
+    int err = 0, code;
+
+    *count = 0;
+    if (is_literal(text, &out[0])) {
+        *count = 1;
+        return CLI_GOOD;
+    }
+    code = split(text, name, &port);
+    if (code) {
+        return code;
+    }
+    for (size_t i = 0; i < 2; i++) {
+        int failed = look_up(name, families[i], &out[*count]);
+
+        if (failed) {
+            err = i == 0 ? failed : err;
+        } else {
+            out[(*count)++].port = port;
+        }
+    }
+    return *count > 0 ? CLI_GOOD : not_found(name, err);
 }

@@ -234,7 +234,12 @@ size_t ph_samples_locals(const struct ph_samples *m, struct ph_addr out[PH_SAMPL
         out[0] = bound;
         return 1;
     }
-    n = m->host->ops->local_addrs(m->host, out, PH_SAMPLES_LOCALS);
+    n = m->host->ops->local_addrs(m->host, out, PH_SAMPLES_LOCALS - 1);
+    /* What a server on this machine sees. */
+    if (bound.family == PH_AF_V4)
+        out[n++] = ph_addr_v4(127, 0, 0, 1, 0);
+    else
+        out[n++] = (struct ph_addr){.family = PH_AF_V6, .ip = {[15] = 1}};
     for (size_t i = 0; i < n; i++)
         out[i].port = bound.port;
     return n;
