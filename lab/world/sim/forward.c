@@ -1,6 +1,7 @@
 #include "lab/world/sim/forward.h"
 
 #include "lab/world/sim/private.h"
+#include "lab/world/sim/router.h"
 
 #include <string.h>
 
@@ -179,6 +180,8 @@ void sim_forward(struct sim *s, struct sim_packet *p)
         sim_packet_free(s, p);
         return;
     }
+    if (!from_wan && sim_router_take(s, p))
+        return;
     bool hairpin = translated && !from_wan && n->profile.hairpin && is_outside_address(n, &p->dst);
     if (hairpin && (!sim_nat_outbound(nat, s->now, &p->src, &p->dst) ||
                     !sim_nat_inbound(nat, s->now, &p->src, &p->dst))) {

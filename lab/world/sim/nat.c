@@ -21,8 +21,19 @@ struct mapping {
     size_t remote_count;
 };
 
+/* Opened by a port-mapping server. */
+struct forwarded {
+    struct forwarded *next;
+    uint16_t external; /* 0: all */
+    struct ph_addr inside;
+    bool back;
+    struct ph_addr came[REMOTES_MAX]; /* who has sent to it */
+    size_t came_count;
+};
+
 struct sim_nat {
     struct nat_profile profile;
+    struct forwarded *forwarded;
     struct ph_addr wan;
     struct ph_rng rng;
     uint64_t hash_seed;
@@ -65,7 +76,70 @@ void sim_nat_free(struct sim_nat *n)
     if (!n)
         return;
     sim_nat_flush(n);
+    while (n->forwarded) {
+        struct forwarded *f = n->forwarded;
+        n->forwarded = f->next;
+        free(f);
+    }
     free(n);
+}
+
+void sim_nat_forward(struct sim_nat *n, uint16_t external, const struct ph_addr *inside, bool on,
+                     bool back)
+{
+    struct forwarded **p = &n->forwarded;
+    while (*p && ((*p)->external != external || !ph_addr_eq(&(*p)->inside, inside)))
+        p = &(*p)->next;
+    if (!on && *p) {
+        struct forwarded *gone = *p;
+        *p = gone->next;
+        free(gone);
+    } else if (on && !*p) {
+        struct forwarded *f = calloc(1, sizeof(*f));
+        if (!f)
+            return; /* the mapping does not work, as if its packets were lost */
+        f->external = external;
+        f->inside = *inside;
+        f->back = back;
+        *p = f;
+    }
+}
+
+static bool has_come(const struct forwarded *f, const struct ph_addr *remote)
+{
+    for (size_t i = 0; i < f->came_count; i++) {
+        if (ph_addr_eq(&f->came[i], remote))
+            return true;
+    }
+    return false;
+}
+
+/* The opened port that a packet from inside leaves from; NULL: it is translated as any other. */
+static const struct forwarded *forwarded_out(const struct sim_nat *n, const struct ph_addr *src,
+                                             const struct ph_addr *dst)
+{
+    for (const struct forwarded *f = n->forwarded; f; f = f->next) {
+        if (f->external != 0 && ph_addr_eq(&f->inside, src) && (f->back || has_come(f, dst)))
+            return f;
+    }
+    return NULL;
+}
+
+static bool forwarded_in(struct sim_nat *n, const struct ph_addr *src, struct ph_addr *dst,
+                         bool all)
+{
+    for (struct forwarded *f = n->forwarded; f; f = f->next) {
+        if (f->external != (all ? 0 : dst->port) || !ph_addr_ip_eq(dst, &n->wan))
+            continue;
+        if (!has_come(f, src))
+            f->came[f->came_count < REMOTES_MAX ? f->came_count++ : REMOTES_MAX - 1] = *src;
+        uint16_t port = dst->port;
+        *dst = f->inside;
+        if (all)
+            dst->port = port;
+        return true;
+    }
+    return false;
 }
 
 size_t sim_nat_mappings(const struct sim_nat *n)
@@ -226,6 +300,12 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, const s
         return false;
     if (no_state(n))
         return true;
+    const struct forwarded *f = forwarded_out(n, src, dst);
+    if (f) {
+        *src = n->wan;
+        src->port = f->external;
+        return true;
+    }
     struct ph_addr key = mapping_key(n, dst);
     struct mapping *m = find_out(n, now, src, &key);
     if (!m)
@@ -260,6 +340,8 @@ bool sim_nat_inbound(struct sim_nat *n, ph_ns now, const struct ph_addr *src, st
         return false;
     if (no_state(n))
         return true;
+    if (forwarded_in(n, src, dst, false))
+        return true;
     for (struct mapping *m = *in_bucket(n, dst->port), *next; m; m = next) {
         next = m->next_in;
         if (now >= m->expires) {
@@ -273,5 +355,5 @@ bool sim_nat_inbound(struct sim_nat *n, ph_ns now, const struct ph_addr *src, st
         *dst = m->inside;
         return true;
     }
-    return false;
+    return forwarded_in(n, src, dst, true);
 }

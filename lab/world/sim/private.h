@@ -11,7 +11,10 @@ enum sim_event_kind {
     SIM_EVENT_PACKET,
     SIM_EVENT_HOST_TIMER,
     SIM_EVENT_SLOT,
+    SIM_EVENT_CALL,
 };
+
+struct sim;
 
 struct sim_event {
     struct ph_heap_node node; /* first: the heap gives it back */
@@ -56,6 +59,16 @@ struct sim_slot {
     void *user;
 };
 
+/* Something that a part of the simulator has to do later; owner of its event is itself. */
+struct sim_call {
+    struct sim_event event; /* first */
+    void (*fn)(struct sim *s, void *user);
+    void *user;
+};
+
+struct sim_router;
+struct sim_http;
+
 struct sim_link {
     struct {
         struct ph_rng rng;
@@ -74,6 +87,9 @@ struct sim {
     struct sim_socket *sockets;
     struct sim_slot *slots;
     struct sim_nat *nats[LAYOUT_NODES_MAX];
+    struct sim_router *routers[LAYOUT_NODES_MAX]; /* port-mapping servers, router.c */
+    struct sim_http *https;                       /* requests under way */
+    ph_http next_http;
     struct sim_link links[LAYOUT_LINKS_MAX];
     ph_sock next_socket;
     uint64_t next_host;
@@ -88,6 +104,9 @@ struct sim *sim_of(struct world *w);
 struct sim_packet *sim_packet_new(struct sim *s);
 void sim_packet_free(struct sim *s, struct sim_packet *p);
 void sim_packet_at(struct sim *s, struct sim_packet *p, ph_ns when);
+void sim_call_init(struct sim_call *c, void (*fn)(struct sim *s, void *user), void *user);
+/* Calls it once at `when`, in place of what was asked before; PH_NEVER cancels. */
+void sim_call_at(struct sim *s, struct sim_call *c, ph_ns when);
 /* To the socket at p->node that it is for, if any. Takes the packet. */
 void sim_deliver(struct sim *s, struct sim_packet *p);
 

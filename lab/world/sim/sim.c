@@ -4,6 +4,7 @@
 #include "lab/world/gateways.h"
 #include "lab/world/sim/forward.h"
 #include "lab/world/sim/private.h"
+#include "lab/world/sim/router.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -50,6 +51,22 @@ void sim_packet_at(struct sim *s, struct sim_packet *p, ph_ns when)
 {
     if (!queue(s, &p->event, when))
         sim_packet_free(s, p);
+}
+
+void sim_call_init(struct sim_call *c, void (*fn)(struct sim *s, void *user), void *user)
+{
+    ph_heap_node_init(&c->event.node);
+    c->event.kind = SIM_EVENT_CALL;
+    c->event.owner = c;
+    c->fn = fn;
+    c->user = user;
+}
+
+void sim_call_at(struct sim *s, struct sim_call *c, ph_ns when)
+{
+    ph_heap_remove(&s->events, &c->event.node);
+    if (when != PH_NEVER)
+        queue(s, &c->event, when);
 }
 
 /* Endpoints are called from the event loop alone, never from inside a call of theirs. */
@@ -208,6 +225,8 @@ static const struct ph_host_ops host_ops = {
     .local_addrs = host_local_addrs,
     .gateways = host_gateways,
     .watch_network = host_watch_network,
+    .http_start = sim_http_start,
+    .http_cancel = sim_http_cancel,
     .trace = host_trace,
 };
 
@@ -238,6 +257,7 @@ static void world_host_free(struct world *w, struct ph_host *host)
 {
     struct sim *s = sim_of(w);
     struct sim_host *h = host_of(host);
+    sim_http_drop(h);
     ph_heap_remove(&s->events, &h->timer.node);
     for (struct sim_socket **p = &s->sockets; *p;) {
         struct sim_socket *k = *p;
@@ -296,7 +316,10 @@ static void world_free(struct world *w)
         ph_heap_remove(&s->events, node);
         if (e->kind == SIM_EVENT_PACKET)
             sim_packet_free(s, (struct sim_packet *)(void *)e);
+        else if (e->kind == SIM_EVENT_CALL)
+            sim_router_forget(s, e->owner);
     }
+    sim_routers_free(s);
     ph_heap_fini(&s->events);
     while (s->free_packets) {
         struct sim_packet *p = s->free_packets;
@@ -355,6 +378,10 @@ int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out
             return lab_fail(err, LAB_BROKEN, "out of memory");
         }
     }
+    if (sim_routers_new(s, err) != 0) {
+        world_free(&s->base);
+        return -1;
+    }
     *out = &s->base;
     return 0;
 }
@@ -396,6 +423,11 @@ bool sim_step(struct world *w)
     case SIM_EVENT_SLOT: {
         struct sim_slot *slot = e->owner;
         slot->fn(slot->user);
+        break;
+    }
+    case SIM_EVENT_CALL: {
+        struct sim_call *c = e->owner;
+        c->fn(s, c->user);
         break;
     }
     }

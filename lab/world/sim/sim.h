@@ -3,7 +3,8 @@
  * byte for byte by its seed.
  *
  * Packets go from node to node along the layout's routes: each router takes one from the TTL, each
- * NAT translates and filters (lab/world/sim/nat.h), each link delays, loses and paces. */
+ * NAT translates and filters (lab/world/sim/nat.h), each link delays, loses and paces. Where a
+ * NAT's profile wants a port-mapping server, a scripted router stands (lab/router/scripted.h). */
 #ifndef LAB_WORLD_SIM_SIM_H
 #define LAB_WORLD_SIM_SIM_H
 
@@ -24,6 +25,8 @@ bool sim_run_while(struct world *w, ph_ns limit, bool (*done)(void *user), void 
  */
 uint64_t sim_digest(const struct world *w);
 uint64_t sim_packets(const struct world *w);
+/* How many mappings the port-mapping servers of all its routers hold together. */
+size_t sim_mappings(const struct world *w);
 
 /* What a test may do to packets as a node sends or forwards them. */
 enum sim_verdict {
