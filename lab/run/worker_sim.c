@@ -7,6 +7,7 @@
 #include <string.h>
 
 struct outcome {
+    const struct world *world;
     bool over;
     struct trial_result result;
 };
@@ -16,6 +17,7 @@ static void on_done(void *user, const struct trial_result *result)
     struct outcome *o = user;
     o->over = true;
     o->result = *result;
+    o->result.router_mappings = (int)sim_mappings(o->world);
 }
 
 static bool is_over(void *user)
@@ -33,6 +35,7 @@ static int simulate(const struct run *run, const struct message *m, struct world
     if (matrix_world(s, &run->matrix.cells[m->cell], m->world_seed, spec, err) != 0 ||
         layout_compute(spec, layout, err) != 0 || sim_world_new(layout, m->seed, &world, err) != 0)
         return -1;
+    o->world = world;
     struct trial_spec ts = {
         .subject = s->subject,
         .seed = m->seed,

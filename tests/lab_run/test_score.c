@@ -1,0 +1,122 @@
+/* What results count for: which rates a trial has, which of them held, and which times it gives. */
+#include "lab/run/score.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#define BIT(rate) (1u << (rate))
+
+static void check(const struct trial_result *r, uint32_t asked, uint32_t good)
+{
+    uint32_t a, g;
+    score(r, &a, &g);
+    for (int i = 0; i < RATE_COUNT; i++)
+        if (((a ^ asked) & BIT(i)) != 0 || ((g ^ good) & BIT(i)) != 0)
+            fail_msg("%s: asked %d good %d", rate_name((enum rate)i), (a & BIT(i)) != 0,
+                     (g & BIT(i)) != 0);
+    /* What is scored is what the subject is said to have. */
+    for (int i = 0; i < RATE_COUNT; i++)
+        if ((a & BIT(i)) != 0)
+            assert_true(subject_has_rate(r->subject, (enum rate)i));
+}
+
+static void test_call(void **state)
+{
+    (void)state;
+    const uint32_t all = BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PORTMAP) |
+                         BIT(RATE_MAPPED) | BIT(RATE_DOUBLE_NAT);
+    struct trial_result r;
+    ph_ns times[SUBJECT_TIME_COUNT];
+    trial_result_init(&r, SUBJECT_PINHOLE);
+    check(&r, all, 0);
+    score_times(&r, times);
+    for (int i = 0; i < SUBJECT_TIME_COUNT; i++)
+        assert_true(times[i] == PH_NEVER);
+    r.connected = r.direct = true;
+    r.stage = PH_STAGE_PUNCH;
+    r.setup_direct = 7;
+    r.portmap_took = 0;
+    check(&r, all, BIT(RATE_CONNECTED) | BIT(RATE_DIRECT));
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_DIRECT] == 7);
+    assert_true(times[SUBJECT_TIME_PORTMAP] == 0);
+    r.stage = PH_STAGE_PORTMAP;
+    r.mapping.protocol = PH_PORTMAP_PCP; /* the first of its enum is none the less one */
+    r.mapping.reach = PH_PORTMAP_REACH_DOUBLE;
+    check(&r, all, all);
+    /* By the peer's mapping, and the own router holds what it was not asked to give back. */
+    r.mapping.protocol = PH_PORTMAP_NONE;
+    r.router_mappings = 2;
+    check(&r, all | BIT(RATE_RELEASED),
+          BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PORTMAP));
+    r.router_mappings = 0;
+    check(&r, all | BIT(RATE_RELEASED),
+          BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PORTMAP) | BIT(RATE_RELEASED));
+    r.connected = r.direct = false; /* a stage is nothing without a path */
+    check(&r, all | BIT(RATE_RELEASED), BIT(RATE_RELEASED));
+}
+
+static void test_netcheck(void **state)
+{
+    (void)state;
+    const uint32_t base = BIT(RATE_MAPPING_RIGHT) | BIT(RATE_MAPPING_UNKNOWN) |
+                          BIT(RATE_MAPPING_WRONG) | BIT(RATE_FILTERING_RIGHT) |
+                          BIT(RATE_FILTERING_UNKNOWN) | BIT(RATE_FILTERING_WRONG) |
+                          BIT(RATE_ALLOCATION_RIGHT) | BIT(RATE_ALLOCATION_UNKNOWN) |
+                          BIT(RATE_ALLOCATION_WRONG) | BIT(RATE_DOUBLE_NAT) | BIT(RATE_MAPPED);
+    struct trial_result r;
+    ph_ns times[SUBJECT_TIME_COUNT];
+    trial_result_init(&r, SUBJECT_NETCHECK);
+    r.netcheck.verdict = (struct truth_verdict){
+        .mapping = RIGHT_YES, .filtering = RIGHT_UNKNOWN, .allocation = RIGHT_WRONG};
+    check(&r, base,
+          BIT(RATE_MAPPING_RIGHT) | BIT(RATE_FILTERING_UNKNOWN) | BIT(RATE_ALLOCATION_WRONG));
+    r.netcheck.verdict.step = RIGHT_YES;
+    r.netcheck.verdict.drift = RIGHT_WRONG;
+    r.netcheck.verdict.block = RIGHT_UNKNOWN;
+    r.netcheck.double_nat = PH_YES;
+    r.netcheck.mapped = true;
+    r.netcheck.took = 5;
+    check(&r, base | BIT(RATE_STEP_RIGHT) | BIT(RATE_DRIFT_RIGHT) | BIT(RATE_BLOCK_RIGHT),
+          BIT(RATE_MAPPING_RIGHT) | BIT(RATE_FILTERING_UNKNOWN) | BIT(RATE_ALLOCATION_WRONG) |
+              BIT(RATE_STEP_RIGHT) | BIT(RATE_DOUBLE_NAT) | BIT(RATE_MAPPED));
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_NETCHECK] == 5);
+    assert_true(times[SUBJECT_TIME_MAP] == PH_NEVER);
+}
+
+static void test_map(void **state)
+{
+    (void)state;
+    const uint32_t all = BIT(RATE_DOUBLE_NAT) | BIT(RATE_MAPPED) | BIT(RATE_AS_EXPECTED);
+    struct trial_result r;
+    ph_ns times[SUBJECT_TIME_COUNT];
+    trial_result_init(&r, SUBJECT_MAP);
+    check(&r, all, 0);
+    /* The time to learn that there is none is no time of a mapping. */
+    r.map.took = 9;
+    r.map.as_expected = true;
+    check(&r, all, BIT(RATE_AS_EXPECTED));
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_MAP] == PH_NEVER);
+    r.map.mapped = true;
+    r.map.reach = PH_PORTMAP_REACH_DOUBLE;
+    r.router_mappings = 0;
+    check(&r, all | BIT(RATE_RELEASED), all | BIT(RATE_RELEASED));
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_MAP] == 9);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_call),
+        cmocka_unit_test(test_netcheck),
+        cmocka_unit_test(test_map),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
