@@ -173,6 +173,7 @@ install: ## install into DESTDIR/PREFIX
 	    'Description: direct, encrypted QUIC paths between peers behind NATs' \
 	    'Requires.private: libngtcp2_crypto_ossl >= 1.22, libngtcp2 >= 1.22, openssl >= 3.5' \
 	    'Cflags: -I$${prefix}/include/pinhole' 'Libs: -L$${prefix}/lib -lpinhole' \
+	    'Libs.private: -lm' \
 	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/pinhole.pc
 	cp -r topologies scenarios $(DESTDIR)$(PREFIX)/share/natlab/
 	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/natlab
