@@ -173,6 +173,7 @@ install: ## install into DESTDIR/PREFIX
 	    'Description: direct, encrypted QUIC paths between peers behind NATs' \
 	    'Requires.private: $(PC_REQUIRES)' \
 	    'Cflags: -I$${prefix}/include/pinhole' 'Libs: -L$${prefix}/lib -lpinhole' \
+	    'Libs.private: -lm' \
 	    >$(DESTDIR)$(PREFIX)/lib/pkgconfig/pinhole.pc
 	cp -r topologies scenarios $(DESTDIR)$(PREFIX)/share/natlab/
 	chmod -R u=rwX,go=rX $(DESTDIR)$(PREFIX)/share/natlab

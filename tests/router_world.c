@@ -13,6 +13,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -192,36 +193,68 @@ size_t router_world_mappings(struct kernel_world *w)
     return count;
 }
 
-int router_world_run(const struct kernel_world *w, const char *node, const char *const argv[],
-                     char *out, size_t cap, int wait_ms)
+static const char *const folders[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin", "/bin"};
+
+static bool find_program(const char *name, char *out, size_t cap)
 {
+    for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); i++) {
+        (void)snprintf(out, cap, "%s/%s", folders[i], name);
+        if (access(out, X_OK) == 0)
+            return true;
+    }
+    return false;
+}
+
+bool router_world_has(const char *program)
+{
+    char path[128];
+    return find_program(program, path, sizeof(path));
+}
+
+pid_t router_world_start(const struct kernel_world *w, const char *node, const char *const argv[],
+                         int *out_fd)
+{
+    char path[128];
+    int netns = kernel_world_netns(w, node_of(w, node));
     int ends[2];
-    int status = 0;
     pid_t pid;
+    assert_true(find_program(argv[0], path, sizeof(path)));
     assert_int_equal(pipe2(ends, O_CLOEXEC), 0);
     (void)fflush(NULL);
     pid = fork();
     assert_true(pid >= 0);
     if (pid == 0) {
-        int null = open("/dev/null", O_RDWR);
-        if (netns_enter(kernel_world_netns(w, node_of(w, node)), NULL) != 0 || null < 0 ||
-            dup2(null, 0) != 0 || dup2(ends[1], 1) != 1 || dup2(ends[1], 2) != 2)
+        int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+        (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (netns_enter(netns, NULL) != 0 || null < 0 || dup2(null, 0) != 0 ||
+            dup2(ends[1], 1) != 1 || dup2(ends[1], 2) != 2)
             _exit(126);
-        (void)execvp(argv[0], (char *const *)(uintptr_t)argv);
+        (void)execv(path, (char *const *)(uintptr_t)argv);
         _exit(127);
     }
     (void)close(ends[1]);
-    (void)read_all(ends[0], out, cap, now_ms() + wait_ms);
-    (void)close(ends[0]);
-    /* One that goes on after its time is ended. */
-    if (waitpid(pid, &status, WNOHANG) == 0) {
-        struct pollfd none = {.fd = -1};
-        (void)poll(&none, 1, 20);
-        if (waitpid(pid, &status, WNOHANG) == 0) {
-            (void)kill(pid, SIGKILL);
-            while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
-            }
-        }
+    *out_fd = ends[0];
+    return pid;
+}
+
+int router_world_finish(pid_t pid, int out_fd, char *out, size_t cap, int wait_ms)
+{
+    int64_t end = now_ms() + wait_ms;
+    int status = 0;
+    /* Its output ends when it does. */
+    (void)read_all(out_fd, out, cap, end);
+    (void)close(out_fd);
+    if (now_ms() >= end)
+        (void)kill(pid, SIGKILL);
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR) {
     }
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+int router_world_run(const struct kernel_world *w, const char *node, const char *const argv[],
+                     char *out, size_t cap, int wait_ms)
+{
+    int fd;
+    pid_t pid = router_world_start(w, node, argv, &fd);
+    return router_world_finish(pid, fd, out, cap, wait_ms);
 }

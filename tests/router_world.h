@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 /* One for each program: false, and `why` says it, where the machine cannot. */
 bool router_world_lab(struct kernel_lab **out, char why[1024]);
@@ -37,8 +38,17 @@ size_t router_world_tcp(const struct kernel_world *w, const char *node, const st
                         const char *request, char *out, size_t cap, int wait_ms);
 /* The mappings in the world's routers; fails the test when they cannot be counted. */
 size_t router_world_mappings(struct kernel_world *w);
-/* Runs a program in a node and gives its output (NUL-terminated) and exit code. */
+/* A program in a node: started, its output and errors readable at *out_fd. It is looked for in
+ * /usr/sbin too. */
+pid_t router_world_start(const struct kernel_world *w, const char *node, const char *const argv[],
+                         int *out_fd);
+/* Waits for its end, up to wait_ms; then it is ended. Its output goes to `out`, NUL-terminated.
+ * Returns its exit code, -1: a signal ended it. */
+int router_world_finish(pid_t pid, int out_fd, char *out, size_t cap, int wait_ms);
+/* Both. */
 int router_world_run(const struct kernel_world *w, const char *node, const char *const argv[],
                      char *out, size_t cap, int wait_ms);
+/* Whether a program is installed. */
+bool router_world_has(const char *program);
 
 #endif

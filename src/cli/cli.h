@@ -6,7 +6,7 @@
 
 enum cli_exit {
     CLI_GOOD = 0,
-    CLI_FAILED = 1, /* not connected, no answer */
+    CLI_FAILED = 1, /* not connected, no answer, no mapping */
     CLI_USAGE = 2,  /* a wrong option or a bad file */
     CLI_CANNOT = 3, /* this machine refuses */
     CLI_INTERRUPTED = 130,
@@ -16,6 +16,7 @@ enum cli_exit {
 int cmd_relay(int argc, char **argv);
 int cmd_answer(int argc, char **argv);
 int cmd_call(int argc, char **argv);
+int cmd_map(int argc, char **argv);
 int cmd_stun(int argc, char **argv);
 int cmd_netcheck(int argc, char **argv);
 int cmd_id(int argc, char **argv);

@@ -13,6 +13,7 @@ static const struct command {
     {"answer", cmd_answer, "wait for calls and answer them"},
     {"call", cmd_call, "call a peer by its fingerprint"},
     {"relay", cmd_relay, "run a relay: registry, signalling, forwarding, STUN"},
+    {"map", cmd_map, "have the router map a port to one of ours"},
     {"netcheck", cmd_netcheck, "look at the network: NAT, port mapping, relays, chances"},
     {"stun", cmd_stun, "ask a STUN server which address it sees"},
     {"id", cmd_id, "show an identity's fingerprint"},

@@ -111,8 +111,10 @@ int resolve(const char *text, enum ph_family family, struct ph_addr *out)
 
     if (is_literal(text, out)) {
         if (family != PH_AF_NONE && out->family != family) {
-            fprintf(stderr, "pinhole: '%s' is of another address family than the first relay\n",
-                    text);
+            fprintf(stderr,
+                    "pinhole: '%s' is no IPv%d address, as the first relay is, or as was asked "
+                    "for\n",
+                    text, (int)family);
             return CLI_USAGE;
         }
         return CLI_GOOD;

@@ -17,6 +17,7 @@
 
 struct options {
     const char *server;
+    enum ph_family family;
     bool json;
 };
 
@@ -42,6 +43,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case 'j':
         o->json = true;
+        return 0;
+    case '4':
+        o->family = PH_AF_V4;
+        return 0;
+    case '6':
+        o->family = PH_AF_V6;
         return 0;
     case ARGP_KEY_ARG:
         if (o->server) {
@@ -194,6 +201,8 @@ static int result(const struct asker *a, const struct options *o)
 int cmd_stun(int argc, char **argv)
 {
     static const struct argp_option options[] = {
+        {NULL, '4', NULL, 0, "By IPv4, where the name has both (default: IPv4 first)", 0},
+        {NULL, '6', NULL, 0, "By IPv6", 0},
         {"json", 'j', NULL, 0, "Write JSON", 0},
         {0},
     };
@@ -207,7 +216,7 @@ int cmd_stun(int argc, char **argv)
     int code;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);
-    code = resolve(o.server, PH_AF_NONE, &a.server);
+    code = resolve(o.server, o.family, &a.server);
     if (code) {
         return code;
     }

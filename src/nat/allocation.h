@@ -18,14 +18,16 @@ enum ph_allocation_type {
 struct ph_allocation {
     enum ph_allocation_type type;
     double confidence; /* 0..1, of the type */
-    size_t samples;    /* that it rests on */
+    size_t samples;    /* that it rests on: answers, and those of one mapping count once where
+                        * mappings differ */
     int step;          /* SEQUENTIAL: signed, never 0; with wrap-around taken into account */
     uint16_t last;     /* the port of the newest sample */
     /* Other people's flows through the same counter, in flows a second; < 0: not known (samples too
      * close together in time, or not sequential). With its 95% interval. */
     double cross_rate, cross_low, cross_high;
     /* Estimated range of ports: of BLOCK the block (aligned: a power of two that fits), of RANDOM
-     * what was seen and what that makes likely, of SEQUENTIAL where it wraps if it was seen to. */
+     * what was seen and what that makes likely, of SEQUENTIAL where it wraps if it was seen to.
+     * 0, 0: not known. */
     uint16_t low, high;
     bool aligned;
     size_t addresses; /* different mapped IPs: more than one is a pool */

@@ -45,23 +45,35 @@ static enum ph_mapping_behaviour working_guess(const struct ph_nat_sample *sampl
     return pairs ? PH_MAPPING_ADM : PH_MAPPING_APDM;
 }
 
-static uint8_t address_index(const struct ph_addr *seen[PH_NAT_SAMPLES_MAX], size_t *count,
-                             const struct ph_addr *mapped)
+/* The number of the draw that a sample belongs to: its place among the servers that were the first
+ * to be asked for each. */
+static size_t draw_index(const struct ph_addr *asked[PH_NAT_SAMPLES_MAX], size_t count,
+                         const struct ph_addr *server, enum ph_mapping_behaviour mapping)
 {
-    for (size_t i = 0; i < *count; i++) {
-        if (ph_addr_ip_eq(seen[i], mapped))
-            return (uint8_t)i;
-    }
-    seen[*count] = mapped;
-    return (uint8_t)(*count)++;
+    size_t i = 0;
+    while (i < count && !same_mapping(asked[i], server, mapping))
+        i++;
+    asked[i] = i < count ? asked[i] : server;
+    return i;
+}
+
+static size_t address_index(const struct ph_addr *seen[PH_NAT_SAMPLES_MAX], size_t count,
+                            const struct ph_addr *mapped)
+{
+    size_t i = 0;
+    while (i < count && !ph_addr_ip_eq(seen[i], mapped))
+        i++;
+    seen[i] = i < count ? seen[i] : mapped;
+    return i;
 }
 
 void ph_nat_draws(const struct ph_nat_sample *samples, size_t n, enum ph_mapping_behaviour mapping,
                   struct ph_nat_draws *out)
 {
     const struct ph_nat_sample *sorted[PH_NAT_SAMPLES_MAX];
-    const struct ph_addr *asked[PH_NAT_SAMPLES_MAX]; /* the first server of each draw */
-    const struct ph_addr *seen[PH_NAT_SAMPLES_MAX];
+    const struct ph_addr *asked[PH_NAT_SAMPLES_MAX] = {0};
+    const struct ph_addr *seen[PH_NAT_SAMPLES_MAX] = {0};
+    size_t count = 0, addresses = 0;
     *out = (struct ph_nat_draws){0};
     if (n > PH_NAT_SAMPLES_MAX)
         n = PH_NAT_SAMPLES_MAX;
@@ -70,21 +82,21 @@ void ph_nat_draws(const struct ph_nat_sample *samples, size_t n, enum ph_mapping
         mapping = working_guess(samples, n);
     for (size_t i = 0; i < n; i++) {
         const struct ph_nat_sample *s = sorted[i];
-        size_t d = 0;
-        while (d < out->count && !same_mapping(asked[d], &s->server, mapping))
-            d++;
-        if (d == out->count) {
-            asked[d] = &s->server;
+        size_t d = draw_index(asked, count, &s->server, mapping);
+        if (d == count) {
             out->items[d].at = s->sent;
-            out->count++;
+            count++;
         }
         if (!ph_addr_is_set(&s->mapped))
             continue;
-        uint8_t address = address_index(seen, &out->addresses, &s->mapped);
+        size_t address = address_index(seen, addresses, &s->mapped);
+        addresses += address == addresses;
         if (out->items[d].port == 0 && s->mapped.port != 0) {
             out->items[d].port = s->mapped.port;
-            out->items[d].address = address;
+            out->items[d].address = (uint8_t)address;
             out->known++;
         }
     }
+    out->count = count;
+    out->addresses = addresses;
 }

@@ -111,8 +111,8 @@ static bool all_differ(const struct evidence *e)
     return true;
 }
 
-/* ln of the chance of the lies of one server, of NATs whose true port would be `truth` (0: not
- * known). */
+/* ln of the chance of the lies of one server, where an honest one would have said `truth` (0: not
+ * known) and `address`. */
 static double lies_ln(const struct evidence *e, size_t liar, uint16_t truth,
                       const struct ph_addr *address)
 {
@@ -128,7 +128,7 @@ static double lies_ln(const struct evidence *e, size_t liar, uint16_t truth,
     return ln;
 }
 
-/* ln of the chance of the mapped addresses of `honest`, one draw each. */
+/* ln of the chance that so many draws came on so many addresses of the NAT. */
 static double addresses_ln(size_t draws, size_t addresses)
 {
     return addresses <= 1 ? log(1 - POOL) : log(POOL) + (double)draws * log(POOL_EACH);
@@ -182,11 +182,14 @@ static void weigh(const struct evidence *e, struct stories *s)
 {
     *s = (struct stories){.eim = -INFINITY, .adm = -INFINITY};
     s->apdm = story_ln(e, PH_MAPPING_APDM, e->groups);
+    /* Where no server disagrees with itself, a lie explains nothing for the second story. */
+    bool clean = count_pairs(e, e->groups).differ == 0;
     for (size_t liar = 0; liar <= e->groups; liar++) {
         bool lies = liar < e->groups;
         if (lies && e->groups - 1 >= OTHERS_MIN && one_port(e, liar))
             s->eim = ph_add_ln(s->eim, story_ln(e, PH_MAPPING_EIM, liar));
-        if (e->groups - lies >= 2 && count_pairs(e, liar).differ == 0 && !one_port(e, liar))
+        if (clean == !lies && e->groups - lies >= 2 && count_pairs(e, liar).differ == 0 &&
+            !one_port(e, liar))
             s->adm = ph_add_ln(s->adm, story_ln(e, PH_MAPPING_ADM, liar));
     }
     s->total = ph_add_ln(ph_add_ln(s->eim, s->adm), s->apdm);

@@ -67,12 +67,15 @@ static void reconsider(struct ph_client *c, ph_ns now)
         c->doubtful = now >= c->asked + PH_PORTMAP_GRACE;
         return;
     }
+    if (c->state == PH_CLIENT_IDLE)
+        c->doubtful = c->report.said == PH_PORTMAP_SILENT;
     if (c->state != PH_CLIENT_DOWN || now < c->refused_until)
         return;
     bool verdict = c->report.said == PH_PORTMAP_UNSUPPORTED || c->report.said == PH_PORTMAP_BROKEN;
     if (verdict && now < c->asked + VERDICT_MAX)
         return;
     c->doubtful = c->report.said == PH_PORTMAP_SILENT;
+    c->answered = PH_NEVER;
     ph_client_set_state(c, PH_CLIENT_IDLE);
 }
 
@@ -255,7 +258,7 @@ static void settle(struct ph_mapper *m, ph_ns now)
 
 int ph_mapper_new(const struct ph_mapper_config *config, struct ph_mapper **out)
 {
-    if (!config->host || config->sock == 0 || !config->host->ops->gateways)
+    if (!config->host || config->sock == 0)
         return PH_ERR_INVAL;
     struct ph_mapper *m = calloc(1, sizeof(*m));
     if (!m)
@@ -324,13 +327,21 @@ void ph_mapper_release(struct ph_mapper *m, ph_ns now)
     settle(m, now);
 }
 
+/* Gateways of two links may have one link-local address. */
+static bool on_link(const struct ph_client *c, const struct ph_datagram *in)
+{
+    const struct ph_pcp_client *p = (const struct ph_pcp_client *)c;
+    return c->protocol != PH_PORTMAP_PCP || in->scope == 0 || p->scope == 0 ||
+           in->scope == p->scope;
+}
+
 static bool on_port_mapping_port(struct ph_mapper *m, ph_ns now, ph_sock sock,
                                  const struct ph_datagram *in)
 {
     bool ours = false;
     for (size_t i = 0; i < m->client_count && in->peer.port == PH_PCP_PORT; i++) {
         struct ph_client *c = m->clients[i];
-        if (c->protocol == PH_PORTMAP_UPNP || !ph_addr_eq(&c->server, &in->peer))
+        if (c->protocol == PH_PORTMAP_UPNP || !ph_addr_eq(&c->server, &in->peer) || !on_link(c, in))
             continue;
         ours = true;
         /* PCP stands before NAT-PMP in the list, and leaves what is not PCP's. */

@@ -99,7 +99,7 @@ bool ph_mapper_read_gateways(struct ph_mapper *m, ph_ns now)
     struct ph_host *h = m->config.host;
     struct ph_gateway list[PH_GATEWAYS_MAX];
     struct ph_addr bound = h->ops->udp_local(h, m->config.sock);
-    size_t n = h->ops->gateways(h, list, PH_GATEWAYS_MAX);
+    size_t n = h->ops->gateways ? h->ops->gateways(h, list, PH_GATEWAYS_MAX) : 0;
     if (ph_addr_eq(&bound, &m->bound) && same_gateways(m, list, n))
         return false;
     ph_mapper_drop_clients(m, now);

@@ -91,7 +91,7 @@ static void drop(struct ph_client *c, ph_ns now)
     if (c->answered == PH_NEVER)
         c->held = PH_HELD_NOTHING; /* see pcp_client.c */
     if (c->report.said == PH_PORTMAP_WAITING)
-        c->report.said = PH_PORTMAP_UNASKED;
+        c->report.said = PH_PORTMAP_SILENT; /* so far */
     ph_client_set_state(c, c->answered == PH_NEVER ? PH_CLIENT_IDLE : PH_CLIENT_PRESENT);
 }
 
@@ -304,13 +304,19 @@ static void on_map(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp
         refused(n, now, r->result);
 }
 
+static ph_ns round_trip(const struct ph_natpmp_client *n, ph_ns now)
+{
+    return n->questions != 0 && n->retry.sent == n->retry.started ? now - n->retry.sent : 0;
+}
+
 /* A PCP server that knows no NAT-PMP (RFC 6887 section 9). */
-static bool on_pcp(struct ph_natpmp_client *n, const struct ph_datagram *in)
+static bool on_pcp(struct ph_natpmp_client *n, ph_ns now, const struct ph_datagram *in)
 {
     struct ph_pcp_response r;
     if (ph_pcp_parse(in->data, in->len, &r) != PH_OK || r.version == 0 ||
         r.result != PH_PCP_UNSUPP_VERSION || n->questions == 0 || n->base.state == PH_CLIENT_MAPPED)
         return false;
+    ph_client_heard(&n->base, now, round_trip(n, now));
     stop(n);
     n->base.held = PH_HELD_NOTHING;
     ph_client_down(&n->base, PH_PORTMAP_UNSUPPORTED, PH_NATPMP_UNSUPPORTED_VERSION,
@@ -329,11 +335,6 @@ static bool is_ours(const struct ph_natpmp_client *n, const struct ph_natpmp_res
     bool headless = r->result != PH_NATPMP_SUCCESS && r->internal_port == 0 && n->questions != 0;
     return r->op == PH_NATPMP_MAP_UDP &&
            (r->internal_port == n->base.wish.internal_port || headless);
-}
-
-static ph_ns round_trip(const struct ph_natpmp_client *n, ph_ns now)
-{
-    return n->questions != 0 && n->retry.sent == n->retry.started ? now - n->retry.sent : 0;
 }
 
 static bool is_asked(const struct ph_natpmp_client *n, const struct ph_natpmp_response *r)
@@ -370,7 +371,7 @@ bool ph_natpmp_client_on_datagram(struct ph_natpmp_client *n, ph_ns now,
     struct ph_client *c = &n->base;
     struct ph_natpmp_response r;
     if (ph_natpmp_parse(in->data, in->len, &r) != PH_OK)
-        return on_pcp(n, in);
+        return on_pcp(n, now, in);
     if (!is_ours(n, &r))
         return true;
     if (!is_asked(n, &r)) {

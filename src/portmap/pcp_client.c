@@ -112,7 +112,7 @@ static void drop(struct ph_client *c, ph_ns now)
     if (c->answered == PH_NEVER)
         c->held = PH_HELD_NOTHING;
     if (c->report.said == PH_PORTMAP_WAITING)
-        c->report.said = PH_PORTMAP_UNASKED;
+        c->report.said = PH_PORTMAP_SILENT; /* so far */
     ph_client_set_state(c, c->answered == PH_NEVER ? PH_CLIENT_IDLE : PH_CLIENT_PRESENT);
 }
 
@@ -316,6 +316,14 @@ static void on_announce(struct ph_pcp_client *p, ph_ns now)
         ph_client_set_state(c, PH_CLIENT_PRESENT);
 }
 
+static ph_ns round_trip(const struct ph_pcp_client *p, ph_ns now)
+{
+    /* Of what was sent more than once nobody knows which one was answered. */
+    return p->question != PH_PCP_ASKS_NOTHING && p->retry.sent == p->retry.started
+               ? now - p->retry.sent
+               : 0;
+}
+
 /* RFC 6887 section 14.1: a server that restarted may say so unasked. Anybody can forge that, so it
  * is no more than a reason to ask, now and then. */
 static void on_hint(struct ph_pcp_client *p, ph_ns now, uint32_t epoch_s)
@@ -329,23 +337,16 @@ static void on_hint(struct ph_pcp_client *p, ph_ns now, uint32_t epoch_s)
 }
 
 /* A NAT-PMP server knows no PCP (RFC 6887 section 9). */
-static bool on_other_version(struct ph_pcp_client *p)
+static bool on_other_version(struct ph_pcp_client *p, ph_ns now)
 {
     if (p->question == PH_PCP_ASKS_NOTHING || p->base.state == PH_CLIENT_MAPPED)
         return false;
+    ph_client_heard(&p->base, now, round_trip(p, now));
     stop(p);
     p->base.held = PH_HELD_NOTHING;
     ph_client_down(&p->base, PH_PORTMAP_UNSUPPORTED, PH_PCP_UNSUPP_VERSION,
                    ph_pcp_result_text(PH_PCP_UNSUPP_VERSION));
     return true;
-}
-
-static ph_ns round_trip(const struct ph_pcp_client *p, ph_ns now)
-{
-    /* Of what was sent more than once nobody knows which one was answered. */
-    return p->question != PH_PCP_ASKS_NOTHING && p->retry.sent == p->retry.started
-               ? now - p->retry.sent
-               : 0;
 }
 
 bool ph_pcp_client_on_datagram(struct ph_pcp_client *p, ph_ns now, ph_sock sock,
@@ -356,7 +357,7 @@ bool ph_pcp_client_on_datagram(struct ph_pcp_client *p, ph_ns now, ph_sock sock,
     if (sock != (p->own ? p->own : c->outlet->sock) || ph_pcp_parse(in->data, in->len, &r) != PH_OK)
         return false;
     if (r.version == 0)
-        return on_other_version(p);
+        return on_other_version(p, now);
     /* Our version is 2: this one is for somebody who spoke another. */
     if (r.result == PH_PCP_UNSUPP_VERSION)
         return false;

@@ -229,7 +229,7 @@ static void drop(struct ph_client *c, ph_ns now)
         ph_upnp_stop(u);
     ph_lease_none(&c->lease);
     if (c->report.said == PH_PORTMAP_WAITING)
-        c->report.said = PH_PORTMAP_UNASKED;
+        c->report.said = PH_PORTMAP_SILENT; /* so far */
     ph_client_set_state(c, u->has_device ? PH_CLIENT_PRESENT : PH_CLIENT_IDLE);
 }
 

@@ -90,6 +90,6 @@ ph_ns ph_upnp_discovery_deadline(const struct ph_upnp_discovery *d);
 /* Of DONE: the device to use, NULL: there is none. */
 const struct ph_upnp_device *ph_upnp_discovery_best(const struct ph_upnp_discovery *d);
 /* The higher, the better: connected, public, the default gateway, version 2. */
-unsigned ph_upnp_device_score(const struct ph_upnp_device *device);
+unsigned ph_upnp_device_score(const struct ph_upnp_device *v);
 
 #endif

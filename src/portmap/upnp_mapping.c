@@ -146,8 +146,6 @@ static bool is_wanted(const struct ph_upnp_client *u)
 
 /* ---- Adding */
 
-void ph_upnp_start_deleting(struct ph_upnp_client *u, ph_ns now);
-
 static void added(struct ph_upnp_client *u, ph_ns now)
 {
     struct ph_client *c = &u->base;

@@ -196,6 +196,31 @@ static void stun_shows_the_address(void **state)
     assert_non_null(strstr(out, " sees 127.0.0.1:"));
 }
 
+static void stun_asks_by_ipv6_too(void **state)
+{
+    static struct running six;
+    char addr[64], out[1024], sees[128];
+    const char *const argv[] = {built(), "stun", "-6", addr, "--json", NULL};
+
+    (void)state;
+    start(&six, (const char *[]){built(), "relay", "--listen", "[::1]:0", NULL});
+    if (poll(&(struct pollfd){.fd = six.fd, .events = POLLIN}, 1, PATIENCE_MS) == 1) {
+        ssize_t n = read(six.fd, six.out, sizeof(six.out) - 1);
+
+        six.out[n > 0 ? n : 0] = '\0';
+    }
+    if (sscanf(six.out, "relay on %63s", addr) != 1) {
+        finish(&six, SIGKILL);
+        print_message("skipped: no IPv6 here: %s\n", six.out);
+        skip();
+    }
+    assert_int_equal(program_run(argv, out, sizeof(out)), 0);
+    snprintf(sees, sizeof(sees), "{\"server\":\"%s\",\"mapped\":\"[::1]:", addr);
+    assert_non_null(strstr(out, sees));
+    assert_non_null(strstr(out, "\"rtt_ms\":"));
+    assert_int_equal(finish(&six, SIGTERM), 0);
+}
+
 static void servers_end_when_they_are_told(void **state)
 {
     (void)built();
@@ -231,6 +256,13 @@ static void mistakes_are_quoted(void **state)
         {{"relay", "--listen", "127.0.0.1:0", "--other", "a:b:c=eu"}, 2, "'a:b:c'"},
         {{"stun"}, 2, "HOST:PORT"},
         {{"stun", "a", "b"}, 2, "'b'"},
+        {{"stun", "-6", "192.0.2.1"}, 2, "'192.0.2.1' is no IPv6 address"},
+        {{"map", "stray"}, 2, "'stray'"},
+        {{"map", "--port", "0"}, 2, "'0' is not a port"},
+        {{"map", "--port", "70000"}, 2, "'70000' is not a port"},
+        {{"map", "--protocol", "ssdp"}, 2, "'ssdp'"},
+        {{"map", "--lifetime", "1h"}, 2, "'1h' is not a lifetime"},
+        {{"map", "--duration", "-1"}, 2, "'-1' is not a duration"},
         {{"id", "x"}, 2, "'x'"},
         {{"id", "--seed-file", "/dev/null"}, 2, "/dev/null:1:1"},
         {{"id", "--json"}, 0, "{\"fingerprint\":\""},
@@ -262,6 +294,7 @@ int main(void)
         cmocka_unit_test(an_unknown_peer_is_said),
         cmocka_unit_test(an_interrupted_call_says_so),
         cmocka_unit_test(stun_shows_the_address),
+        cmocka_unit_test(stun_asks_by_ipv6_too),
         cmocka_unit_test(mistakes_are_quoted),
         cmocka_unit_test(servers_end_when_they_are_told),
     };

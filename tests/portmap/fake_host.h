@@ -322,18 +322,24 @@ static inline bool fake_deliver_http(struct fake_host *f, ph_http id, int error,
     return ph_mapper_on_http(f->mapper, f->now, id, &a);
 }
 
-static inline bool fake_deliver(struct fake_host *f, ph_sock sock, const struct ph_addr *from,
-                                const void *data, size_t len)
+static inline bool fake_deliver_at(struct fake_host *f, ph_sock sock, const struct ph_addr *from,
+                                   uint32_t scope, const void *data, size_t len)
 {
     /* In a block of its own, so that reading past it shows. */
     uint8_t *copy = malloc(len + (len == 0));
     assert_non_null(copy);
     if (len > 0)
         memcpy(copy, data, len);
-    struct ph_datagram d = {.peer = *from, .data = copy, .len = len};
+    struct ph_datagram d = {.peer = *from, .data = copy, .len = len, .scope = scope};
     bool taken = ph_mapper_on_datagram(f->mapper, f->now, sock, &d);
     free(copy);
     return taken;
+}
+
+static inline bool fake_deliver(struct fake_host *f, ph_sock sock, const struct ph_addr *from,
+                                const void *data, size_t len)
+{
+    return fake_deliver_at(f, sock, from, 0, data, len);
 }
 
 static inline ph_ns fake_next(const struct fake_host *f)
@@ -358,7 +364,7 @@ static inline bool fake_one_event(struct fake_host *f)
         if (e.http)
             fake_deliver_http(f, e.id, e.error, e.status, e.data, e.len);
         else if (ph_addr_is_set(&f->socks[e.sock]))
-            fake_deliver(f, e.sock, &e.from, e.data, e.len);
+            fake_deliver_at(f, e.sock, &e.from, e.scope, e.data, e.len);
         free(e.data);
         return true;
     }

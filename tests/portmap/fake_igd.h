@@ -58,9 +58,9 @@ static inline void igd_ssdp(struct fake_host *f, const struct fake_sent *s)
     if ((multicast && g->no_multicast) ||
         (!multicast && (g->no_unicast || !ph_addr_ip_eq(&s->to, &g->ip))))
         return;
-    char *st = strstr(text, "ST: ");
+    char *st = strstr(text, "\nST: ");
     assert_non_null(st);
-    st = strtok(st + 4, "\r\n");
+    st = strtok(st + 5, "\r\n");
     if (strstr(st, "InternetGatewayDevice:2") && g->version < 2)
         return;
     int len = snprintf(a, sizeof(a),

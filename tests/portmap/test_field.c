@@ -378,7 +378,7 @@ static void test_natpmp_only(void **state)
         assert_int_equal(acquire(f)->protocol, PH_PORTMAP_NATPMP);
         fake_run(f, 2 * PH_SEC);
         assert_int_equal(report(f, PH_PORTMAP_PCP).said,
-                         i == 0 ? PH_PORTMAP_UNSUPPORTED : PH_PORTMAP_UNASKED);
+                         i == 0 ? PH_PORTMAP_UNSUPPORTED : PH_PORTMAP_SILENT);
         finish(f, &g);
     }
 }

@@ -530,6 +530,51 @@ static void test_loopback(void **state)
     fake_free(f);
 }
 
+/* IPv6: the answer to a socket of PCP's own, by way of the mapper; the same link-local address on
+ * two links is two gateways. */
+static void answer_v6(struct fake_host *f, const struct fake_sent *s)
+{
+    uint8_t a[60];
+    if (s->to.port != 5351)
+        return;
+    memcpy(a, s->data, s->len);
+    a[1] |= 0x80;
+    memset(a + 8, 0, 16); /* epoch */
+    if (s->len == 60)
+        memcpy(a + 44, s->data + 8, 16); /* the address that it was asked from */
+    fake_arrives(f, PH_MS, s->sock, &s->to, a, s->len);
+    f->events[f->event_count - 1].scope = s->scope;
+}
+
+static void test_v6(void **state)
+{
+    (void)state;
+    struct fake_host *f = fake_new();
+    f->on_sent = answer_v6;
+    f->socks[1] = (struct ph_addr){.family = PH_AF_V6, .port = FAKE_PORT};
+    f->gateway_count = 2;
+    for (uint32_t i = 0; i < 2; i++) {
+        f->gateways[i].scope = 2 + i;
+        assert_int_equal(ph_addr_parse("fe80::1", &f->gateways[i].gateway), PH_OK);
+        assert_int_equal(
+            ph_addr_parse(i ? "2001:db8:1::20" : "2001:db8::20", &f->gateways[i].local), PH_OK);
+    }
+    struct ph_mapper *m = fake_mapper(f, PCP | NATPMP);
+    ph_mapper_discover(m, f->now);
+    fake_until(f, PH_MAPPER_IDLE, 2 * PH_MS); /* both have answered */
+    ph_mapper_acquire(m, f->now);
+    assert_int_equal(fake_until(f, PH_MAPPER_MAPPED, PH_SEC), PH_MS);
+    const struct ph_mapping *mapping = ph_mapper_mapping(m);
+    assert_true(ph_addr_ip_eq(&mapping->external, &f->gateways[0].local));
+    assert_int_equal(mapping->external.port, FAKE_PORT);
+    assert_int_equal(mapping->reach, PH_PORTMAP_REACH_PUBLIC);
+    for (size_t i = 0; i < f->sent_count; i++)
+        assert_int_not_equal(f->sent[i].sock, 1);
+    ph_mapper_release(m, f->now);
+    fake_until(f, PH_MAPPER_IDLE, PH_SEC);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -553,6 +598,7 @@ int main(void)
         cmocka_unit_test(test_two_gateways),
         cmocka_unit_test(test_sources),
         cmocka_unit_test(test_loopback),
+        cmocka_unit_test(test_v6),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -293,6 +293,44 @@ static void test_flood(void **state)
     finish(f, &g);
 }
 
+/* Our address is another one: the entry that leads to the old one is deleted, as well as can be. */
+static void test_farewell(void **state)
+{
+    (void)state;
+    struct fake_host *f;
+    struct igd g;
+    start(&f, &g);
+    acquire(f);
+    f->gateways[0].local = ph_addr_v4(192, 168, 1, 77, 0);
+    ph_mapper_on_network(f->mapper, f->now);
+    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    assert_int_equal(g.dels, 1);
+    assert_string_equal(g.last_client, "192.168.1.77");
+    assert_int_equal(router_count(&g.router), 1);
+    finish(f, &g);
+}
+
+/* The host has its hands full for a while. */
+static void test_host_is_busy(void **state)
+{
+    (void)state;
+    struct fake_host *f;
+    struct igd g;
+    start(&f, &g);
+    f->http_full = true;
+    ph_mapper_acquire(f->mapper, f->now);
+    fake_run(f, 120 * PH_MS);
+    assert_int_equal(f->http_count, 0);
+    f->http_full = false;
+    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    finish(f, &g);
+    /* ... or for ever. */
+    start(&f, &g);
+    f->http_full = true;
+    fails(f);
+    finish(f, &g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -309,6 +347,8 @@ int main(void)
         cmocka_unit_test(test_never_ending),
         cmocka_unit_test(test_pinhole),
         cmocka_unit_test(test_flood),
+        cmocka_unit_test(test_farewell),
+        cmocka_unit_test(test_host_is_busy),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
