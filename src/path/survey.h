@@ -32,11 +32,11 @@ struct ph_survey_config {
 /* What one server was like: latencies of relays come from here too. */
 struct ph_survey_server {
     struct ph_addr addr;
-    bool answered;
-    ph_ns rtt; /* the least that was seen; 0: none */
     struct ph_addr reflexive;
     struct ph_addr other; /* as it claims; family NONE: none */
+    bool answered;
     bool lied;
+    ph_ns rtt; /* the least that was seen; 0: none */
 };
 
 struct ph_survey;
