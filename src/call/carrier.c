@@ -96,7 +96,7 @@ bool ph_carrier_probe(struct ph_carrier *k, ph_ns now, struct ph_path *p)
     p->probe = m.number;
     p->probe_sent = now;
     p->probes++;
-    struct ph_stage_report *r = &c->waterfall.stages[ph_punch_stage_of(p)];
+    struct ph_stage_report *r = &c->waterfall.stages[ph_punch_stage_of(&c->punch, p)];
     r->packets++;
     r->bytes += (uint64_t)sent;
     return true;
@@ -133,7 +133,7 @@ void ph_carrier_on_echo(struct ph_carrier *k, ph_ns now, const struct ph_inband 
         p->rtt = now > p->probe_sent ? now - p->probe_sent : 1;
     if (p->state == PH_PATH_PROVED)
         return;
-    p->by_mapping = ph_portmap_stage_is_own(&k->call->portmap, &m->seen);
+    p->seen = m->seen;
     p->state = PH_PATH_PROVED;
     ph_punch_on_proved(&k->call->punch, now, p);
 }

@@ -122,7 +122,7 @@ void ph_portmap_stage_fill(struct ph_portmap_stage *s, struct ph_signal *m)
     m->candidates[m->candidate_count++] = c;
 }
 
-static void tell(struct ph_portmap_stage *s)
+static void tell(struct ph_portmap_stage *s, ph_ns now)
 {
     struct ph_candidate c;
     if (!s->call->terms_sent || !candidate(s, &c) || ph_addr_eq(&c.addr, &s->told))
@@ -130,8 +130,10 @@ static void tell(struct ph_portmap_stage *s)
     struct ph_signal m = {.type = PH_SIGNAL_ICE_CANDIDATE, .candidate_count = 1};
     memcpy(m.call_id, s->call->id, PH_CALL_ID_LEN);
     m.candidates[0] = c;
-    if (ph_call_tell(s->call, &m) == PH_OK)
-        s->told = c.addr;
+    if (ph_call_tell(s->call, &m) != PH_OK)
+        return;
+    s->told = c.addr;
+    ph_punch_reconsider(&s->call->punch, now);
 }
 
 void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now)
@@ -146,7 +148,7 @@ void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now)
         }
     }
     if (s->state == PH_PORTMAP_STAGE_OFFERED)
-        tell(s);
+        tell(s, now);
 }
 
 ph_ns ph_portmap_stage_deadline(const struct ph_portmap_stage *s)

@@ -16,17 +16,18 @@
  * its first checks, so that the callee hears sealed bytes without another round trip. */
 #define EARLY_PROBES_MAX 2
 
-enum ph_stage ph_punch_stage_of(const struct ph_path *path)
+enum ph_stage ph_punch_stage_of(const struct ph_punch *p, const struct ph_path *path)
 {
-    bool mapped =
+    bool theirs =
         path->named && (path->type == PH_CANDIDATE_MAPPED || path->type == PH_CANDIDATE_PREDICTED);
-    return mapped || path->by_mapping ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+    bool ours = ph_portmap_stage_is_own(&p->call->portmap, &path->seen);
+    return theirs || ours ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
 }
 
 /* Whose packets they are. */
 static struct ph_stage_report *report(struct ph_punch *p, const struct ph_path *path)
 {
-    return &p->call->waterfall.stages[ph_punch_stage_of(path)];
+    return &p->call->waterfall.stages[ph_punch_stage_of(p, path)];
 }
 
 static void set_state(struct ph_punch *p, enum ph_punch_state state)
@@ -147,17 +148,28 @@ static void begin(struct ph_punch *p, ph_ns now, struct ph_path *path)
         send_check(p, now, path, ph_agent_opener_ttl(p->call->agent));
 }
 
+void ph_punch_reconsider(struct ph_punch *p, ph_ns now)
+{
+    struct ph_call *c = p->call;
+    if (!c->carrier.use || ph_punch_stage_of(p, c->carrier.use) != PH_STAGE_PORTMAP)
+        return;
+    ph_waterfall_carry(&c->waterfall, PH_STAGE_PORTMAP, now);
+    c->changed = true;
+}
+
 void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n)
 {
-    if (!running(p))
-        return;
     for (size_t i = 0; i < n; i++) {
         if (!wanted(p, &candidates[i]))
             continue;
+        /* When the race is over, only what is known already of an address is brought up to date. */
+        if (!running(p) && !ph_path_find(&p->call->paths, &candidates[i].addr))
+            continue;
         struct ph_path *path = ph_path_add_named(&p->call->paths, &candidates[i]);
-        if (path)
+        if (path && running(p))
             begin(p, now, path);
     }
+    ph_punch_reconsider(p, now);
 }
 
 static void probe(struct ph_punch *p, ph_ns now, struct ph_path *path)
@@ -275,7 +287,7 @@ void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path)
     ph_call_trace(c, "path", c->carrier.use ? "direct" : "relay",
                   ph_addr_format(&path->remote, addr));
     c->carrier.use = path;
-    enum ph_stage won = ph_punch_stage_of(path);
+    enum ph_stage won = ph_punch_stage_of(p, path);
     enum ph_stage other = won == PH_STAGE_PUNCH ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
     ph_waterfall_carry(&c->waterfall, won, now);
     if (c->waterfall.stages[other].state == PH_STAGE_RUNNING)

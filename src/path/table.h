@@ -36,7 +36,6 @@ struct ph_path {
                        * calls it peer-reflexive) */
     bool public_host; /* no NAT before it */
     bool opened;      /* a low-TTL opener went there */
-    bool by_mapping;  /* the peer has seen us come from our mapped address on it */
     unsigned checks;  /* sent at full TTL */
     ph_ns next_check; /* PH_NEVER: none is planned */
     ph_ns rtt;        /* of the last check; 0: none yet */
@@ -52,6 +51,8 @@ struct ph_path {
     ph_ns next_probe;
     unsigned probes; /* sealed ones sent */
     ph_ns last_heard;
+    struct ph_addr
+        seen; /* where the peer's echo says that we come from; family NONE: no echo yet */
 };
 
 struct ph_path_table {
