@@ -20,7 +20,7 @@
 #define FAKE_SENT   2048
 #define FAKE_SOCKS  24
 #define FAKE_HTTP   1024
-#define FAKE_EVENTS 64
+#define FAKE_EVENTS 128
 #define FAKE_PORT   40000 /* of the mapped socket */
 
 struct fake_sent {

@@ -225,8 +225,12 @@ static inline void igd_soap(struct fake_host *f, const struct fake_request *r)
     } else if (strcmp(action, "AddPortMapping") == 0) {
         igd_add(f, r, false);
     } else if (strcmp(action, "AddAnyPortMapping") == 0) {
-        assert_int_equal(g->version, 2);
-        igd_add(f, r, true);
+        if (g->version == 2) {
+            igd_add(f, r, true);
+        } else {
+            g->adds++;
+            igd_says(f, r, 401, "");
+        }
     } else if (strcmp(action, "DeletePortMapping") == 0) {
         struct router_entry *e = igd_entry(g, igd_number(r, "NewExternalPort"));
         g->dels++;
