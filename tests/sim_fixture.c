@@ -35,6 +35,18 @@ static size_t node_of(const struct layout *l, enum topo_runs runs, unsigned nth)
     return SIZE_MAX;
 }
 
+static void set_router(struct world_spec *spec, size_t nat, unsigned protocols, const char *fault)
+{
+    struct nat_profile *p = &spec->profiles[nat];
+    p->port_mapping.pcp = protocols & (1u << PH_PORTMAP_PCP);
+    p->port_mapping.nat_pmp = protocols & (1u << PH_PORTMAP_NATPMP);
+    p->port_mapping.upnp = protocols & (1u << PH_PORTMAP_UPNP);
+    if (fault) {
+        p->port_mapping.fault_count = 1;
+        strncpy(p->port_mapping.faults[0], fault, sizeof(p->port_mapping.faults[0]) - 1);
+    }
+}
+
 struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
 {
     struct sim_fixture *f = calloc(1, sizeof(*f));
@@ -51,6 +63,13 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         if (config->nat[i] && world_spec_set_profile(spec, nats[i], config->nat[i], &err) != 0)
             fail_msg("%s", err.text);
     }
+    for (size_t i = 0; i < 2; i++) {
+        if (config->routers[i] && !(config->at_home && i == 0))
+            set_router(spec, i, config->routers[i], config->faults[i]);
+    }
+    if (config->at_home &&
+        world_spec_set_port_mapping(spec, config->routers[0], config->faults[0], &err) != 0)
+        fail_msg("%s", err.text);
     if (world_spec_set_link(spec, config->link ? config->link : "20ms", &err) != 0)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < spec->topology.link_count; i++) {
@@ -81,14 +100,18 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         assert_int_equal(ph_relay_new(&relay, &f->relay), PH_OK);
     }
 
-    struct ph_addr stun[TOPO_ADDRESSES_MAX];
+    struct ph_addr stun[2 * TOPO_ADDRESSES_MAX];
     size_t stun_count = f->layout.nodes[stun_node].addr_count;
     for (size_t i = 0; i < stun_count; i++) {
         stun[i] = f->layout.nodes[stun_node].addrs[i];
         stun[i].port = STUN_PORT;
+        stun[stun_count + i] = stun[i];
+        stun[stun_count + i].port = STUN_PORT + 1;
     }
     assert_int_equal(w->host_new(f->world, stun_node, NULL, NULL, &f->stun_host), PH_OK);
-    assert_int_equal(ph_stun_server_new(f->stun_host, stun, stun_count, &f->stun), PH_OK);
+    assert_int_equal(
+        ph_stun_server_new(f->stun_host, stun, stun_count * (config->two_ports ? 2 : 1), &f->stun),
+        PH_OK);
 
     for (unsigned i = 0; i < 2; i++) {
         struct sim_peer *p = &f->peer[i];

@@ -11,12 +11,18 @@ struct sim_fixture_config {
     const char *topology; /* NULL: two-nats */
     const char *nat[2];   /* profiles of a and b; NULL: port-preserving */
     const char *link;     /* preset; NULL: 20ms */
-    ph_ns jitter;         /* of every link that has a delay, each way */
+    /* Protocols for port mapping that each NAT's router speaks: 1u << PH_PORTMAP_x; and a fault of
+     * its, NULL: none. */
+    unsigned routers[2];
+    const char *faults[2];
+    bool at_home; /* the first one's stands in the home NAT inside it */
+    ph_ns jitter; /* of every link that has a delay, each way */
     uint64_t seed;
     void (*trace)(void *user, const char *line); /* of both peers; user is their struct sim_peer */
     unsigned stages[2];                          /* 0: all */
     enum ph_answer_mode answer;
     bool no_stun;
+    bool two_ports; /* the STUN server has a second port at each of its addresses (RFC 5780) */
     bool no_ttl_learning;
     const struct hostile_relay_config
         *hostile; /* in place of the relay; host and listen filled in */

@@ -151,9 +151,6 @@ void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const str
         *slot = NULL;
         return;
     }
-    const struct ph_early_frame *f;
-    while ((f = ph_early_take(&a->early, now, (*slot)->tag)))
-        ph_call_on_quic(*slot, now, f->data, f->len, NULL);
 }
 
 void ph_agent_on_unregistered(struct ph_agent *a, int error)

@@ -210,6 +210,15 @@ int ph_call_offer(struct ph_call *c, ph_ns now)
     return PH_OK;
 }
 
+/* What came before the offer, or while the answer waited: the relay forwards nothing of ours before
+ * our answer, so the caller's first flight is read behind it. */
+static void read_early(struct ph_call *c, ph_ns now)
+{
+    const struct ph_early_frame *f;
+    while ((f = ph_early_take(&c->agent->early, now, c->tag)))
+        ph_call_on_quic(c, now, f->data, f->len, NULL);
+}
+
 /* The answer, and what goes with it; nothing of it was waited for longer than the stage portmap
  * wants. */
 static int send_answer(struct ph_call *c, ph_ns now)
@@ -228,6 +237,7 @@ static int send_answer(struct ph_call *c, ph_ns now)
     } else {
         set_state(c, PH_CALL_CONNECTING);
         c->deadline = now + ANSWER_TIMEOUT;
+        read_early(c, now);
     }
     return PH_OK;
 }
@@ -389,6 +399,10 @@ void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t l
         /* The caller's first flight, which only comes by the relay. */
         if (c->caller || from)
             return;
+        if (!c->terms_sent) {
+            ph_early_keep(&c->agent->early, now, c->tag, data, len);
+            return;
+        }
         struct ph_quic_conn_config config = quic_config(c);
         if (ph_quic_accept(c->agent->quic, now, data, len, NULL, &config, &c->quic) != PH_OK)
             c->quic = NULL;
@@ -441,6 +455,8 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
             ph_call_end(c, now, err);
             return;
         }
+        /* Before anything of the call's own, which the relay would not forward yet. */
+        ph_quic_flush(ph_presence_at(&c->agent->presence, &c->relay)->conn, now);
     }
     ph_search_pump(c, now);
     if (c->state == PH_CALL_ENDED)
@@ -478,7 +494,8 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .relay_at = c->relay_at,
         .direct_at = c->direct_at,
         .media_at = c->media_at,
-        .settled = c->state == PH_CALL_ENDED || ph_waterfall_settled(&c->waterfall),
+        .settled = c->state == PH_CALL_ENDED ||
+                   (ph_waterfall_settled(&c->waterfall) && !ph_punch_is_running(&c->punch)),
         .direct = c->carrier.use != NULL,
         .stage = c->waterfall.carrying,
         .relay = c->relay,

@@ -1,5 +1,6 @@
-/* Relay frames that came before the offer which names their tag: it was lost once, or overtaken.
- * They are kept for a moment, for a lost first flight costs a retransmission time-out. */
+/* Relay frames that came before the offer which names their tag (it was lost once, or overtaken),
+ * or before it was answered. They are kept for a moment, for a lost first flight costs a
+ * retransmission time-out. */
 #ifndef PH_CALL_EARLY_H
 #define PH_CALL_EARLY_H
 

@@ -50,7 +50,7 @@ void ph_punch_init(struct ph_punch *p, struct ph_call *call)
     };
 }
 
-static bool running(const struct ph_punch *p)
+bool ph_punch_is_running(const struct ph_punch *p)
 {
     return p->state == PH_PUNCH_OPENING || p->state == PH_PUNCH_CHECKING;
 }
@@ -163,10 +163,10 @@ void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *cand
         if (!wanted(p, &candidates[i]))
             continue;
         /* When the race is over, only what is known already of an address is brought up to date. */
-        if (!running(p) && !ph_path_find(&p->call->paths, &candidates[i].addr))
+        if (!ph_punch_is_running(p) && !ph_path_find(&p->call->paths, &candidates[i].addr))
             continue;
         struct ph_path *path = ph_path_add_named(&p->call->paths, &candidates[i]);
-        if (path && running(p))
+        if (path && ph_punch_is_running(p))
             begin(p, now, path);
     }
     ph_punch_reconsider(p, now);
@@ -218,7 +218,7 @@ void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *ms
     }
     if (path->state == PH_PATH_NEW) {
         path->state = PH_PATH_HEARD;
-        if (running(p) || p->state == PH_PUNCH_LOST) {
+        if (ph_punch_is_running(p) || p->state == PH_PUNCH_LOST) {
             send_check(p, now, path, 0);
             probe(p, now, path);
         }
@@ -267,7 +267,7 @@ void ph_punch_on_sealed(struct ph_punch *p, ph_ns now, struct ph_path *path)
 
 void ph_punch_on_established(struct ph_punch *p, ph_ns now)
 {
-    if (!running(p))
+    if (!ph_punch_is_running(p))
         return;
     for (size_t i = 0; i < p->call->paths.count; i++) {
         struct ph_path *path = &p->call->paths.items[i];
@@ -328,7 +328,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         }
     }
     bool checked = false;
-    for (size_t i = 0; i < c->paths.count && running(p); i++) {
+    for (size_t i = 0; i < c->paths.count && ph_punch_is_running(p); i++) {
         struct ph_path *path = &c->paths.items[i];
         if (now >= path->next_check) {
             send_check(p, now, path, 0);
@@ -339,7 +339,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         if (now >= path->next_probe)
             probe(p, now, path);
     }
-    if (running(p) && c->caller && ph_call_established(c) &&
+    if (ph_punch_is_running(p) && c->caller && ph_call_established(c) &&
         ((checked && p->rounds == 0) || now >= p->next_word))
         send_word(p, now);
     if (now >= p->deadline) {
@@ -359,7 +359,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
 ph_ns ph_punch_deadline(const struct ph_punch *p)
 {
     ph_ns t = ph_min_ns(ph_min_ns(p->full_ttl_at, p->deadline), p->next_word);
-    if (!running(p))
+    if (!ph_punch_is_running(p))
         return t;
     for (size_t i = 0; i < p->call->paths.count; i++) {
         const struct ph_path *path = &p->call->paths.items[i];

@@ -68,6 +68,8 @@ void ph_punch_on_sealed(struct ph_punch *p, ph_ns now, struct ph_path *path);
 void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path);
 void ph_punch_on_established(struct ph_punch *p, ph_ns now);
 
+/* The race is on: also for a mapping of the peer's alone, when neither stage runs here. */
+bool ph_punch_is_running(const struct ph_punch *p);
 void ph_punch_pump(struct ph_punch *p, ph_ns now);
 ph_ns ph_punch_deadline(const struct ph_punch *p);
 
