@@ -530,6 +530,50 @@ static void test_liars(void **state)
     }
 }
 
+/* Each answer is overtaken by one from a stranger who knows the transaction, and tells of another
+ * address: who was not asked has not answered. */
+static enum sim_verdict overtake(void *user, const struct sim_tap_packet *p)
+{
+    struct survey_world *w = user;
+    struct ph_addr stranger = w->server[4], mapped = ph_addr_v4(198, 51, 100, 66, 6666);
+    uint8_t bytes[64];
+    struct ph_writer out = ph_writer_init(bytes, sizeof(bytes));
+    struct ph_stun m;
+
+    stranger.port = 7777;
+    if (p->node != w->stun_node || p->src.port == stranger.port ||
+        ph_stun_parse(p->data, p->len, &m) != PH_OK || m.type != PH_STUN_BINDING_SUCCESS)
+        return SIM_PASS;
+    ph_stun_begin(&out, PH_STUN_BINDING_SUCCESS, m.tid);
+    ph_stun_put_mapped(&out, &mapped);
+    ph_stun_put_other(&out, &stranger);
+    int len = ph_stun_end(&out, true);
+    sim_inject(w->world, w->stun_node, &stranger, &p->dst, bytes, (size_t)len);
+    return SIM_PASS;
+}
+
+static void test_strangers(void **state)
+{
+    struct survey_world *w =
+        survey_world_new(&(struct survey_world_config){.nat = "full-cone", .seed = 7});
+    struct ph_survey_config c = {.no_filtering = true, .no_hairpin = true};
+    struct ph_nat_facts f;
+
+    (void)state;
+    sim_tap(w->world, overtake, w);
+    survey_start(w, &c);
+    survey_run(w, 2500 * PH_MS, &f);
+    assert_int_equal(f.mapping, PH_MAPPING_EIM);
+    assert_int_equal(f.allocation.type, PH_ALLOCATION_PRESERVING);
+    assert_int_equal(f.liars, 0);
+    assert_int_equal(f.sample_count, 5);
+    for (size_t i = 0; i < f.sample_count; i++)
+        assert_true(ph_addr_eq(&f.samples[i].mapped, &f.reflexive));
+    assert_int_not_equal(f.reflexive.port, 6666);
+    assert_int_equal(w->strays, 0);
+    survey_world_free(w);
+}
+
 /* ---- Time */
 
 static void test_blocked(void **state)
@@ -686,9 +730,10 @@ int main(void)
         cmocka_unit_test(test_fresh_sockets_lie), cmocka_unit_test(test_spoilt_filter_test),
         cmocka_unit_test(test_sockets),           cmocka_unit_test(test_samples_are_undisturbed),
         cmocka_unit_test(test_few_servers),       cmocka_unit_test(test_liars),
-        cmocka_unit_test(test_blocked),           cmocka_unit_test(test_timeout),
-        cmocka_unit_test(test_no_servers),        cmocka_unit_test(test_a_dead_server),
-        cmocka_unit_test(test_lifetime),          cmocka_unit_test(test_lifetime_unknown),
+        cmocka_unit_test(test_strangers),         cmocka_unit_test(test_blocked),
+        cmocka_unit_test(test_timeout),           cmocka_unit_test(test_no_servers),
+        cmocka_unit_test(test_a_dead_server),     cmocka_unit_test(test_lifetime),
+        cmocka_unit_test(test_lifetime_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
