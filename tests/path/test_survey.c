@@ -395,6 +395,7 @@ enum lie {
     LIE_NOBODY,      /* ... is one where nobody answers */
     LIE_PRIVATE,     /* ... is in the asker's own network */
     LIE_DEAF,        /* CHANGE-REQUEST is passed over */
+    LIE_MUTE,        /* CHANGE-REQUEST is not answered at all */
     LIE_THIRD,       /* the answer comes from a third address */
     LIE_REFLEXIVE,   /* it sees somebody else */
     LIE_TRUTH_COUNT, /* how many lies there are */
@@ -441,6 +442,8 @@ static void answer(struct liar *l, size_t at, const struct ph_datagram *in)
         other = ph_addr_v4(192, 168, 1, 1, 53);
     if (lies && l->lie == LIE_DEAF)
         from = at;
+    if (lies && l->lie == LIE_MUTE && m.change_request != 0)
+        return;
     if (lies && l->lie == LIE_THIRD && m.change_request != 0)
         from = 3;
     if (lies && l->lie == LIE_REFLEXIVE)
@@ -520,8 +523,8 @@ static void test_liars(void **state)
         check_lie(lie, "address-restricted", 5, PH_FILTERING_ADF, 1);
         check_lie(lie, "full-cone", 5, PH_FILTERING_EIF, 1);
         check_lie(lie, "firewall", 5, PH_FILTERING_APDF, 1);
-        /* A third address that a symmetric NAT filters cannot be told from one that it should. */
-        check_lie(lie, "random", 5, PH_FILTERING_APDF, lie == LIE_THIRD ? 0 : 1);
+        /* What a symmetric NAT filters cannot be told from what was never sent. */
+        check_lie(lie, "random", 5, PH_FILTERING_APDF, lie == LIE_THIRD || lie == LIE_MUTE ? 0 : 1);
         if (lie != LIE_REFLEXIVE) /* for which there is nobody to compare with */
             check_lie(lie, "full-cone", 1,
                       lie == LIE_SAME_IP || lie == LIE_PRIVATE ? PH_FILTERING_UNKNOWN
