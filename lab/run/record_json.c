@@ -107,6 +107,8 @@ void record_map(json_t *o, const struct map_result *r)
     json_object_set_new(o, "renewals", record_integer(r->renewals));
     json_object_set_new(o, "changes", record_integer(r->changes));
     json_object_set_new(o, "kept", json_boolean(r->kept));
+    json_object_set_new(
+        o, "open", r->open == PH_ANSWER_UNKNOWN ? json_null() : json_boolean(r->open == PH_YES));
     json_object_set_new(o, "released", json_boolean(r->released));
     json_object_set_new(o, "release_ms", record_ms(r->release_took));
     for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {

@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const keys[] = {"name",    "topology", "trials",  "matrix",  "pairs",
-                                   "include", "exclude",  "stages",  "give_up", "media",
-                                   "expect",  "faults",   "subject", "hold",    NULL};
+#define LIFETIME_MAX 604800u /* above that some routers refuse */
+
+static const char *const keys[] = {"name",    "topology", "trials",   "matrix", "pairs",  "include",
+                                   "exclude", "stages",   "give_up",  "media",  "expect", "faults",
+                                   "subject", "hold",     "lifetime", NULL};
 
 /* Exchanges the two sides' NATs, for conditions on unordered pairs. */
 static bool mirrored(const struct scenario *s, const uint16_t *values, uint16_t *out)
@@ -126,6 +128,22 @@ static int read_time(struct yaml_node *root, const char *key, ph_ns min, const c
     return 0;
 }
 
+/* In whole seconds, as all three protocols have it. */
+static int read_lifetime(struct yaml_node *root, struct scenario *s, struct lab_error *err)
+{
+    struct yaml_node *n = yaml_get(root, "lifetime");
+    ph_ns t = 0;
+    if (n == NULL)
+        return 0;
+    if (yaml_duration(n, "lifetime", &t, err) != 0)
+        return -1;
+    if (t < PH_SEC || t > LIFETIME_MAX * PH_SEC || t % PH_SEC != 0)
+        return yaml_fail(n, err, "lifetime is \"%s\"; it must be whole seconds, from 1s to %us",
+                         n->scalar, LIFETIME_MAX);
+    s->lifetime_s = (uint32_t)(t / PH_SEC);
+    return 0;
+}
+
 static int read_numbers(struct yaml_node *root, struct scenario *s, struct lab_error *err)
 {
     int64_t trials = 3;
@@ -138,7 +156,8 @@ static int read_numbers(struct yaml_node *root, struct scenario *s, struct lab_e
     s->trials = (unsigned)trials;
     return read_time(root, "give_up", 100 * PH_MS, "from 100ms to 10m", &s->give_up, err) != 0 ||
                    read_time(root, "media", 0, "at most 10m", &s->media, err) != 0 ||
-                   read_time(root, "hold", 0, "at most 10m", &s->hold, err) != 0
+                   read_time(root, "hold", 0, "at most 10m", &s->hold, err) != 0 ||
+                   read_lifetime(root, s, err) != 0
                ? -1
                : 0;
 }
@@ -275,7 +294,7 @@ static int check_keys(struct yaml_node *root, const struct scenario *s, struct l
         enum subject subject; /* that alone takes it */
     } takes[] = {
         {"stages", SUBJECT_PINHOLE}, {"give_up", SUBJECT_PINHOLE}, {"media", SUBJECT_PINHOLE},
-        {"pairs", SUBJECT_PINHOLE},  {"hold", SUBJECT_MAP},
+        {"pairs", SUBJECT_PINHOLE},  {"hold", SUBJECT_MAP},        {"lifetime", SUBJECT_MAP},
     };
     for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
         struct yaml_node *n = yaml_get(root, takes[i].key);

@@ -23,7 +23,8 @@ struct scenario {
     size_t include_count;
     unsigned stages; /* 1u << PH_STAGE_x */
     ph_ns give_up, media;
-    ph_ns hold; /* subject map: how long a mapping is held */
+    ph_ns hold;          /* subject map: how long a mapping is held */
+    uint32_t lifetime_s; /* and for how long it is asked for; 0: the mapper's default */
     struct expectation expects[EXPECTATIONS_MAX];
     size_t expect_count;
     struct yaml_doc *doc; /* conditions and messages point into it */

@@ -17,6 +17,7 @@ struct trial_spec {
     ph_ns give_up;
     ph_ns media;                /* how long media must have flowed, at least */
     ph_ns hold;                 /* subject map */
+    uint32_t lifetime_s;        /* subject map: what it asks for; 0: the mapper's default */
     enum ph_answer_mode answer; /* how the callee answers */
     bool deterministic;         /* sim */
 };
@@ -56,11 +57,13 @@ struct map_result {
     struct ph_addr external;
     uint32_t lifetime_s;
     enum ph_portmap_reach reach;
-    unsigned renewals;  /* while it was held: the same mapping, for longer */
-    unsigned changes;   /* another mapping took its place */
-    bool kept;          /* there was one when the hold ended */
-    bool released;      /* it said so in time */
-    ph_ns release_took; /* PH_NEVER: it did not */
+    unsigned renewals;   /* while it was held: the same mapping, for longer */
+    unsigned changes;    /* another mapping took its place */
+    bool kept;           /* there was one when the hold ended */
+    enum ph_answer open; /* a stranger's packet came in by it then; unknown: nobody tried, for
+                          * behind another NAT nobody could */
+    bool released;       /* it said so in time */
+    ph_ns release_took;  /* PH_NEVER: it did not */
     enum ph_portmap_said said[PH_PORTMAP_PROTOCOLS];
     int code[PH_PORTMAP_PROTOCOLS];
     bool as_expected;

@@ -10,12 +10,17 @@
 /* Beyond the mapper's own deadlines; what comes later than that hangs. */
 #define SLACK (250 * PH_MS)
 /* For a mapping that was lost shortly before the hold's end to be made again. */
-#define AGAIN_MAX   PH_PORTMAP_ACQUIRE_MAX
+#define AGAIN_MAX PH_PORTMAP_ACQUIRE_MAX
+/* A stranger's packet, said again in case it is lost. */
+#define KNOCK_AGAIN (200 * PH_MS)
+#define KNOCK_MAX   PH_SEC
+#define KNOCK_LEN   16
 #define REQUEST_MAX 64
 
 enum map_state {
     MAP_ACQUIRING,
     MAP_HOLDING,
+    MAP_KNOCKING, /* from outside, at the port that is mapped */
     MAP_RELEASING,
     MAP_OVER,
 };
@@ -38,6 +43,9 @@ struct map {
     bool reflexive_known;
     struct truth truth;
     struct map_result out;
+    struct ph_host *stranger; /* on the STUN servers' node */
+    ph_sock stranger_sock;
+    uint8_t knock[KNOCK_LEN];
     uint32_t changes;
     ph_ns renew; /* of the mapping, as last seen */
     bool again;  /* the hold was prolonged for another mapping */
@@ -103,6 +111,7 @@ static void observe(struct map *t, ph_ns now)
             release(t, now);
         break;
     case MAP_HOLDING:
+    case MAP_KNOCKING:
         note_mapping(t);
         break;
     case MAP_RELEASING:
@@ -145,13 +154,60 @@ static void on_stun(struct map *t, ph_ns now, const struct ph_datagram *in)
     }
 }
 
+/* Whoever stands outside reaches the socket by the mapped port, or the mapping is none. Where
+ * another NAT stands before the router it leads nowhere, and nobody tries. */
+static bool start_knocking(struct map *t, ph_ns now)
+{
+    const struct ph_mapping *m = ph_mapper_mapping(t->mapper);
+    struct world *w = t->base.world;
+    const struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
+    if (m == NULL || m->reach != PH_PORTMAP_REACH_PUBLIC)
+        return false;
+    if (w->ops->host_new(w, t->base.servers.stun_node, NULL, NULL, &t->stranger) != PH_OK ||
+        t->stranger->ops->udp_open(t->stranger, &any, &t->stranger_sock) != PH_OK)
+        return false;
+    t->out.open = PH_NO;
+    t->state = MAP_KNOCKING;
+    t->began = now;
+    return true;
+}
+
+static void knock(struct map *t, ph_ns now)
+{
+    const struct ph_mapping *m = ph_mapper_mapping(t->mapper);
+    struct ph_datagram d = {.data = t->knock, .len = sizeof(t->knock)};
+    if (m != NULL) {
+        d.peer = m->external;
+        t->stranger->ops->udp_send(t->stranger, t->stranger_sock, &d, 1);
+    }
+    trial_look(&t->base, now + KNOCK_AGAIN);
+}
+
+static bool is_knock(const struct map *t, const struct ph_datagram *in)
+{
+    return in->len == sizeof(t->knock) && memcmp(in->data, t->knock, sizeof(t->knock)) == 0;
+}
+
+static void on_knock(struct map *t)
+{
+    if (t->state != MAP_KNOCKING)
+        return;
+    t->out.open = PH_YES;
+    trial_look_now(&t->base);
+}
+
 static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
                          const struct ph_datagram *in, size_t n)
 {
     struct map *t = ((struct map_endpoint *)ep)->map;
-    for (size_t i = 0; i < n; i++)
-        if (!ph_mapper_on_datagram(t->mapper, now, sock, &in[i]) && sock == t->sock)
+    for (size_t i = 0; i < n; i++) {
+        if (ph_mapper_on_datagram(t->mapper, now, sock, &in[i]) || sock != t->sock)
+            continue;
+        if (is_knock(t, &in[i]))
+            on_knock(t);
+        else
             on_stun(t, now, &in[i]);
+    }
     pump(t, now);
 }
 
@@ -189,6 +245,8 @@ static const char *what_is_unexpected(const struct map *t)
         return "no mapping";
     if (!r->kept)
         return "the mapping was lost";
+    if (r->open == PH_NO)
+        return "nobody outside gets in by the mapped port";
     if (t->truth.by != PH_PORTMAP_NONE && r->protocol != t->truth.by)
         return "mapped by another protocol than expected";
     return NULL;
@@ -206,11 +264,25 @@ static void finish(struct map *t)
     trial_finish(&t->base, &result);
 }
 
+static void step_knocking(struct map *t, ph_ns now)
+{
+    if (t->out.open != PH_YES && now < t->began + KNOCK_MAX) {
+        knock(t, now);
+        return;
+    }
+    release(t, now);
+    pump(t, now);
+}
+
 static void step(struct trial *base, ph_ns now)
 {
     struct map *t = (struct map *)base;
     if (t->state == MAP_OVER || (t->state == MAP_RELEASING && now >= t->deadline)) {
         finish(t);
+        return;
+    }
+    if (t->state == MAP_KNOCKING) {
+        step_knocking(t, now);
         return;
     }
     if (now < t->deadline) {
@@ -222,6 +294,10 @@ static void step(struct trial *base, ph_ns now)
         t->again = true;
         t->deadline = now + AGAIN_MAX;
         trial_look(base, t->deadline);
+        return;
+    }
+    if (t->state == MAP_HOLDING && start_knocking(t, now)) {
+        knock(t, now);
         return;
     }
     release(t, now);
@@ -244,10 +320,11 @@ static int start(struct trial *base, struct ph_rng *rng)
     struct world *w = base->world;
     const struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
     size_t node = trial_find_host(w->layout, TOPO_RUNS_PEER, 0);
-    (void)rng;
     if (node == SIZE_MAX)
         return PH_ERR_INVAL;
     truth_of(w->layout, node, &t->truth);
+    ph_rng_fill(rng, t->knock, sizeof(t->knock));
+    t->knock[0] = 0xff; /* neither STUN nor an answer of a router's */
     t->out.protocol = PH_PORTMAP_NONE;
     t->out.took = t->out.release_took = PH_NEVER;
     int rc = w->ops->host_new(w, node, NULL, NULL, &t->host);
@@ -263,7 +340,8 @@ static int start(struct trial *base, struct ph_rng *rng)
     };
     t->endpoint.map = t;
     t->host->endpoint = &t->endpoint.ep;
-    struct ph_mapper_config config = {.host = t->host, .sock = t->sock};
+    struct ph_mapper_config config = {
+        .host = t->host, .sock = t->sock, .lifetime_s = base->spec.lifetime_s};
     rc = ph_mapper_new(&config, &t->mapper);
     if (rc != PH_OK)
         return rc;
@@ -280,6 +358,8 @@ static void stop(struct trial *base)
     struct map *t = (struct map *)base;
     if (t->mapper != NULL)
         ph_mapper_free(t->mapper);
+    if (t->stranger != NULL)
+        base->world->ops->host_free(base->world, t->stranger);
     if (t->host == NULL)
         return;
     if (t->sock != 0)

@@ -130,6 +130,7 @@ static void start(struct worker *w, struct message *m)
         .give_up = w->run->scenario->give_up,
         .media = w->run->scenario->media,
         .hold = w->run->scenario->hold,
+        .lifetime_s = w->run->scenario->lifetime_s,
     };
     spread_lateness(w, ph_loop_take_lateness(w->loop));
     p->lateness = 0;

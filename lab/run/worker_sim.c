@@ -43,6 +43,7 @@ static int simulate(const struct run *run, const struct message *m, struct world
         .give_up = s->give_up,
         .media = s->media,
         .hold = s->hold,
+        .lifetime_s = s->lifetime_s,
         .deterministic = true,
     };
     int rc = trial_start(world, &ts, on_done, o, &trial);

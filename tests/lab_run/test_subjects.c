@@ -119,6 +119,29 @@ static void test_routers_map(void **state)
                 3, 1));
 }
 
+/* A router that has restarted unseen: the mapper believes that it has a mapping, and the stranger
+ * who knocks knows better. */
+static void test_false_green(void **state)
+{
+    (void)state;
+    free(run_it("name: asks\ntopology: one-nat\nsubject: map\ntrials: 2\nhold: 3s\n"
+                "matrix: {a.nat: [random], fault: [epoch-reset, other-port]}\nexpect:\n"
+                "  - {rate: mapped, is: all}\n"
+                "  - {when: {fault: epoch-reset}, rate: as-expected, is: none}\n"
+                "  - {when: {fault: other-port}, rate: as-expected, is: all}\n",
+                1, 1));
+    free(run_it("name: asks\ntopology: one-nat\nsubject: map\ntrials: 1\nhold: 3s\n"
+                "matrix: {a.nat: [random], fault: [epoch-reset]}\n",
+                1, 1));
+    json_t *o = json_loads(last_line, 0, NULL);
+    assert_non_null(o);
+    assert_true(json_is_true(json_object_get(o, "kept")));
+    assert_true(json_is_false(json_object_get(o, "open")));
+    assert_string_equal(json_string_value(json_object_get(o, "unexpected")),
+                        "nobody outside gets in by the mapped port");
+    json_decref(o);
+}
+
 /* A call through a mapped port, and a netcheck that gives back what it got, as in the kernel. */
 static void test_mapped_calls(void **state)
 {
@@ -151,9 +174,8 @@ static int forget(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_profiles_are_seen),
-        cmocka_unit_test(test_nobody_maps),
-        cmocka_unit_test(test_routers_map),
+        cmocka_unit_test(test_profiles_are_seen), cmocka_unit_test(test_nobody_maps),
+        cmocka_unit_test(test_routers_map),       cmocka_unit_test(test_false_green),
         cmocka_unit_test(test_mapped_calls),
     };
     return cmocka_run_group_tests(tests, NULL, forget);
