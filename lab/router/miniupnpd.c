@@ -50,16 +50,19 @@ bool miniupnpd_serves(const struct router_site *site)
     return true;
 }
 
-/* One of NAT-PMP and PCP alone: the first byte behind the UDP header is the version, 0 for NAT-PMP
- * (RFC 6886 section 3.1) and 2 for PCP (RFC 6887 section 7). */
+/* What the profile does not want of NAT-PMP and PCP is kept from the server. The first byte behind
+ * the UDP header is the version, 0 for NAT-PMP (RFC 6886 section 3.1) and 2 for PCP (RFC 6887
+ * section 7).
+ */
 static void write_gate(FILE *f, const struct miniupnpd *m)
 {
-    if (m->nat_pmp == m->pcp)
+    const char *unwanted = m->pcp ? "@th,64,8 == 0" : m->nat_pmp ? "@th,64,8 != 0" : "";
+    if (m->nat_pmp && m->pcp)
         return;
     (void)fprintf(f,
                   "\tchain input {\n\t\ttype filter hook input priority filter - 10\n"
-                  "\t\tiifname \"%s\" udp dport 5351 @th,64,8 %s 0 drop\n\t}\n",
-                  m->lan_if, m->pcp ? "==" : "!=");
+                  "\t\tiifname \"%s\" udp dport 5351 %s drop\n\t}\n",
+                  m->lan_if, unwanted);
 }
 
 static int load_rules(const struct miniupnpd *m, struct lab_error *err)
@@ -102,15 +105,15 @@ static int write_config(const struct miniupnpd *m, char *out, size_t cap, struct
     uint64_t id = ph_hash64(0, m->name, strlen(m->name));
     int n = snprintf(out, cap,
                      "ext_ifname=%s\nlistening_ip=%s\nport=0\n"
-                     "enable_natpmp=%s\nenable_upnp=%s\nsecure_mode=yes\nsystem_uptime=no\n"
+                     "enable_natpmp=yes\nenable_upnp=%s\nsecure_mode=yes\nsystem_uptime=no\n"
                      "min_lifetime=1\nmax_lifetime=86400\nnotify_interval=1800\n"
                      "clean_ruleset_interval=0\n"
                      "uuid=6e61746c-6162-4000-8000-%012llx\nfriendly_name=natlab %s\n"
                      "upnp_table_name=pinhole_map\nupnp_nat_table_name=pinhole_map\n"
                      "upnp_forward_chain=" FORWARD "\nupnp_nat_chain=" NAT "\n"
                      "upnp_nat_postrouting_chain=" PEER "\n",
-                     m->wan_if, m->lan_if, m->nat_pmp || m->pcp ? "yes" : "no",
-                     m->upnp ? "yes" : "no", (unsigned long long)(id & 0xffffffffffffull), m->name);
+                     m->wan_if, m->lan_if, m->upnp ? "yes" : "no",
+                     (unsigned long long)(id & 0xffffffffffffull), m->name);
     if (n > 0 && (size_t)n < cap) {
         size_t at = (size_t)n;
         if (v6(m))
@@ -152,8 +155,7 @@ static int launch(struct miniupnpd *m, struct lab_error *err)
     if (write_config(m, config, sizeof(config), err) != 0 ||
         miniupnpd_spawn(m->site.netns_fd, config, &m->pid, err) != 0)
         return -1;
-    if (miniupnpd_await(m->site.netns_fd, m->pid, &m->site, m->nat_pmp || m->pcp, m->upnp, err) ==
-        0)
+    if (miniupnpd_await(m->site.netns_fd, m->pid, &m->site, err) == 0)
         return 0;
     miniupnpd_end(m->pid);
     m->pid = -1;

@@ -95,25 +95,43 @@ struct entry *scripted_by_external(struct scripted *s, bool tcp, uint16_t extern
     return NULL;
 }
 
+static struct entry *take_entry(struct scripted *s, bool tcp, uint16_t external,
+                                const struct ph_addr *inside)
+{
+    for (size_t i = 0; i < ENTRIES_MAX; i++) {
+        struct entry *e = &s->entries[i];
+        if (e->used)
+            continue;
+        *e = (struct entry){.used = true,
+                            .tcp = tcp,
+                            .wildcard = external == 0,
+                            .external = external,
+                            .inside = *inside,
+                            .expires = PH_NEVER};
+        return e;
+    }
+    return NULL;
+}
+
 struct entry *scripted_add(struct scripted *s, ph_ns now, bool tcp, uint16_t external,
                            const struct ph_addr *inside)
 {
-    struct entry *e = NULL;
-    for (size_t i = 0; i < ENTRIES_MAX && e == NULL; i++)
-        if (!s->entries[i].used)
-            e = &s->entries[i];
+    struct entry *e = take_entry(s, tcp, external, inside);
     if (e == NULL)
         return NULL;
-    *e = (struct entry){.used = true,
-                        .tcp = tcp,
-                        .wildcard = external == 0,
-                        .external = external,
-                        .inside = *inside,
-                        .expires = PH_NEVER};
     tell(s, e, true);
     if (!s->rebooted && s->reboot_at == PH_NEVER &&
         (has(s, F_EPOCH_RESET) || has(s, F_EPOCH_STUCK) || has(s, F_REBOOT_NEW_HTTP_PORT)))
         s->reboot_at = now + REBOOT_AFTER;
+    return e;
+}
+
+struct entry *scripted_add_foreign(struct scripted *s, bool tcp, uint16_t external,
+                                   const struct ph_addr *inside)
+{
+    struct entry *e = take_entry(s, tcp, external, inside);
+    if (e != NULL)
+        e->foreign = true;
     return e;
 }
 

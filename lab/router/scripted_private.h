@@ -114,6 +114,9 @@ struct entry *scripted_by_external(struct scripted *s, bool tcp, uint16_t extern
 /* A new entry of a client, working from now on; NULL: the table is full. */
 struct entry *scripted_add(struct scripted *s, ph_ns now, bool tcp, uint16_t external,
                            const struct ph_addr *inside);
+/* One of a host that is not there: it holds its port, and nothing comes in by it. */
+struct entry *scripted_add_foreign(struct scripted *s, bool tcp, uint16_t external,
+                                   const struct ph_addr *inside);
 void scripted_remove(struct scripted *s, struct entry *e);
 /* This external port where it is free, another otherwise; 0: none is left. */
 uint16_t scripted_free_port(struct scripted *s, bool tcp, uint16_t wish);

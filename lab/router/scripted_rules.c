@@ -23,11 +23,11 @@ int scripted_rules_load(const struct router_site *site, bool translate_back, str
         "\t\tiifname \"%s\" ip daddr %s dnat ip to meta l4proto map @wildcard\n\t}\n",
         site->wan_if, ph_addr_format_ip(&site->wan, wan), site->wan_if, wan);
     if (n > 0 && (size_t)n < sizeof(text))
-        n = snprintf(text + n, sizeof(text) - (size_t)n,
-                     "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat - 10\n"
-                     "\t\t%soifname \"%s\" meta l4proto { tcp, udp } "
-                     "snat ip to meta l4proto . ip saddr . th sport map @back\n\t}\n}\n",
-                     translate_back ? "" : "#", site->wan_if);
+        (void)snprintf(text + n, sizeof(text) - (size_t)n,
+                       "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat - 10\n"
+                       "\t\t%soifname \"%s\" meta l4proto { tcp, udp } "
+                       "snat ip to meta l4proto . ip saddr . th sport map @back\n\t}\n}\n",
+                       translate_back ? "" : "#", site->wan_if);
     return nft_run(site->netns_fd, text, NULL, err);
 }
 

@@ -164,9 +164,7 @@ static bool wish_is_taken(struct call *c, const struct wish *w)
             struct ph_addr other = s->lan;
             other.ip[3] = OTHER_HOST;
             other.port = w->external;
-            e = scripted_add(s, c->now, w->tcp, w->external, &other);
-            if (e != NULL)
-                e->foreign = true;
+            e = scripted_add_foreign(s, w->tcp, w->external, &other);
         }
         if (e != NULL) {
             e->expires = c->now + LEFT_OVER_S * PH_SEC;

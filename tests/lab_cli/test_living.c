@@ -362,6 +362,43 @@ static void a_killed_holder_leaves_nothing(void **state)
     expect(natlab(out, "gc", NULL), 0, out, "0 removed, 0 living");
 }
 
+/* Port mapping from a profile of one's own: ordinary clients find the router, and it goes with the
+ * lab. */
+static void a_router_that_maps(void **state)
+{
+    char out[OUT], path[96], setting[112];
+    struct pollfd p = {.events = POLLIN};
+    FILE *f;
+
+    (void)state;
+    need_lab();
+    if (access("/usr/sbin/miniupnpd", X_OK) != 0 || access("/usr/bin/upnpc", X_OK) != 0 ||
+        access("/usr/bin/natpmpc", X_OK) != 0) {
+        printf("missing: sudo apt-get install miniupnpd-nftables miniupnpc natpmpc\n");
+        skip();
+    }
+    snprintf(path, sizeof(path), "%s/mine.yaml", folder);
+    f = fopen(path, "w");
+    assert_non_null(f);
+    fputs("name: mine\nport_mapping: {nat_pmp: true, pcp: true, upnp: true}\n", f);
+    fclose(f);
+    snprintf(setting, sizeof(setting), "a=%s", path);
+    expect(natlab(out, "up", "two-nats", "--nat", setting, NULL), 0, out, "NAT mine");
+    expect(natlab(out, "exec", "a", "--", "upnpc", "-s", NULL), 0, out, "Found valid IGD");
+    expect(natlab(out, "exec", "a", "--", "natpmpc", NULL), 0, out, "Public IP address : 11.");
+    assert_true(find_process("miniupnpd") > 0);
+    expect(natlab(out, "down", NULL), 0, out, "two-nats is down");
+    assert_int_equal(find_process("miniupnpd"), 0);
+
+    /* Nor does it outlive a holder that was killed. */
+    expect(natlab(out, "up", "two-nats", "--nat", setting, NULL), 0, out, "NAT mine");
+    p.fd = (int)syscall(SYS_pidfd_open, find_process("miniupnpd"), 0);
+    assert_true(p.fd >= 0);
+    assert_int_equal(kill(find_process("natlab-holder"), SIGKILL), 0);
+    assert_int_equal(poll(&p, 1, 10000), 1);
+    close(p.fd);
+}
+
 static void a_folder_of_others_is_refused(void **state)
 {
     char out[OUT], path[128];
@@ -388,6 +425,7 @@ int main(void)
         cmocka_unit_test_teardown(several_labs, all_down),
         cmocka_unit_test_teardown(bad_words_to_up, all_down),
         cmocka_unit_test_teardown(a_killed_holder_leaves_nothing, all_down),
+        cmocka_unit_test_teardown(a_router_that_maps, all_down),
         cmocka_unit_test_teardown(a_folder_of_others_is_refused, all_down),
     };
 

@@ -108,6 +108,30 @@ static void test_bits(void **state)
     }
 }
 
+/* Who writes a profile looks them up in the manual. */
+static void test_the_manual_has_them(void **state)
+{
+    static char text[65536];
+    FILE *f = fopen(LAB_SOURCE_TREE "/lab/cli/natlab.1.scd", "r");
+    size_t count, len;
+    const struct fault *all = fault_list(&count);
+    (void)state;
+    assert_non_null(f);
+    len = fread(text, 1, sizeof(text) - 1, f);
+    (void)fclose(f);
+    text[len] = '\0';
+    for (size_t i = 0; i < count; i++) {
+        char head[96];
+        const char *at;
+        (void)snprintf(head, sizeof(head), "\n*%s* (", all[i].name);
+        at = strstr(text, head);
+        if (at == NULL)
+            fail_msg("%s is not in the manual", all[i].name);
+        at = strchr(at + 1, ')');
+        assert_int_equal(strncmp(at, "), *no mapping*\n", 16) == 0, all[i].outcome == FAULT_NONE);
+    }
+}
+
 static void on_send(void *user, const struct scripted_datagram *d)
 {
     (void)user;
@@ -140,6 +164,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_bits),
+        cmocka_unit_test(test_the_manual_has_them),
         cmocka_unit_test(test_the_scripted_router_knows_all),
     };
     return cmocka_run_group_tests_name("lab/router/fault", tests, NULL, NULL);

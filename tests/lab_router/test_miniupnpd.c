@@ -263,6 +263,27 @@ static void test_nats_are_what_they_declare(void **state)
     }
 }
 
+/* As many worlds as a run may have alive, each with its own server, and all of them answer. */
+static void test_many_worlds(void **state)
+{
+    struct kernel_world *worlds[64];
+    (void)state;
+
+    NEEDS_KERNEL();
+    for (size_t i = 0; i < 64; i++)
+        worlds[i] = router_world_new(lab, NULL, "nat_pmp: true, pcp: true, upnp: true");
+    for (size_t i = 0; i < 64; i++) {
+        struct ph_addr to = server(worlds[i], 5351);
+        int fd = router_world_udp(worlds[i], "a", PORT);
+        uint8_t in[64];
+        assert_int_equal(ask(fd, &to, natpmp_map, 12, in, sizeof(in)), 16);
+        assert_int_equal(router_world_mappings(worlds[i]), 1);
+        (void)close(fd);
+    }
+    for (size_t i = 0; i < 64; i++)
+        kernel_world_free(worlds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -271,6 +292,7 @@ int main(void)
         cmocka_unit_test(test_one_protocol_alone),
         cmocka_unit_test(test_reset),
         cmocka_unit_test(test_nats_are_what_they_declare),
+        cmocka_unit_test(test_many_worlds),
     };
     return cmocka_run_group_tests_name("lab/router/miniupnpd", tests, setup, teardown);
 }
