@@ -88,7 +88,7 @@ static struct ph_addr bind_of(const struct ph_netcheck *n, const struct side *s)
     struct ph_addr bind = n->config.bind[s - n->sides];
 
     if (!ph_addr_is_set(&bind))
-        bind.family = s->family;
+        bind.family = (uint8_t)s->family;
     return bind;
 }
 

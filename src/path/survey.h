@@ -6,7 +6,10 @@
  *   SAMPLING   first burst: one request to each of 5 server endpoints or more, back to back
  *              second burst, where allocation needs it: the other endpoints (second ports and
  *              addresses), some time later, so that other people's flows show between the two
- *   FILTERING  beside it, as soon as a server has named a second address that proved its own
+ *   FILTERING  when the last burst is out, so that no flow of ours comes between samples: with the
+ *              first server that named a second address; a silence counts where that address has
+ *              answered a sample, and (endpoint-independent mapping) the server has answered the
+ *              surveyed socket from it
  *   HAIRPIN    beside it, as soon as there is a reflexive address
  *
  * Nothing is random but transaction ids, nothing is longer than ph_survey_config.timeout. */
@@ -32,11 +35,11 @@ struct ph_survey_config {
 /* What one server was like: latencies of relays come from here too. */
 struct ph_survey_server {
     struct ph_addr addr;
-    bool answered;
-    ph_ns rtt; /* the least that was seen; 0: none */
     struct ph_addr reflexive;
     struct ph_addr other; /* as it claims; family NONE: none */
+    bool answered;
     bool lied;
+    ph_ns rtt; /* the least that was seen; 0: none */
 };
 
 struct ph_survey;

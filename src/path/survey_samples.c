@@ -20,6 +20,8 @@ static struct ph_sample_endpoint *add(struct ph_samples *m, const struct ph_addr
     struct ph_sample_endpoint *e = &m->e[m->count++];
     *e = (struct ph_sample_endpoint){.named_by = named_by};
     ph_query_init(&e->query, m->host, addr);
+    /* One that was named may well be nobody's; how far it is, is known by then. */
+    e->query.steady = m->state != PH_SAMPLES_FIRST;
     return e;
 }
 
