@@ -1,5 +1,7 @@
 #include "tests/survey_world.h"
 
+#include "lab/nat/profile.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -136,4 +138,47 @@ void survey_run(struct survey_world *w, ph_ns limit, struct ph_nat_facts *out)
     if (!ph_survey_done(w->survey))
         assert_true(sim_run_while(w->world, w->started + limit, is_done, w));
     ph_survey_facts(w->survey, out);
+}
+
+struct survey_wanted survey_wanted_of(const char *nat)
+{
+    struct nat_profile p, home;
+    struct lab_error err;
+    struct survey_wanted w = {0};
+
+    if (nat_profile_find(nat, &p, &err) != 0)
+        fail_msg("%s", err.text);
+    if (p.inside[0] != '\0') {
+        if (nat_profile_find(p.inside, &home, &err) != 0)
+            fail_msg("%s", err.text);
+        p = nat_profile_compose(&p, &home);
+    }
+    static const enum ph_mapping_behaviour mappings[] = {
+        [NAT_MAPPING_NONE] = PH_MAPPING_NONE,
+        [NAT_MAPPING_EIM] = PH_MAPPING_EIM,
+        [NAT_MAPPING_ADM] = PH_MAPPING_ADM,
+        [NAT_MAPPING_APDM] = PH_MAPPING_APDM,
+    };
+    static const enum ph_filtering_behaviour filterings[] = {
+        [NAT_FILTERING_EIF] = PH_FILTERING_EIF,
+        [NAT_FILTERING_ADF] = PH_FILTERING_ADF,
+        [NAT_FILTERING_APDF] = PH_FILTERING_APDF,
+    };
+    static const enum ph_allocation_type types[] = {
+        [NAT_ALLOC_PRESERVING] = PH_ALLOCATION_PRESERVING,
+        [NAT_ALLOC_SEQUENTIAL] = PH_ALLOCATION_SEQUENTIAL,
+        [NAT_ALLOC_RANDOM] = PH_ALLOCATION_RANDOM,
+        [NAT_ALLOC_HASH] = PH_ALLOCATION_RANDOM,
+        [NAT_ALLOC_BLOCK] = PH_ALLOCATION_BLOCK,
+    };
+    w.mapping = mappings[p.mapping];
+    w.filtering = filterings[p.filtering];
+    w.allocation = types[p.allocation.type];
+    if (p.mapping == NAT_MAPPING_NONE)
+        w.allocation = PH_ALLOCATION_NONE;
+    else if (p.mapping == NAT_MAPPING_EIM && w.allocation != PH_ALLOCATION_PRESERVING)
+        w.allocation = PH_ALLOCATION_ONE_PORT;
+    w.step = p.allocation.type == NAT_ALLOC_SEQUENTIAL ? p.allocation.step : 0;
+    w.hairpin = p.hairpin;
+    return w;
 }

@@ -4,6 +4,7 @@
 #define TESTS_SURVEY_WORLD_H
 
 #include "lab/world/sim/sim.h"
+#include "nat/facts.h"
 #include "path/survey.h"
 #include "pinhole.h"
 
@@ -41,5 +42,16 @@ void survey_world_free(struct survey_world *w);
 void survey_start(struct survey_world *w, const struct ph_survey_config *config);
 /* Runs until it is done; fails the test when it is not within `limit`. */
 void survey_run(struct survey_world *w, ph_ns limit, struct ph_nat_facts *out);
+
+/* What a survey is to say of a shipped profile. */
+struct survey_wanted {
+    enum ph_mapping_behaviour mapping;
+    enum ph_filtering_behaviour filtering;
+    enum ph_allocation_type allocation;
+    int step;
+    bool hairpin;
+};
+
+struct survey_wanted survey_wanted_of(const char *nat);
 
 #endif
