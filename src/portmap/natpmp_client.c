@@ -153,8 +153,10 @@ static void silent(struct ph_natpmp_client *n, ph_ns now)
             granted(n, now);
             return;
         }
-        if (c->answered == PH_NEVER)
-            c->held = PH_HELD_NOTHING;
+        if (c->answered != PH_NEVER)
+            break;
+        send_one(n, PH_NATPMP_ASKS_DELETE); /* see pcp_client.c */
+        c->held = PH_HELD_NOTHING;
         break;
     default:
         break;

@@ -169,8 +169,12 @@ static void silent(struct ph_pcp_client *p, ph_ns now)
         ph_client_set_state(c, PH_CLIENT_IDLE);
         return;
     case PH_CLIENT_MAPPING:
-        if (c->answered == PH_NEVER)
-            c->held = PH_HELD_NOTHING;
+        if (c->answered != PH_NEVER)
+            break;
+        /* It may have made one all the same, and said so in words that nobody understands (another
+         * nonce, half an answer). The last word costs a packet. */
+        send_question(p, PH_PCP_ASKS_DELETE);
+        c->held = PH_HELD_NOTHING;
         break;
     default:
         break;
