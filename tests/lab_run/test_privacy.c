@@ -114,7 +114,8 @@ static void look(struct capture *c, const uint8_t *ip, size_t len)
         if (is_server(c, &to) || ph_addr_ip_eq(&to, &c->nat))
             return;
         c->elsewhere++;
-        c->to_router += to.port == 5351 || ip[9] == IPPROTO_TCP || to.ip[0] >= 224;
+        c->to_router +=
+            to.port == 5351 || to.port == 1900 || ip[9] == IPPROTO_TCP || to.ip[0] >= 224;
         return;
     }
     for (size_t k = 0; k < 2; k++) {
