@@ -1,8 +1,7 @@
 /* A mapper on one socket of the caller's host: it acquires, holds, gives back. STUN on the same
  * socket tells it what the world sees of it, as a call's agent does. */
 #include "lab/run/trial_kind.h"
-#include "path/gather.h"
-#include "wire/stun.h"
+#include "path/survey.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -15,7 +14,6 @@
 #define KNOCK_AGAIN (200 * PH_MS)
 #define KNOCK_MAX   PH_SEC
 #define KNOCK_LEN   16
-#define REQUEST_MAX 64
 
 enum map_state {
     MAP_ACQUIRING,
@@ -39,7 +37,7 @@ struct map {
     struct ph_host *host;
     ph_sock sock;
     struct ph_mapper *mapper;
-    struct ph_gather gather;
+    struct ph_survey *survey; /* for the reflexive address alone */
     bool reflexive_known;
     struct truth truth;
     struct map_result out;
@@ -130,28 +128,28 @@ static void observe(struct map *t, ph_ns now)
 static void pump(struct map *t, ph_ns now)
 {
     struct ph_host *h = t->host;
-    uint8_t request[REQUEST_MAX];
-    struct ph_datagram d = {.data = request};
     if (ph_mapper_deadline(t->mapper) <= now)
         ph_mapper_on_timer(t->mapper, now);
-    while ((d.len = ph_gather_next(&t->gather, now, &d.peer, request, sizeof(request))) > 0)
-        h->ops->udp_send(h, t->sock, &d, 1);
+    if (ph_survey_deadline(t->survey) <= now)
+        ph_survey_on_timer(t->survey, now);
     observe(t, now);
-    h->ops->wake_at(h, ph_min_ns(ph_mapper_deadline(t->mapper), ph_gather_deadline(&t->gather)));
+    h->ops->wake_at(h, ph_min_ns(ph_mapper_deadline(t->mapper), ph_survey_deadline(t->survey)));
 }
 
-static void on_stun(struct map *t, ph_ns now, const struct ph_datagram *in)
+/* True: it was an answer of a STUN server's. */
+static bool on_stun(struct map *t, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
-    struct ph_stun msg;
-    if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
-        return;
-    (void)ph_gather_on_response(&t->gather, &msg, &in->peer, now);
-    for (size_t i = 0; !t->reflexive_known && i < t->gather.count; i++) {
-        if (t->gather.servers[i].reflexive.family == PH_AF_NONE)
-            continue;
+    struct ph_nat_facts facts;
+    if (!ph_survey_on_datagram(t->survey, now, sock, in))
+        return false;
+    if (t->reflexive_known)
+        return true;
+    ph_survey_facts(t->survey, &facts);
+    if (ph_addr_is_set(&facts.reflexive)) {
         t->reflexive_known = true;
-        ph_mapper_set_reflexive(t->mapper, &t->gather.servers[i].reflexive);
+        ph_mapper_set_reflexive(t->mapper, &facts.reflexive);
     }
+    return true;
 }
 
 /* Whoever stands outside reaches the socket by the mapped port, or the mapping is none. Where
@@ -201,12 +199,9 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
 {
     struct map *t = ((struct map_endpoint *)ep)->map;
     for (size_t i = 0; i < n; i++) {
-        if (ph_mapper_on_datagram(t->mapper, now, sock, &in[i]) || sock != t->sock)
-            continue;
-        if (is_knock(t, &in[i]))
+        if (!ph_mapper_on_datagram(t->mapper, now, sock, &in[i]) &&
+            !on_stun(t, now, sock, &in[i]) && sock == t->sock && is_knock(t, &in[i]))
             on_knock(t);
-        else
-            on_stun(t, now, &in[i]);
     }
     pump(t, now);
 }
@@ -304,14 +299,13 @@ static void step(struct trial *base, ph_ns now)
     pump(t, now);
 }
 
-static void start_stun(struct map *t, ph_ns now)
+static int start_survey(struct map *t, ph_ns now)
 {
-    struct ph_addr servers[PH_GATHER_MAX];
-    uint8_t ids[8 * PH_GATHER_MAX];
-    servers[0] = trial_relay_addr(&t->base);
-    size_t n = 1 + trial_stun_addrs(&t->base, servers + 1, 1);
-    ph_host_random(t->host, ids, sizeof(ids));
-    ph_gather_init(&t->gather, servers, n, ids, now);
+    struct ph_survey_config config = {
+        .host = t->host, .sock = t->sock, .no_filtering = true, .no_hairpin = true};
+    config.servers[0] = trial_relay_addr(&t->base);
+    config.server_count = 1 + trial_stun_addrs(&t->base, config.servers + 1, 1);
+    return ph_survey_new(&config, now, &t->survey);
 }
 
 static int start(struct trial *base, struct ph_rng *rng)
@@ -346,7 +340,9 @@ static int start(struct trial *base, struct ph_rng *rng)
     if (rc != PH_OK)
         return rc;
     ph_ns now = w->ops->now(w);
-    start_stun(t, now);
+    rc = start_survey(t, now);
+    if (rc != PH_OK)
+        return rc;
     enter(t, MAP_ACQUIRING, now, now + PH_PORTMAP_ACQUIRE_MAX + SLACK);
     ph_mapper_acquire(t->mapper, now);
     pump(t, now);
@@ -358,6 +354,7 @@ static void stop(struct trial *base)
     struct map *t = (struct map *)base;
     if (t->mapper != NULL)
         ph_mapper_free(t->mapper);
+    ph_survey_free(t->survey);
     if (t->stranger != NULL)
         base->world->ops->host_free(base->world, t->stranger);
     if (t->host == NULL)
