@@ -135,6 +135,10 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
             memcpy(c.stuns, stun, stun_count * sizeof(stun[0]));
             c.stun_count = stun_count;
         }
+        if (config->dead_stun) {
+            c.stuns[c.stun_count] = relay.listen[0];
+            c.stuns[c.stun_count++].port = STUN_PORT + 7;
+        }
         assert_int_equal(ph_agent_new(&c, &p->agent), PH_OK);
     }
     return f;

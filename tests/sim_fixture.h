@@ -22,6 +22,7 @@ struct sim_fixture_config {
     unsigned stages[2];                          /* 0: all */
     enum ph_answer_mode answer;
     bool no_stun;
+    bool dead_stun; /* one more STUN server is named, and never answers */
     bool two_ports; /* the STUN server has a second port at each of its addresses (RFC 5780) */
     bool no_ttl_learning;
     const struct hostile_relay_config

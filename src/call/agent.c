@@ -170,7 +170,7 @@ static bool settled(struct ph_agent *a, ph_ns now)
 {
     if (now >= a->registered_at + SETTLE_MAX)
         return true;
-    return ph_network_sampled(&a->network) && a->opener.state != PH_OPENER_LEARNING;
+    return now >= ph_network_sampled_at(&a->network) && a->opener.state != PH_OPENER_LEARNING;
 }
 
 static void start_opener(struct ph_agent *a, ph_ns now)
@@ -224,15 +224,23 @@ static void tell(struct ph_agent *a, ph_ns now)
     }
 }
 
+/* When the survey alone would settle it; what is past waits for something else. */
+static ph_ns settles_at(const struct ph_agent *a, ph_ns now)
+{
+    ph_ns t = ph_network_sampled_at(&a->network);
+    return t > now ? t : PH_NEVER;
+}
+
 static void schedule(struct ph_agent *a)
 {
+    ph_ns now = ph_host_now(a->host);
     ph_ns t = ph_min_ns(ph_presence_deadline(&a->presence), ph_quic_deadline(a->quic));
     t = ph_min_ns(t, ph_opener_deadline(&a->opener));
     t = ph_min_ns(t, ph_network_deadline(&a->network));
     if (ph_agent_closed(a) && !a->closed_told)
         t = 0;
     if (a->registered_at != PH_NEVER && !a->announced)
-        t = ph_min_ns(t, a->registered_at + SETTLE_MAX);
+        t = ph_min_ns(t, ph_min_ns(a->registered_at + SETTLE_MAX, settles_at(a, now)));
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         if (a->calls[i])
             t = ph_min_ns(t, ph_call_deadline(a->calls[i]));

@@ -5,6 +5,9 @@
 
 /* The next call is often a second try of the last one. */
 #define KEEP_MAPPING (30 * PH_SEC)
+/* Long enough for a lost request of a server that is no farther than the others to be repeated. */
+#define OVERDUE_RTTS 4
+#define OVERDUE      (100 * PH_MS)
 
 int ph_network_init(struct ph_network *n, struct ph_agent *agent)
 {
@@ -28,6 +31,7 @@ static void start_survey(struct ph_network *n, ph_ns now)
         config.server_count++;
     }
     ph_survey_free(n->survey);
+    n->surveyed = now;
     if (ph_survey_new(&config, now, &n->survey) != PH_OK)
         n->survey = NULL;
 }
@@ -124,18 +128,23 @@ bool ph_network_closed(const struct ph_network *n)
     return !n->mapper || (n->closing && ph_mapper_state(n->mapper) == PH_MAPPER_IDLE);
 }
 
-bool ph_network_sampled(const struct ph_network *n)
+ph_ns ph_network_sampled_at(const struct ph_network *n)
 {
     struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
     const struct ph_agent_config *c = &n->agent->config;
     size_t wanted = c->stun_count > 0 ? c->stun_count : c->relay_count;
     if (!n->survey || ph_survey_done(n->survey))
-        return true;
+        return 0;
     size_t count = ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX);
     size_t answered = 0;
-    for (size_t i = 0; i < count; i++)
+    ph_ns slowest = 0;
+    for (size_t i = 0; i < count; i++) {
         answered += servers[i].answered;
-    return answered >= wanted;
+        slowest = ph_max_ns(slowest, servers[i].rtt);
+    }
+    if (answered == 0)
+        return PH_NEVER;
+    return answered >= wanted ? 0 : n->surveyed + OVERDUE_RTTS * slowest + OVERDUE;
 }
 
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out)

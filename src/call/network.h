@@ -16,6 +16,7 @@ struct ph_network {
     struct ph_agent *agent;
     struct ph_survey *survey; /* NULL: no memory for one */
     struct ph_mapper *mapper; /* NULL: the stage is off */
+    ph_ns surveyed;           /* since when; of the survey that runs, or of the last one */
     ph_ns unused_since;       /* when the last call ended; PH_NEVER: there is one, or no mapping */
     bool closing;
 };
@@ -38,8 +39,10 @@ ph_ns ph_network_deadline(const struct ph_network *n);
 /* Gives back what routers hold; then nothing is asked for any more. */
 void ph_network_close(struct ph_network *n, ph_ns now);
 bool ph_network_closed(const struct ph_network *n);
-/* Every server has said what it sees of us: no more reflexive candidates are to be waited for. */
-bool ph_network_sampled(const struct ph_network *n);
+/* When no more reflexive candidates are worth waiting for: every server has said what it sees of
+ * us, or those that have not are overdue, compared with those that have. PH_NEVER: nobody has yet.
+ */
+ph_ns ph_network_sampled_at(const struct ph_network *n);
 /* The reflexive addresses so far. */
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out);
 /* A server with a second address, for the opener's TTL; false: none is known. rtt: the shortest to

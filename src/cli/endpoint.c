@@ -2,6 +2,7 @@
 
 #include "base/mac.h"
 #include "cli/cli.h"
+#include "cli/public_stun.h"
 #include "cli/resolve.h"
 #include "cli/seed.h"
 
@@ -24,8 +25,8 @@ static const struct argp_option options[] = {
     {"relay", OPT_RELAY, "HOST[:PORT]", 0,
      "A relay to register with; may be given again: the nearest serves, the others when it dies",
      0},
-    {"stun", OPT_STUN, "HOST[:PORT]", 0, "A STUN server; may be given again (default: the relays)",
-     0},
+    {"stun", OPT_STUN, "HOST[:PORT]", 0,
+     "A STUN server; may be given again (default: the relays and public ones, see the manual)", 0},
     {"seed-file", OPT_SEED_FILE, "FILE", 0,
      "The identity; made when it is missing (default: a new identity each time)", 0},
     {"no-port-mapping", OPT_NO_PORT_MAPPING, NULL, 0, "Do not ask routers to map a port", 0},
@@ -73,6 +74,34 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp endpoint_argp = {.options = options, .parser = parse};
 
+/* The relays, which answer STUN, and then public servers: what a NAT does shows only to several of
+ * them. Nobody outside is asked about a network whose relay stands inside. */
+static void add_default_stuns(struct ph_agent_config *config)
+{
+    struct ph_addr found[2 * PH_STUNS_MAX];
+    size_t n = 0;
+
+    for (size_t i = 0; i < config->relay_count; i++) {
+        const struct ph_addr *a = &config->relays[i];
+
+        if (ph_addr_is_private(a) || ph_addr_is_loopback(a)) {
+            return; /* then the agent asks its relays */
+        }
+    }
+    n = public_stun_servers(found, 2 * PH_STUNS_MAX);
+    if (n == 0) {
+        return;
+    }
+    for (size_t i = 0; i < config->relay_count && config->stun_count < PH_STUNS_MAX; i++) {
+        config->stuns[config->stun_count++] = config->relays[i];
+    }
+    for (size_t i = 0; i < n && config->stun_count < PH_STUNS_MAX; i++) {
+        if (found[i].family == config->relays[0].family) {
+            config->stuns[config->stun_count++] = found[i];
+        }
+    }
+}
+
 static int resolve_all(const struct endpoint_options *o, struct ph_agent_config *config)
 {
     enum ph_family family = PH_AF_NONE;
@@ -92,6 +121,9 @@ static int resolve_all(const struct endpoint_options *o, struct ph_agent_config 
             return code;
         }
         config->stun_count++;
+    }
+    if (o->stun_count == 0) {
+        add_default_stuns(config);
     }
     /* The one socket is of the relays' family. */
     config->bind.family = (uint8_t)family;

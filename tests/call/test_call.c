@@ -40,6 +40,24 @@ static void test_registers_and_learns(void **state)
     }
 }
 
+/* A server that never answers is not waited for longer than the others make likely. */
+static void test_dead_server(void **state)
+{
+    (void)state;
+    ph_ns took[2];
+    for (int dead = 0; dead < 2; dead++) {
+        struct sim_fixture_config c = {
+            .nat = {"port-preserving", "open"}, .dead_stun = dead, .seed = 1};
+        struct sim_fixture *f = sim_fixture_new(&c);
+        ph_ns began = f->world->ops->now(f->world);
+        sim_fixture_register(f);
+        took[dead] = f->world->ops->now(f->world) - began;
+        sim_fixture_free(f);
+    }
+    assert_true(took[0] < 300 * PH_MS);
+    assert_true(took[1] < 500 * PH_MS);
+}
+
 static void test_pairs(void **state)
 {
     (void)state;
@@ -291,6 +309,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_registers_and_learns),
+        cmocka_unit_test(test_dead_server),
         cmocka_unit_test(test_pairs),
         cmocka_unit_test(test_relay_leg_is_parallel),
         cmocka_unit_test(test_no_direct_path_without_punch),
