@@ -523,8 +523,8 @@ static void test_hostile_ack(void **state)
     free_fixture(f);
 }
 
-/* About as near, and the measurements are noisy: they differ by 2 ms and by 4, which in an hour noise
- * may make the 5 ms that are worth a change. Then it changes once, and not back. */
+/* About as near, and the measurements are noisy: they differ by 2 ms and by 4, which in an hour
+ * noise may make the 5 ms that are worth a change. Then it changes once, and not back. */
 static void test_no_flapping(void **state)
 {
     (void)state;

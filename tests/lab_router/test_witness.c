@@ -244,7 +244,7 @@ static const char *filtering_text(const struct nat_profile *p)
 /* All profiles side by side: what takes time is waiting for packets that are filtered. */
 static void test_natdiscovery(void **state)
 {
-    struct view views[WORLDS_MAX] = {{NULL}};
+    struct view views[WORLDS_MAX] = {0};
     struct lab_error err = {.text = ""};
     char text[TEXT_MAX];
     char **names;
