@@ -35,6 +35,7 @@ struct ph_mapper {
     ph_ns started;     /* DISCOVERING, ACQUIRING, RELEASING: since when */
     ph_ns retry_at;    /* of FAILED */
     unsigned refusals; /* acquisitions that failed, in a row */
+    unsigned brief;    /* mappings that were lost as soon as they were made, in a row */
 };
 
 /* mapper_gateways.c */

@@ -77,6 +77,7 @@ void ph_mapper_drop_clients(struct ph_mapper *m, ph_ns now)
         m->clients[i]->ops->forget(m->clients[i], now);
     for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
         ph_pcp_client_fini(&m->pcp[i]);
+    memset(m->pcp, 0, sizeof(m->pcp)); /* what one gateway said is not the next one's word */
     m->client_count = 0;
     m->contest.count = 0;
 }

@@ -172,6 +172,18 @@ static bool may_go(const struct ph_upnp_discovery *d, const struct ph_addr *to,
     return ph_addr_ip_eq(to, from) || gateway_of(d, to, &index) || ph_addr_is_private(to);
 }
 
+/* A device answers from the link that it was asked on. Anything from elsewhere is forged, and would
+ * have us speak with whom it likes. */
+static bool is_near(const struct ph_upnp_discovery *d, const struct ph_addr *local,
+                    const struct ph_addr *from)
+{
+    size_t index, prefix = from->family == PH_AF_V6 ? 8 : 3; /* bytes that a link shares */
+    bool link_local = from->family == PH_AF_V6 && from->ip[0] == 0xfe && from->ip[1] >> 6 == 2;
+    return from->family == local->family &&
+           (gateway_of(d, from, &index) || link_local || ph_addr_is_private(from) ||
+            memcmp(from->ip, local->ip, prefix) == 0);
+}
+
 static bool same_place(const struct ph_url *a, const struct ph_url *b)
 {
     return ph_addr_eq(&a->addr, &b->addr) && strcmp(a->path, b->path) == 0;
@@ -204,16 +216,18 @@ static void on_response(struct ph_upnp_discovery *d, ph_ns now, const struct ph_
                         const struct ph_addr *from, const struct ph_ssdp_response *r)
 {
     size_t gateway = 0;
+    const struct ph_addr *local = &d->gateways[link->gateway].local;
     bool is_gateway = gateway_of(d, from, &gateway) || gateway_of(d, &r->location.addr, &gateway);
     /* Everything in the house is a root device. */
-    if ((!r->igd && !is_gateway) || !may_go(d, &r->location.addr, from) || find(d, &r->location))
+    if ((!r->igd && !is_gateway) || !is_near(d, local, from) ||
+        !may_go(d, &r->location.addr, from) || find(d, &r->location))
         return;
     struct ph_upnp_device *v = make_room(d, is_gateway);
     if (!v)
         return;
     *v = (struct ph_upnp_device){
         .location = r->location,
-        .local = d->gateways[link->gateway].local,
+        .local = *local,
         .is_gateway = is_gateway,
         .gateway = gateway,
     };
