@@ -46,6 +46,41 @@ static void add(struct ph_mapper *m, struct ph_client *c, size_t gateway)
     m->clients[m->client_count++] = c;
 }
 
+static struct ph_kept_nonce *find_nonce(struct ph_mapper *m, const struct ph_client *c)
+{
+    for (size_t i = 0; i < PH_GATEWAYS_MAX; i++) {
+        struct ph_kept_nonce *k = &m->nonces[i];
+        if (ph_addr_eq(&k->server, &c->server) && ph_addr_eq(&k->local, &c->local))
+            return k;
+    }
+    return NULL;
+}
+
+/* An address that goes and comes back (another network for a moment) finds its old mapping at the
+ * server, which gives it to the old nonce alone, RFC 6887 section 11.3. */
+static void keep_nonce(struct ph_mapper *m, const struct ph_pcp_client *p)
+{
+    if (p->base.protocol != PH_PORTMAP_PCP || !p->has_nonce)
+        return;
+    struct ph_kept_nonce *k = find_nonce(m, &p->base);
+    if (!k) {
+        k = &m->nonces[m->nonce_next];
+        m->nonce_next = (m->nonce_next + 1) % PH_GATEWAYS_MAX;
+    }
+    k->server = p->base.server;
+    k->local = p->base.local;
+    memcpy(k->nonce, p->nonce, sizeof(k->nonce));
+}
+
+static void restore_nonce(struct ph_mapper *m, struct ph_pcp_client *p)
+{
+    const struct ph_kept_nonce *k = find_nonce(m, &p->base);
+    if (!k)
+        return;
+    memcpy(p->nonce, k->nonce, sizeof(p->nonce));
+    p->has_nonce = true;
+}
+
 static void make_clients(struct ph_mapper *m)
 {
     const struct ph_addr *bound = &m->bound;
@@ -58,6 +93,7 @@ static void make_clients(struct ph_mapper *m)
         bool own = is_link_local(&g->gateway) && ph_addr_is_any(bound);
         if (ph_mapper_speaks(m, PH_PORTMAP_PCP)) {
             ph_pcp_client_init(&m->pcp[i], &m->outlet, g, &local, own);
+            restore_nonce(m, &m->pcp[i]);
             add(m, &m->pcp[i].base, i);
         }
         if (ph_mapper_speaks(m, PH_PORTMAP_NATPMP) && local.family == PH_AF_V4) {
@@ -73,6 +109,8 @@ static void make_clients(struct ph_mapper *m)
 
 void ph_mapper_drop_clients(struct ph_mapper *m, ph_ns now)
 {
+    for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
+        keep_nonce(m, &m->pcp[i]);
     for (size_t i = 0; i < m->client_count; i++)
         m->clients[i]->ops->forget(m->clients[i], now);
     for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
