@@ -183,7 +183,10 @@ static void look_at_failure(struct holder *h, ph_ns now)
         bool any = h->host->ops->gateways(h->host, &gateway, 1) > 0;
 
         map_tell_event(&h->tell, "failed",
-                       any ? "no router maps a port" : "there is no default gateway to ask", now);
+                       any ? "no router maps a port; switch PCP, NAT-PMP or UPnP on in the router, "
+                             "or forward the port there by hand"
+                           : "there is no default gateway to ask; connect to a network first",
+                       now);
         leave(h, now);
     }
 }

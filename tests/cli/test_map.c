@@ -329,7 +329,7 @@ static void once_maps_and_gives_back(void **state)
     start(&r, argv);
     assert_int_equal(finish(&r), 0);
     assert_says(&r, "port 40000\n");
-    assert_says(&r, "pcp      the router does not speak it: unsupported version (1)");
+    assert_says(&r, "pcp      10.0.0.1:5351 does not speak it: unsupported version (1)");
     assert_says(&r, "nat-pmp  10.0.0.1:5351 maps");
     assert_says(&r, "\n203.0.113.7:50000 -> 10.0.0.2:40000 by nat-pmp, 7200 s\n");
     assert_says(&r, "\nreleased\n");
@@ -406,11 +406,11 @@ static void what_each_said_is_told_where_nobody_maps(void **state)
     start_server(REFUSES);
     start(&r, argv);
     assert_int_equal(finish(&r), 1);
-    assert_says(&r, "pcp      the router does not speak it: unsupported version (1)");
+    assert_says(&r, "pcp      10.0.0.1:5351 does not speak it: unsupported version (1)");
     assert_says(&r, "nat-pmp  10.0.0.1:5351 refused");
     assert_says(&r, "(2)");
     assert_says(&r, "upnp     nobody answered\n");
-    assert_says(&r, "failed: no router maps a port\n");
+    assert_says(&r, "failed: no router maps a port; switch ");
     assert_null(strstr(r.out, "released"));
     stop_server();
     start_server(SAYS_NOTHING);
@@ -438,7 +438,7 @@ static void without_a_gateway_it_says_so(void **state)
     start(&r, argv);
     net.host_fd = host_fd;
     assert_int_equal(finish(&r), 1);
-    assert_says(&r, "failed: there is no default gateway to ask\n");
+    assert_says(&r, "failed: there is no default gateway to ask; connect ");
 }
 
 int main(void)
