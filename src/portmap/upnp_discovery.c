@@ -366,50 +366,7 @@ static void on_address(struct ph_upnp_discovery *d, ph_ns now, struct ph_upnp_de
     set_device_state(d, v, PH_UPNP_DEVICE_KNOWN);
 }
 
-/* ---- The choice */
-
-static bool is_public(const struct ph_addr *external)
-{
-    struct ph_addr a = *external;
-    a.port = 1;
-    return !ph_addr_is_unusable(&a) && !ph_addr_is_private(&a) && !ph_addr_is_loopback(&a);
-}
-
-unsigned ph_upnp_device_score(const struct ph_upnp_device *v)
-{
-    unsigned score = 0;
-    if (v->connected)
-        score += 32;
-    else if (!v->has_status)
-        score += 16;
-    if (is_public(&v->external))
-        score += 8;
-    if (v->is_gateway)
-        score += v->gateway == 0 ? 4 : 2;
-    if (v->service_count > 0 && v->services[v->service].version >= 2)
-        score += 1;
-    return score;
-}
-
-/* Nothing better need be waited for. An IPv6 firewall has nothing but its place to be known by. */
-static bool is_good(const struct ph_upnp_discovery *d, const struct ph_upnp_device *v)
-{
-    return d->bound.family == PH_AF_V6
-               ? v->is_gateway
-               : (v->connected || !v->has_status) && is_public(&v->external);
-}
-
-const struct ph_upnp_device *ph_upnp_discovery_best(const struct ph_upnp_discovery *d)
-{
-    const struct ph_upnp_device *best = NULL;
-    for (size_t i = 0; i < d->device_count; i++) {
-        const struct ph_upnp_device *v = &d->devices[i];
-        if (v->state == PH_UPNP_DEVICE_KNOWN &&
-            (!best || ph_upnp_device_score(v) > ph_upnp_device_score(best)))
-            best = v;
-    }
-    return best;
-}
+/* ---- The end */
 
 static bool any_in_progress(const struct ph_upnp_discovery *d)
 {
@@ -425,10 +382,10 @@ static bool is_over(const struct ph_upnp_discovery *d, ph_ns now)
     if (d->link_count == 0 || now >= d->started + PH_UPNP_DISCOVERY_MAX)
         return true;
     const struct ph_upnp_device *best = ph_upnp_discovery_best(d);
-    if (best && is_good(d, best) && best->is_gateway && best->gateway == 0)
+    if (best && ph_upnp_device_is_good(d, best) && best->is_gateway && best->gateway == 0)
         return true;
     if (best && now >= d->first + PH_UPNP_COLLECT)
-        return is_good(d, best) || !any_in_progress(d);
+        return ph_upnp_device_is_good(d, best) || !any_in_progress(d);
     return d->retry.next == PH_NEVER && !any_in_progress(d);
 }
 
