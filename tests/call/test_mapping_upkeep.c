@@ -329,6 +329,36 @@ static void test_network_changes(void **state)
     }
 }
 
+/* Addresses of networks that we have left are not offered any more, nor do they take the place of
+ * new ones; and the TTL of openers is learnt anew. */
+static void test_what_was_left_is_forgotten(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {
+        .nat = {"port-preserving", "random"}, .two_ports = true, .seed = 32};
+    struct sim_fixture *f = ready(&c);
+    struct ph_agent *a = f->peer[0].agent;
+    struct ph_host *h = f->peer[0].host;
+    struct ph_candidate_set before = a->candidates;
+    uint8_t ttl = ph_agent_opener_ttl(a);
+    assert_int_equal(a->opener.state, PH_OPENER_LEARNT);
+    for (uint8_t i = 0; i < PH_SIGNAL_CANDIDATES_MAX; i++) {
+        struct ph_addr old = ph_addr_v4(10, 99, 0, i, 4000);
+        ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &old);
+    }
+    h->endpoint->on_network(h->endpoint, ph_host_now(h));
+    h->endpoint->on_network(h->endpoint, ph_host_now(h)); /* while it learns */
+    sim_fixture_run(f, 2 * PH_SEC);
+    assert_int_equal(a->opener.state, PH_OPENER_LEARNT);
+    assert_int_equal(ph_agent_opener_ttl(a), ttl);
+    sim_fixture_call(f, 10 * PH_SEC);
+    assert_int_equal(a->candidates.count, before.count);
+    for (size_t i = 0; i < before.count; i++)
+        assert_non_null(
+            ph_candidate_find(a->candidates.items, a->candidates.count, &before.items[i].addr));
+    sim_fixture_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -339,6 +369,7 @@ int main(void)
         cmocka_unit_test(test_told_again),
         cmocka_unit_test(test_two_calls),
         cmocka_unit_test(test_network_changes),
+        cmocka_unit_test(test_what_was_left_is_forgotten),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
