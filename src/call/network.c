@@ -87,7 +87,11 @@ void ph_network_on_change(struct ph_network *n, ph_ns now)
     if (n->closing)
         return;
     start_survey(n, now);
-    if (n->mapper)
+    if (!n->mapper)
+        return;
+    /* Between its own calls an agent that answers privately asks no router anything. */
+    if (n->agent->config.answer_mode == PH_ANSWER_FULL ||
+        ph_mapper_state(n->mapper) != PH_MAPPER_IDLE)
         ph_mapper_on_network(n->mapper, now);
 }
 

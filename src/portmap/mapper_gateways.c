@@ -81,6 +81,19 @@ static void restore_nonce(struct ph_mapper *m, struct ph_pcp_client *p)
     p->has_nonce = true;
 }
 
+/* Whether there is an address of ours for a mapping to lead to. A host may be bound to any IPv6
+ * address and have none. */
+static bool has_local(const struct ph_mapper *m)
+{
+    if (!ph_addr_is_any(&m->bound))
+        return m->gateway_count > 0;
+    for (size_t i = 0; i < m->gateway_count; i++) {
+        if (m->gateways[i].local.family == m->bound.family)
+            return true;
+    }
+    return false;
+}
+
 static void make_clients(struct ph_mapper *m)
 {
     const struct ph_addr *bound = &m->bound;
@@ -102,7 +115,7 @@ static void make_clients(struct ph_mapper *m)
         }
     }
     ph_upnp_client_set_gateways(&m->upnp, m->gateways, m->gateway_count, bound);
-    if (ph_mapper_speaks(m, PH_PORTMAP_UPNP) && m->gateway_count > 0)
+    if (ph_mapper_speaks(m, PH_PORTMAP_UPNP) && has_local(m))
         add(m, &m->upnp.base, 0);
     m->contest = (struct ph_contest){m->clients, m->client_count, PH_NEVER};
 }

@@ -439,6 +439,11 @@ static void without_a_gateway_it_says_so(void **state)
     net.host_fd = host_fd;
     assert_int_equal(finish(&r), 1);
     assert_says(&r, "failed: there is no default gateway to ask; connect ");
+    /* A way out by IPv4 leads no IPv6 anywhere. */
+    start(&r, (const char *[]){program_pinhole(), "map", "-6", NULL});
+    assert_int_equal(finish(&r), 1);
+    assert_says(&r, "upnp     was not asked\n");
+    assert_says(&r, "failed: there is no default gateway of IPv6 to ask; connect ");
 }
 
 int main(void)
