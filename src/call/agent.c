@@ -318,6 +318,11 @@ static void on_network(struct ph_endpoint *ep, ph_ns now)
     struct ph_agent *a = (struct ph_agent *)(void *)ep;
     ph_network_on_change(&a->network, now);
     ph_presence_on_network(&a->presence, now);
+    /* What was ours and what was learnt were the old network's. */
+    ph_opener_fini(&a->opener);
+    ph_opener_init(&a->opener, a->host);
+    a->candidates.count = 0;
+    gather_candidates(a);
     pump(a, now);
 }
 

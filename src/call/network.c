@@ -3,6 +3,8 @@
 #include "base/err.h"
 #include "call/agent.h"
 
+/* What the routers said is not asked again sooner, for calls. */
+#define LOOK_AGAIN (60 * PH_SEC)
 /* The next call is often a second try of the last one. */
 #define KEEP_MAPPING (30 * PH_SEC)
 /* Long enough for a lost request of a server that is no farther than the others to be repeated. */
@@ -11,7 +13,7 @@
 
 int ph_network_init(struct ph_network *n, struct ph_agent *agent)
 {
-    *n = (struct ph_network){.agent = agent, .unused_since = PH_NEVER};
+    *n = (struct ph_network){.agent = agent, .looked = PH_NEVER, .unused_since = PH_NEVER};
     if (!(agent->config.stages & (1u << PH_STAGE_PORTMAP)) || !agent->host->ops->gateways)
         return PH_OK;
     struct ph_mapper_config config = {.host = agent->host, .sock = agent->sock};
@@ -44,8 +46,18 @@ void ph_network_start(struct ph_network *n, ph_ns now)
     /* Where the system cannot tell of changes, renewals and calls that fail show them. */
     if (n->agent->host->ops->watch_network)
         (void)n->agent->host->ops->watch_network(n->agent->host, true);
-    if (n->agent->config.answer_mode == PH_ANSWER_FULL)
+    if (n->agent->config.answer_mode == PH_ANSWER_FULL) {
+        n->looked = now;
         ph_mapper_discover(n->mapper, now);
+    }
+}
+
+void ph_network_look_again(struct ph_network *n, ph_ns now)
+{
+    if (n->looked != PH_NEVER && now < n->looked + LOOK_AGAIN)
+        return;
+    n->looked = now;
+    ph_mapper_discover(n->mapper, now);
 }
 
 void ph_network_fini(struct ph_network *n)
@@ -79,14 +91,19 @@ void ph_network_on_change(struct ph_network *n, ph_ns now)
     if (n->closing)
         return;
     start_survey(n, now);
-    if (n->mapper)
+    if (!n->mapper)
+        return;
+    /* Between its own calls an agent that answers privately asks no router anything. */
+    if (n->agent->config.answer_mode == PH_ANSWER_FULL ||
+        ph_mapper_state(n->mapper) != PH_MAPPER_IDLE)
         ph_mapper_on_network(n->mapper, now);
 }
 
-static bool holds(const struct ph_network *n)
+/* A mapping, or the wish for one: who failed would ask again by itself, for no call. */
+static bool wants(const struct ph_network *n)
 {
     enum ph_mapper_state state = ph_mapper_state(n->mapper);
-    return state == PH_MAPPER_MAPPED || state == PH_MAPPER_ACQUIRING;
+    return state == PH_MAPPER_MAPPED || state == PH_MAPPER_ACQUIRING || state == PH_MAPPER_FAILED;
 }
 
 void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls)
@@ -97,7 +114,7 @@ void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls)
         return;
     ph_mapper_set_reflexive(n->mapper, &n->agent->presence.home->observed);
     ph_mapper_on_timer(n->mapper, now);
-    if (calls > 0 || n->closing || !holds(n)) {
+    if (calls > 0 || n->closing || !wants(n)) {
         n->unused_since = PH_NEVER;
     } else if (n->unused_since == PH_NEVER) {
         n->unused_since = now;

@@ -17,6 +17,7 @@ struct ph_network {
     struct ph_survey *survey; /* NULL: no memory for one */
     struct ph_mapper *mapper; /* NULL: the stage is off */
     ph_ns surveyed;           /* since when; of the survey that runs, or of the last one */
+    ph_ns looked;             /* when the routers were last asked who they are; PH_NEVER: never */
     ph_ns unused_since;       /* when the last call ended; PH_NEVER: there is one, or no mapping */
     bool closing;
 };
@@ -33,6 +34,8 @@ bool ph_network_on_datagram(struct ph_network *n, ph_ns now, ph_sock sock,
 void ph_network_on_http(struct ph_network *n, ph_ns now, ph_http id,
                         const struct ph_http_answer *answer);
 void ph_network_on_change(struct ph_network *n, ph_ns now);
+/* No router maps, as was found out before. Asks again where that was long ago: for the next call. */
+void ph_network_look_again(struct ph_network *n, ph_ns now);
 /* calls: how many there are now. */
 void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls);
 ph_ns ph_network_deadline(const struct ph_network *n);

@@ -64,6 +64,7 @@ void ph_portmap_stage_start(struct ph_portmap_stage *s, ph_ns now)
     }
     if (nobody_there(mapper(s))) {
         ph_waterfall_end(w, PH_STAGE_PORTMAP, PH_STAGE_SKIPPED, now, "no router answers");
+        ph_network_look_again(&s->call->agent->network, now);
         return;
     }
     ph_waterfall_start(w, PH_STAGE_PORTMAP, now);

@@ -169,6 +169,20 @@ static void look_at_mapping(struct holder *h, ph_ns now)
     }
 }
 
+/* One that an address of ours of the wanted family leads to. */
+static bool has_gateway(struct holder *h)
+{
+    struct ph_gateway gateways[PH_GATEWAYS_MAX];
+    size_t n = h->host->ops->gateways(h->host, gateways, PH_GATEWAYS_MAX);
+
+    for (size_t i = 0; i < n; i++) {
+        if (gateways[i].local.family == (h->options->ipv6 ? PH_AF_V6 : PH_AF_V4)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static void look_at_failure(struct holder *h, ph_ns now)
 {
     if (ph_mapper_state(h->mapper) != PH_MAPPER_FAILED || h->failed) {
@@ -179,11 +193,14 @@ static void look_at_failure(struct holder *h, ph_ns now)
     if (h->mapped) {
         map_tell_event(&h->tell, "failed", "no router maps now; it is asked again later", now);
     } else {
-        struct ph_gateway gateway;
-        bool any = h->host->ops->gateways(h->host, &gateway, 1) > 0;
-
-        map_tell_event(&h->tell, "failed",
-                       any ? "no router maps a port" : "there is no default gateway to ask", now);
+        map_tell_event(
+            &h->tell, "failed",
+            has_gateway(h) ? "no router maps a port; switch PCP, NAT-PMP or UPnP on in the router, "
+                             "or forward the port there by hand"
+            : h->options->ipv6 ? "there is no default gateway of IPv6 to ask; connect to a network "
+                                 "that has IPv6 first"
+                               : "there is no default gateway to ask; connect to a network first",
+            now);
         leave(h, now);
     }
 }

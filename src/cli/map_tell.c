@@ -180,6 +180,7 @@ void map_tell_event(const struct map_tell *t, const char *event, const char *tex
     if (t->json) {
         struct ph_json j = begin(t, line, event, now);
 
+        ph_json_str(&j, "text", text);
         end(&j);
     } else {
         printf("%s: %s\n", event, text);
@@ -188,17 +189,18 @@ void map_tell_event(const struct map_tell *t, const char *event, const char *tex
 
 void map_tell_released(const struct map_tell *t, const struct ph_mapper *m, ph_ns now)
 {
-    bool confirmed = true;
+    bool given = false, kept = false;
     char line[LINE];
 
     for (unsigned p = 0; p < PH_PORTMAP_PROTOCOLS; p++) {
         struct ph_portmap_protocol_report r;
 
         ph_mapper_report(m, (enum ph_portmap_protocol)p, &r);
-        if (r.said == PH_PORTMAP_MAPPED) {
-            confirmed = false;
-        }
+        given |= r.said == PH_PORTMAP_RELEASED;
+        kept |= r.said == PH_PORTMAP_MAPPED;
     }
+    /* Nor is one that was lost because the router fell silent. */
+    bool confirmed = given && !kept;
     if (t->json) {
         struct ph_json j = begin(t, line, "released", now);
 

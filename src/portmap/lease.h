@@ -6,7 +6,7 @@
 
 #include <stdbool.h>
 
-#define PH_LEASE_RENEW_MIN    PH_SEC        /* no more often, however short the lease is */
+#define PH_LEASE_RENEW_MIN    (500 * PH_MS) /* no more often: half of the shortest lease */
 #define PH_LEASE_RETRY_MIN    (4 * PH_SEC)  /* RFC 6887 section 11.2.1 */
 #define PH_LEASE_WATCH        (60 * PH_SEC) /* so soon a restarted router is noticed */
 #define PH_LEASE_WATCH_AGAIN  (10 * PH_SEC) /* ... that did not answer the last time */

@@ -9,6 +9,10 @@
 #define BACKOFF_MAX   (15 * 60 * PH_SEC)
 /* What a server was found not to speak it may have learnt after this long. */
 #define VERDICT_MAX (60 * PH_SEC)
+/* A mapping that is lost sooner than this is not made again at once more than so often: a router
+ * that forgets, or says so, with each answer would be asked without end. */
+#define BRIEF     (5 * PH_SEC)
+#define BRIEF_MAX 3
 /* So often the answers of one server that come too late are given back. */
 #define SURPLUS_MAX 4
 
@@ -206,8 +210,9 @@ static void end_release(struct ph_mapper *m, ph_ns now)
 
 static void lose(struct ph_mapper *m, ph_ns now)
 {
+    m->brief = now < m->mapping.made + BRIEF ? m->brief + 1 : 0;
     withdraw(m);
-    if (m->config.no_upkeep)
+    if (m->config.no_upkeep || m->brief >= BRIEF_MAX)
         fail(m, now);
     else
         start_acquiring(m, now);

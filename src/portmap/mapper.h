@@ -9,6 +9,12 @@
 
 #define PH_MAPPER_CLIENTS_MAX (2 * PH_GATEWAYS_MAX + 1)
 
+/* A nonce that a server may still know a mapping of ours by, though we have moved away. */
+struct ph_kept_nonce {
+    struct ph_addr server, local;
+    uint8_t nonce[PH_PCP_NONCE_LEN];
+};
+
 struct ph_mapper {
     struct ph_mapper_config config;
     struct ph_outlet outlet;
@@ -20,6 +26,8 @@ struct ph_mapper {
     struct ph_pcp_client pcp[PH_GATEWAYS_MAX];
     struct ph_natpmp_client natpmp[PH_GATEWAYS_MAX];
     struct ph_upnp_client upnp;
+    struct ph_kept_nonce nonces[PH_GATEWAYS_MAX];
+    size_t nonce_next;                                /* the oldest one's place */
     struct ph_client *clients[PH_MAPPER_CLIENTS_MAX]; /* those that are in use */
     size_t client_count;
 
@@ -35,6 +43,7 @@ struct ph_mapper {
     ph_ns started;     /* DISCOVERING, ACQUIRING, RELEASING: since when */
     ph_ns retry_at;    /* of FAILED */
     unsigned refusals; /* acquisitions that failed, in a row */
+    unsigned brief;    /* mappings that were lost as soon as they were made, in a row */
 };
 
 /* mapper_gateways.c */

@@ -46,6 +46,54 @@ static void add(struct ph_mapper *m, struct ph_client *c, size_t gateway)
     m->clients[m->client_count++] = c;
 }
 
+static struct ph_kept_nonce *find_nonce(struct ph_mapper *m, const struct ph_client *c)
+{
+    for (size_t i = 0; i < PH_GATEWAYS_MAX; i++) {
+        struct ph_kept_nonce *k = &m->nonces[i];
+        if (ph_addr_eq(&k->server, &c->server) && ph_addr_eq(&k->local, &c->local))
+            return k;
+    }
+    return NULL;
+}
+
+/* An address that goes and comes back (another network for a moment) finds its old mapping at the
+ * server, which gives it to the old nonce alone, RFC 6887 section 11.3. */
+static void keep_nonce(struct ph_mapper *m, const struct ph_pcp_client *p)
+{
+    if (p->base.protocol != PH_PORTMAP_PCP || !p->has_nonce)
+        return;
+    struct ph_kept_nonce *k = find_nonce(m, &p->base);
+    if (!k) {
+        k = &m->nonces[m->nonce_next];
+        m->nonce_next = (m->nonce_next + 1) % PH_GATEWAYS_MAX;
+    }
+    k->server = p->base.server;
+    k->local = p->base.local;
+    memcpy(k->nonce, p->nonce, sizeof(k->nonce));
+}
+
+static void restore_nonce(struct ph_mapper *m, struct ph_pcp_client *p)
+{
+    const struct ph_kept_nonce *k = find_nonce(m, &p->base);
+    if (!k)
+        return;
+    memcpy(p->nonce, k->nonce, sizeof(p->nonce));
+    p->has_nonce = true;
+}
+
+/* Whether there is an address of ours for a mapping to lead to. A host may be bound to any IPv6
+ * address and have none. */
+static bool has_local(const struct ph_mapper *m)
+{
+    if (!ph_addr_is_any(&m->bound))
+        return m->gateway_count > 0;
+    for (size_t i = 0; i < m->gateway_count; i++) {
+        if (m->gateways[i].local.family == m->bound.family)
+            return true;
+    }
+    return false;
+}
+
 static void make_clients(struct ph_mapper *m)
 {
     const struct ph_addr *bound = &m->bound;
@@ -58,6 +106,7 @@ static void make_clients(struct ph_mapper *m)
         bool own = is_link_local(&g->gateway) && ph_addr_is_any(bound);
         if (ph_mapper_speaks(m, PH_PORTMAP_PCP)) {
             ph_pcp_client_init(&m->pcp[i], &m->outlet, g, &local, own);
+            restore_nonce(m, &m->pcp[i]);
             add(m, &m->pcp[i].base, i);
         }
         if (ph_mapper_speaks(m, PH_PORTMAP_NATPMP) && local.family == PH_AF_V4) {
@@ -66,17 +115,20 @@ static void make_clients(struct ph_mapper *m)
         }
     }
     ph_upnp_client_set_gateways(&m->upnp, m->gateways, m->gateway_count, bound);
-    if (ph_mapper_speaks(m, PH_PORTMAP_UPNP) && m->gateway_count > 0)
+    if (ph_mapper_speaks(m, PH_PORTMAP_UPNP) && has_local(m))
         add(m, &m->upnp.base, 0);
     m->contest = (struct ph_contest){m->clients, m->client_count, PH_NEVER};
 }
 
 void ph_mapper_drop_clients(struct ph_mapper *m, ph_ns now)
 {
+    for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
+        keep_nonce(m, &m->pcp[i]);
     for (size_t i = 0; i < m->client_count; i++)
         m->clients[i]->ops->forget(m->clients[i], now);
     for (size_t i = 0; i < PH_GATEWAYS_MAX; i++)
         ph_pcp_client_fini(&m->pcp[i]);
+    memset(m->pcp, 0, sizeof(m->pcp)); /* what one gateway said is not the next one's word */
     m->client_count = 0;
     m->contest.count = 0;
 }

@@ -3,6 +3,8 @@
 #include "base/err.h"
 #include "wire/pcp.h"
 
+#include <string.h>
+
 /* Late answers are given back this often between two acquisitions, not more. */
 #define SURPLUS_MAX   4
 #define ADDRESS_FRESH (60 * PH_SEC)
@@ -76,6 +78,7 @@ static void map(struct ph_client *c, ph_ns now)
     if (c->held == PH_HELD_NOTHING)
         c->held = PH_HELD_PERHAPS;
     n->port = 0;
+    n->hollow = false;
     n->asked_map = true;
     ph_client_asks(c, now, PH_CLIENT_MAPPING);
     /* A mapping's answer does not say of which address: both questions go out together. */
@@ -162,7 +165,10 @@ static void silent(struct ph_natpmp_client *n, ph_ns now)
         break;
     }
     c->answered = PH_NEVER;
-    ph_client_down(c, PH_PORTMAP_SILENT, 0, "no answer");
+    if (n->hollow && c->state == PH_CLIENT_MAPPING)
+        ph_client_down(c, PH_PORTMAP_BROKEN, 0, "a mapping for 0 seconds");
+    else
+        ph_client_down(c, PH_PORTMAP_SILENT, 0, "no answer");
 }
 
 static void keep_up(struct ph_natpmp_client *n, ph_ns now)
@@ -231,11 +237,29 @@ static void refused(struct ph_natpmp_client *n, ph_ns now, uint16_t result)
         result, ph_natpmp_result_text(result));
 }
 
+static bool has_line(const struct ph_addr *a)
+{
+    static const uint8_t none[4];
+    return ph_addr_is_set(a) && memcmp(a->ip, none, sizeof(none)) != 0;
+}
+
+/* The address by which the router is connected now, compared with the mapping's. */
+static void on_line(struct ph_natpmp_client *n)
+{
+    struct ph_client *c = &n->base;
+    if (!has_line(&n->address) || ph_addr_ip_eq(&n->address, &c->mapping.external))
+        return;
+    /* Another line, though it claims to remember: servers forget to say so. */
+    if (has_line(&c->mapping.external))
+        ph_client_lost(c);
+    else
+        memcpy(c->mapping.external.ip, n->address.ip, sizeof(c->mapping.external.ip));
+}
+
 static void on_address(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
     struct ph_client *c = &n->base;
     answered(n, PH_NATPMP_ASKS_ADDRESS);
-    struct ph_addr before = n->address;
     n->address = r->external;
     n->address_at = now;
     if (r->result == PH_NATPMP_SUCCESS)
@@ -252,11 +276,8 @@ static void on_address(struct ph_natpmp_client *n, ph_ns now, const struct ph_na
         return;
     case PH_CLIENT_MAPPED:
         ph_lease_watched(&c->lease, now, true);
+        on_line(n);
         c->report.external = c->mapping.external;
-        /* Another line, though it claims to remember: servers forget to say so. */
-        if (ph_addr_is_set(&n->address) && !ph_addr_ip_eq(&n->address, &c->mapping.external) &&
-            ph_addr_is_set(&before))
-            ph_client_lost(c);
         return;
     default:
         return;
@@ -266,8 +287,10 @@ static void on_address(struct ph_natpmp_client *n, ph_ns now, const struct ph_na
 static void on_mapped(struct ph_natpmp_client *n, ph_ns now, const struct ph_natpmp_response *r)
 {
     struct ph_client *c = &n->base;
-    if (r->lifetime_s == 0) /* a deletion that was acknowledged late */
+    if (r->lifetime_s == 0) { /* a deletion that was acknowledged late, or all that it ever says */
+        n->hollow = true;
         return;
+    }
     answered(n, PH_NATPMP_ASKS_MAP);
     n->port = r->external_port;
     n->lifetime_s = r->lifetime_s;
@@ -382,8 +405,11 @@ bool ph_natpmp_client_on_datagram(struct ph_natpmp_client *n, ph_ns now,
     }
     ph_client_heard(c, now, round_trip(n, now));
     bool kept = ph_epoch_check_natpmp(&n->epoch, now, r.epoch_s);
-    bool made = n->questions & PH_NATPMP_ASKS_MAP && r.op == PH_NATPMP_MAP_UDP &&
-                r.result == PH_NATPMP_SUCCESS && r.lifetime_s > 0;
+    /* Whatever was forgotten, this is a new one. So is the one whose address this answer tells:
+     * were it lost by that, a server whose epoch jumps would be asked again without end. */
+    bool made = c->state == PH_CLIENT_MAPPING ||
+                (n->questions & PH_NATPMP_ASKS_MAP && r.op == PH_NATPMP_MAP_UDP &&
+                 r.result == PH_NATPMP_SUCCESS && r.lifetime_s > 0);
     if (r.op == PH_NATPMP_ADDRESS)
         on_address(n, now, &r);
     else

@@ -23,6 +23,7 @@ struct ph_natpmp_client {
     ph_ns address_at;       /* since when */
     uint16_t port;          /* external, granted and waiting for the address; 0: none */
     uint32_t lifetime_s;
+    bool hollow;    /* it granted one for no time at all, since it was asked */
     bool asked_map; /* since the last release: an answer may still come */
     struct ph_epoch epoch;
     ph_ns hinted; /* when it last told of a restart unasked */

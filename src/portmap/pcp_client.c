@@ -98,6 +98,7 @@ static void map(struct ph_client *c, ph_ns now)
     }
     if (c->held == PH_HELD_NOTHING)
         c->held = PH_HELD_PERHAPS;
+    p->hollow = false;
     ph_client_asks(c, now, PH_CLIENT_MAPPING);
     ask(p, now, PH_PCP_ASKS_MAP);
 }
@@ -180,7 +181,10 @@ static void silent(struct ph_pcp_client *p, ph_ns now)
         break;
     }
     c->answered = PH_NEVER;
-    ph_client_down(c, PH_PORTMAP_SILENT, 0, "no answer");
+    if (p->hollow && c->state == PH_CLIENT_MAPPING)
+        ph_client_down(c, PH_PORTMAP_BROKEN, 0, "a mapping for 0 seconds");
+    else
+        ph_client_down(c, PH_PORTMAP_SILENT, 0, "no answer");
 }
 
 static void keep_up(struct ph_pcp_client *p, ph_ns now)
@@ -247,8 +251,10 @@ static void on_refused(struct ph_pcp_client *p, ph_ns now, const struct ph_pcp_r
 static void on_granted(struct ph_pcp_client *p, ph_ns now, const struct ph_pcp_response *r)
 {
     struct ph_client *c = &p->base;
-    if (r->lifetime_s == 0) /* a deletion that was acknowledged late */
+    if (r->lifetime_s == 0) { /* a deletion that was acknowledged late, or all that it ever says */
+        p->hollow = true;
         return;
+    }
     stop(p);
     if (r->map.external.port == 0 || r->map.external.family != c->local.family) {
         ph_client_down(c, PH_PORTMAP_BROKEN, 0, "a mapping to nowhere");

@@ -22,6 +22,7 @@ struct ph_pcp_client {
     uint32_t scope;        /* of a link-local server */
     enum ph_pcp_question question;
     struct ph_retry retry;
+    bool hollow; /* it granted one for no time at all, since it was asked */
     bool has_nonce;
     uint8_t nonce[PH_PCP_NONCE_LEN];
     struct ph_epoch epoch;

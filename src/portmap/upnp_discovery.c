@@ -172,6 +172,18 @@ static bool may_go(const struct ph_upnp_discovery *d, const struct ph_addr *to,
     return ph_addr_ip_eq(to, from) || gateway_of(d, to, &index) || ph_addr_is_private(to);
 }
 
+/* A device answers from the link that it was asked on. Anything from elsewhere is forged, and would
+ * have us speak with whom it likes. */
+static bool is_near(const struct ph_upnp_discovery *d, const struct ph_addr *local,
+                    const struct ph_addr *from)
+{
+    size_t index, prefix = from->family == PH_AF_V6 ? 8 : 3; /* bytes that a link shares */
+    bool link_local = from->family == PH_AF_V6 && from->ip[0] == 0xfe && from->ip[1] >> 6 == 2;
+    return from->family == local->family &&
+           (gateway_of(d, from, &index) || link_local || ph_addr_is_private(from) ||
+            memcmp(from->ip, local->ip, prefix) == 0);
+}
+
 static bool same_place(const struct ph_url *a, const struct ph_url *b)
 {
     return ph_addr_eq(&a->addr, &b->addr) && strcmp(a->path, b->path) == 0;
@@ -204,16 +216,18 @@ static void on_response(struct ph_upnp_discovery *d, ph_ns now, const struct ph_
                         const struct ph_addr *from, const struct ph_ssdp_response *r)
 {
     size_t gateway = 0;
+    const struct ph_addr *local = &d->gateways[link->gateway].local;
     bool is_gateway = gateway_of(d, from, &gateway) || gateway_of(d, &r->location.addr, &gateway);
     /* Everything in the house is a root device. */
-    if ((!r->igd && !is_gateway) || !may_go(d, &r->location.addr, from) || find(d, &r->location))
+    if ((!r->igd && !is_gateway) || !is_near(d, local, from) ||
+        !may_go(d, &r->location.addr, from) || find(d, &r->location))
         return;
     struct ph_upnp_device *v = make_room(d, is_gateway);
     if (!v)
         return;
     *v = (struct ph_upnp_device){
         .location = r->location,
-        .local = d->gateways[link->gateway].local,
+        .local = *local,
         .is_gateway = is_gateway,
         .gateway = gateway,
     };
@@ -352,50 +366,7 @@ static void on_address(struct ph_upnp_discovery *d, ph_ns now, struct ph_upnp_de
     set_device_state(d, v, PH_UPNP_DEVICE_KNOWN);
 }
 
-/* ---- The choice */
-
-static bool is_public(const struct ph_addr *external)
-{
-    struct ph_addr a = *external;
-    a.port = 1;
-    return !ph_addr_is_unusable(&a) && !ph_addr_is_private(&a) && !ph_addr_is_loopback(&a);
-}
-
-unsigned ph_upnp_device_score(const struct ph_upnp_device *v)
-{
-    unsigned score = 0;
-    if (v->connected)
-        score += 32;
-    else if (!v->has_status)
-        score += 16;
-    if (is_public(&v->external))
-        score += 8;
-    if (v->is_gateway)
-        score += v->gateway == 0 ? 4 : 2;
-    if (v->service_count > 0 && v->services[v->service].version >= 2)
-        score += 1;
-    return score;
-}
-
-/* Nothing better need be waited for. An IPv6 firewall has nothing but its place to be known by. */
-static bool is_good(const struct ph_upnp_discovery *d, const struct ph_upnp_device *v)
-{
-    return d->bound.family == PH_AF_V6
-               ? v->is_gateway
-               : (v->connected || !v->has_status) && is_public(&v->external);
-}
-
-const struct ph_upnp_device *ph_upnp_discovery_best(const struct ph_upnp_discovery *d)
-{
-    const struct ph_upnp_device *best = NULL;
-    for (size_t i = 0; i < d->device_count; i++) {
-        const struct ph_upnp_device *v = &d->devices[i];
-        if (v->state == PH_UPNP_DEVICE_KNOWN &&
-            (!best || ph_upnp_device_score(v) > ph_upnp_device_score(best)))
-            best = v;
-    }
-    return best;
-}
+/* ---- The end */
 
 static bool any_in_progress(const struct ph_upnp_discovery *d)
 {
@@ -411,10 +382,10 @@ static bool is_over(const struct ph_upnp_discovery *d, ph_ns now)
     if (d->link_count == 0 || now >= d->started + PH_UPNP_DISCOVERY_MAX)
         return true;
     const struct ph_upnp_device *best = ph_upnp_discovery_best(d);
-    if (best && is_good(d, best) && best->is_gateway && best->gateway == 0)
+    if (best && ph_upnp_device_is_good(d, best) && best->is_gateway && best->gateway == 0)
         return true;
     if (best && now >= d->first + PH_UPNP_COLLECT)
-        return is_good(d, best) || !any_in_progress(d);
+        return ph_upnp_device_is_good(d, best) || !any_in_progress(d);
     return d->retry.next == PH_NEVER && !any_in_progress(d);
 }
 

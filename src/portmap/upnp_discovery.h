@@ -91,5 +91,7 @@ ph_ns ph_upnp_discovery_deadline(const struct ph_upnp_discovery *d);
 const struct ph_upnp_device *ph_upnp_discovery_best(const struct ph_upnp_discovery *d);
 /* The higher, the better: connected, public, the default gateway, version 2. */
 unsigned ph_upnp_device_score(const struct ph_upnp_device *v);
+/* Nothing better need be waited for. */
+bool ph_upnp_device_is_good(const struct ph_upnp_discovery *d, const struct ph_upnp_device *v);
 
 #endif

@@ -1,5 +1,6 @@
 /* The stage portmap in whole calls, in virtual time, with scripted routers: what is offered when,
  * what a call comes to, and what routers hold afterwards. */
+#include "call/call.h"
 #include "portmap/portmap.h"
 
 #include "tests/sim_fixture.h"
@@ -179,6 +180,13 @@ static void test_double_nat(void **state)
     assert_true(ph_agent_mapping(f->peer[0].agent, &m));
     assert_int_equal(m.reach, PH_PORTMAP_REACH_DOUBLE);
     assert_true(ph_addr_is_private(&m.external));
+    /* What the world sees with the mapped port: the last thing that the peer tries. */
+    const struct ph_addr *told = &f->peer[0].call->portmap.told;
+    assert_true(ph_addr_ip_eq(told, &f->peer[0].reflexive));
+    assert_int_equal(told->port, m.external.port);
+    const struct ph_path *guess = ph_path_find(&f->peer[1].call->paths, told);
+    assert_non_null(guess);
+    assert_int_equal(guess->type, PH_CANDIDATE_PREDICTED);
     assert_false(f->peer[0].report.direct);
     assert_int_equal(f->peer[0].report.state, PH_CALL_CONNECTED);
     assert_int_equal(stage(f, 0, PH_STAGE_PORTMAP)->state, PH_STAGE_LOST);

@@ -410,7 +410,7 @@ static void what_each_said_is_told_where_nobody_maps(void **state)
     assert_says(&r, "nat-pmp  10.0.0.1:5351 refused");
     assert_says(&r, "(2)");
     assert_says(&r, "upnp     nobody answered\n");
-    assert_says(&r, "failed: no router maps a port\n");
+    assert_says(&r, "failed: no router maps a port; switch ");
     assert_null(strstr(r.out, "released"));
     stop_server();
     start_server(SAYS_NOTHING);
@@ -438,7 +438,12 @@ static void without_a_gateway_it_says_so(void **state)
     start(&r, argv);
     net.host_fd = host_fd;
     assert_int_equal(finish(&r), 1);
-    assert_says(&r, "failed: there is no default gateway to ask\n");
+    assert_says(&r, "failed: there is no default gateway to ask; connect ");
+    /* A way out by IPv4 leads no IPv6 anywhere. */
+    start(&r, (const char *[]){program_pinhole(), "map", "-6", NULL});
+    assert_int_equal(finish(&r), 1);
+    assert_says(&r, "upnp     was not asked\n");
+    assert_says(&r, "failed: there is no default gateway of IPv6 to ask; connect ");
 }
 
 int main(void)

@@ -73,6 +73,7 @@ struct fake_host {
     struct fake_event events[FAKE_EVENTS];
     size_t event_count;
     bool http_full; /* http_start refuses */
+    size_t timers;  /* how often the mapper's deadline came */
     /* The script; either may be NULL. */
     void (*on_sent)(struct fake_host *f, const struct fake_sent *s);
     void (*on_request)(struct fake_host *f, const struct fake_request *r);
@@ -391,8 +392,10 @@ static inline void fake_run(struct fake_host *f, ph_ns span)
             spins = 0;
         }
         assert_true(++spins < 200); /* a deadline that stays due is a busy loop */
-        if (!fake_one_event(f))
-            ph_mapper_on_timer(f->mapper, f->now);
+        if (fake_one_event(f))
+            continue;
+        f->timers++;
+        ph_mapper_on_timer(f->mapper, f->now);
     }
     f->now = until;
 }

@@ -291,6 +291,42 @@ static void test_upkeep(void **state)
     close_subject(&s);
 }
 
+/* The line goes, and comes back with another address; or it was not there when the port was given.
+ */
+static void test_line_comes_back(void **state)
+{
+    (void)state;
+    struct subject s;
+    uint8_t none[12] = {0, 128, 0, 3, 0, 0, 1060 >> 8, 1060 & 0xff}; /* NETWORK_FAILURE */
+    uint8_t other[12] = {0, 128, 0, 0, 0, 0, 1120 >> 8, 1120 & 0xff, 203, 0, 113, 99};
+    open_subject(&s);
+    make_mapped(&s);
+    runs(&s, 60 * PH_SEC);
+    comes(&s, none, sizeof(none));
+    assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
+    runs(&s, 60 * PH_SEC);
+    comes(&s, other, sizeof(other));
+    assert_int_equal(s.c->state, PH_CLIENT_PRESENT);
+    close_subject(&s);
+
+    open_subject(&s);
+    s.c->ops->map(s.c, s.f->now);
+    none[6] = 1000 >> 8;
+    none[7] = 1000 & 0xff;
+    comes(&s, none, sizeof(none));
+    comes(&s, map, sizeof(map));
+    assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
+    assert_int_equal(s.c->mapping.external.ip[0], 0);
+    runs(&s, 60 * PH_SEC);
+    other[6] = 1060 >> 8;
+    other[7] = 1060 & 0xff;
+    comes(&s, other, sizeof(other));
+    assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
+    assert_int_equal(s.c->mapping.external.ip[3], 99);
+    assert_int_equal(s.c->mapping.external.port, 41000);
+    close_subject(&s);
+}
+
 static void test_forged(void **state)
 {
     (void)state;
@@ -342,11 +378,12 @@ static void test_late_answers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_bytes),      cmocka_unit_test(test_both_at_once),
-        cmocka_unit_test(test_no_address), cmocka_unit_test(test_foreign),
-        cmocka_unit_test(test_refusals),   cmocka_unit_test(test_versions),
-        cmocka_unit_test(test_port_zero),  cmocka_unit_test(test_upkeep),
-        cmocka_unit_test(test_forged),     cmocka_unit_test(test_late_answers),
+        cmocka_unit_test(test_bytes),           cmocka_unit_test(test_both_at_once),
+        cmocka_unit_test(test_no_address),      cmocka_unit_test(test_foreign),
+        cmocka_unit_test(test_refusals),        cmocka_unit_test(test_versions),
+        cmocka_unit_test(test_port_zero),       cmocka_unit_test(test_upkeep),
+        cmocka_unit_test(test_line_comes_back), cmocka_unit_test(test_forged),
+        cmocka_unit_test(test_late_answers),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
