@@ -199,10 +199,8 @@ static void natpmp_map(struct scripted *s, ph_ns now, const struct ph_addr *from
         external = 0;
     natpmp_head(s, now, out, data[1], result);
     set16(out + 8, inside.port);
-    if (result == NATPMP_SUCCESS) {
-        set16(out + 10, external);
-        set32(out + 12, lifetime);
-    }
+    set16(out + 10, external); /* of an error what was asked for, as miniupnpd has it */
+    set32(out + 12, lifetime);
     answer(s, now, from, out, sizeof(out), result == NATPMP_SUCCESS && lifetime > 0 ? 8 : 0);
 }
 
