@@ -94,13 +94,13 @@ run: ## set up, build, run scenarios/quick.yaml
 
 # The tests that start the commands find them by NATLAB and PINHOLE.
 RUN_TESTS = NATLAB=$(abspath $(1))/natlab PINHOLE=$(abspath $(1))/pinhole \
-            scripts/run-tests --logs $(1)/test-logs $(addprefix $(1)/,$(patsubst $(BUILD)/%,%,$(TESTS)))
+            scripts/run-tests --logs $(1)/test-logs $(patsubst $(BUILD)/%,$(1)/%,$(2))
 SANITIZER_OPTIONS := ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1:$(ASAN_OPTIONS) \
                      UBSAN_OPTIONS=print_stacktrace=1:$(UBSAN_OPTIONS)
 test: ## set up, then run every test with ASan and UBSan
 	@scripts/setup test
 	@+$(SUB) asan
-	@$(SANITIZER_OPTIONS) $(call RUN_TESTS,build/asan)
+	@$(SANITIZER_OPTIONS) $(call RUN_TESTS,build/asan,$(TESTS))
 
 # ---- Checks
 
@@ -121,11 +121,14 @@ fuzz: ## run each fuzz target for FUZZ_SECONDS on its kept corpus
 	    SANITIZE='-fsanitize=fuzzer-no-link,address,undefined -fno-omit-frame-pointer' fuzz-programs
 	@scripts/fuzz '$(FUZZ_SECONDS)' $(addprefix build/fuzz/fuzz/,$(notdir $(FUZZERS)))
 
+# Tests of the lab alone, where nothing of src/ but its foundations runs.
+LAB_ALONE := $(addprefix $(BUILD)/tests/,lab_nat/% lab_net/% lab_report/% lab_router/% lab_shaper/% \
+             lab_stats/% lab_topo/% lab_yaml/% lab_cli/test_kill)
 coverage: ## line coverage of src/ by the tests; fails under COVERAGE_MIN percent
 	@scripts/setup check
 	@+$(SUB) BUILD=build/coverage SANITIZE=--coverage OPT='-O0 -g' binaries tests
 	@find build/coverage -name '*.gcda' -delete
-	@$(call RUN_TESTS,build/coverage); status=$$?; \
+	@$(call RUN_TESTS,build/coverage,$(filter-out $(LAB_ALONE),$(TESTS))); status=$$?; \
 	    scripts/coverage build/coverage '$(COVERAGE_MIN)' && exit $$status
 
 # One clang-tidy for each file, again only when its object would be built again.

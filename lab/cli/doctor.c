@@ -6,6 +6,7 @@
 #include "lab/net/netns.h"
 #include "lab/net/rtnl.h"
 #include "lab/net/shaper.h"
+#include "lab/router/router.h"
 #include "lab/world/kernel.h"
 
 #include <argp.h>
@@ -245,6 +246,104 @@ static void look_at_links(struct report *r)
     }
 }
 
+/* A router between two wires whose other ends lead nowhere. */
+static int make_router(int fd, struct router_site *site, struct lab_error *err)
+{
+    struct rtnl *rt = NULL;
+    int rc;
+
+    *site = (struct router_site){.netns_fd = fd,
+                                 .name = "doctor",
+                                 .wan_if = "wan",
+                                 .lan_if = "lan",
+                                 .wan = ph_addr_v4(11, 0, 0, 2, 0),
+                                 .lan = ph_addr_v4(192, 168, 1, 1, 0),
+                                 .lan_prefix = 24};
+    if (rtnl_open(&rt, err) != 0) {
+        return -1;
+    }
+    rtnl_up(rt, 1, false); /* lo: it is asked from its own address */
+    for (int i = 0; i < 2; i++) {
+        struct rtnl_end near = {.netns_fd = fd,
+                                .index = 10 + i,
+                                .name = i == 0 ? site->wan_if : site->lan_if,
+                                .mac = {2, 0, 0, 0, 0, (uint8_t)(1 + i)}};
+        struct rtnl_end far = {.netns_fd = fd,
+                               .index = 20 + i,
+                               .name = i == 0 ? "far0" : "far1",
+                               .mac = {2, 0, 0, 0, 1, (uint8_t)(1 + i)}};
+
+        rtnl_veth(rt, &near, &far);
+        rtnl_addr_add(rt, near.index, i == 0 ? &site->wan : &site->lan, 24);
+        rtnl_up(rt, near.index, false);
+        rtnl_up(rt, far.index, false);
+    }
+    rc = rtnl_commit(rt, err);
+    rtnl_close(rt);
+    return rc;
+}
+
+/* Really starts one; few scenarios need it. */
+static void look_at_port_mapping(struct report *r)
+{
+    struct lab_error err = {0};
+    struct nat_profile p;
+    struct router_site site;
+    struct router *router = NULL;
+    struct check *c = add(r, "miniupnpd", false, false);
+    int fd = netns_new(&err);
+
+    nat_profile_init(&p);
+    p.port_mapping.nat_pmp = p.port_mapping.pcp = p.port_mapping.upnp = true;
+    (void)snprintf(c->detail, sizeof(c->detail), "serves routers that map ports");
+    if (fd < 0 || make_router(fd, &site, &err) != 0 ||
+        router_start(&p, &site, &router, &err) != 0) {
+        failed(c, &err, "make setup");
+    } else {
+        c->good = true;
+    }
+    router_stop(router);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static bool is_installed(const char *program)
+{
+    static const char *const places[] = {"/usr/bin", "/usr/sbin", "/usr/local/bin",
+                                         "/usr/local/sbin"};
+    char path[128];
+
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+        (void)snprintf(path, sizeof(path), "%s/%s", places[i], program);
+        if (access(path, X_OK) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The programs that tests hold the lab's routers against. */
+static void look_at_witnesses(struct report *r)
+{
+    static const char *const witnesses[] = {"upnpc", "natpmpc", "turnserver",
+                                            "turnutils_natdiscovery"};
+    struct check *c = add(r, "witnesses for tests", false, true);
+    size_t at = 0;
+
+    for (size_t i = 0; i < sizeof(witnesses) / sizeof(witnesses[0]); i++) {
+        bool here = is_installed(witnesses[i]);
+
+        c->good = c->good && here;
+        at += (size_t)snprintf(c->detail + at, sizeof(c->detail) - at, "%s%s%s", i > 0 ? ", " : "",
+                               here ? "" : "no ", witnesses[i]);
+    }
+    if (!c->good) {
+        (void)snprintf(c->mend, sizeof(c->mend),
+                       "make setup, or: sudo apt-get install miniupnpc natpmpc coturn");
+    }
+}
+
 static bool all_good(const struct report *r)
 {
     for (size_t i = 0; i < r->count; i++) {
@@ -329,7 +428,9 @@ int cmd_doctor(int argc, char **argv)
     if (look_at_namespaces(&r)) {
         look_at_rules(&r);
         look_at_links(&r);
+        look_at_port_mapping(&r);
     }
+    look_at_witnesses(&r);
     if (json) {
         print_json(&r);
     } else {

@@ -3,6 +3,7 @@
 
 #include "lab/cli/cli.h"
 #include "lab/nat/rules.h"
+#include "lab/router/router.h"
 #include "lab/yaml.h"
 
 #include <argp.h>
@@ -161,11 +162,40 @@ static struct nat_site example_site(const struct nat_profile *p)
     return s;
 }
 
+/* The port-mapping server beside such a NAT, and its rules. "": the profile has none. */
+static int router_text(const struct nat_profile *p, const struct nat_site *nat, char **out,
+                       struct lab_error *err)
+{
+    /* Outside of what miniupnpd refuses, as in a world. */
+    struct router_site site = {.netns_fd = -1,
+                               .name = "nat",
+                               .wan_if = nat->wan_if,
+                               .lan_if = nat->lan_if,
+                               .wan = p->port_mapping.fault_count > 0 ? nat->wan[0]
+                                                                      : ph_addr_v4(11, 0, 0, 2, 0),
+                               .lan = nat->lan,
+                               .lan_prefix = nat->lan_prefix};
+    char *rules = NULL;
+    int n;
+    if (!router_wanted(p)) {
+        *out = strdup("");
+        return *out != NULL ? 0 : lab_fail(err, LAB_CANNOT, "out of memory");
+    }
+    if (router_rules(p, &site, &rules, err) != 0)
+        return -1;
+    n = asprintf(out, "# On its LAN stands a port-mapping server, %s, for%s%s%s. Its rules:\n%s",
+                 router_kind(p, &site), p->port_mapping.pcp ? " pcp" : "",
+                 p->port_mapping.nat_pmp ? " nat_pmp" : "", p->port_mapping.upnp ? " upnp" : "",
+                 rules);
+    free(rules);
+    return n >= 0 ? 0 : lab_fail(err, LAB_CANNOT, "out of memory");
+}
+
 static enum lab_exit do_show(const struct nat_options *o)
 {
     struct lab_error err = {.code = LAB_GOOD};
     struct nat_profile p;
-    char *rules = NULL;
+    char *rules = NULL, *router = NULL;
     if (o->name_count != 1) {
         (void)fprintf(stderr, "natlab nat show: one profile is wanted (natlab nat list)\n");
         return LAB_USAGE;
@@ -173,11 +203,15 @@ static enum lab_exit do_show(const struct nat_options *o)
     if (nat_profile_chosen(o->names[0], o, &p, &err) != 0)
         return complain(&err);
     struct nat_site site = example_site(&p);
-    if (nat_rules(&p, &site, &rules, &err) != 0)
+    if (nat_rules(&p, &site, &rules, &err) != 0 || router_text(&p, &site, &router, &err) != 0) {
+        free(rules);
         return complain(&err);
+    }
     if (o->json) {
         json_t *j = profile_json(&p);
         (void)json_object_set_new(j, "rules", json_string(rules));
+        if (*router != '\0')
+            (void)json_object_set_new(j, "router", json_string(router));
         print_json(j);
     } else {
         (void)printf("# %s: mapping %s, filtering %s, gateway %s\n", p.name,
@@ -191,8 +225,10 @@ static enum lab_exit do_show(const struct nat_options *o)
         if (p.inside[0] != '\0')
             (void)printf("# inside it stands a home NAT: natlab nat show %s\n", p.inside);
         (void)fputs(rules, stdout);
+        (void)fputs(router, stdout);
     }
     free(rules);
+    free(router);
     return LAB_GOOD;
 }
 

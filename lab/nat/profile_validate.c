@@ -170,10 +170,11 @@ static bool port_mapping_fits(const struct nat_profile *p, struct nat_refusal *r
                 f->name);
         if ((spoken & f->protocols) == 0)
             return refuse(r, "port_mapping.faults",
-                          "port_mapping.faults has \"%s\", which shows in %s%s%s alone", f->name,
-                          (f->protocols & FAULT_PCP) != 0 ? "pcp" : "",
+                          "port_mapping.faults has \"%s\", which shows in %s%s%s alone, which the "
+                          "router does not speak: let it be true",
+                          f->name, (f->protocols & FAULT_PCP) != 0 ? "pcp" : "",
                           (f->protocols & FAULT_NAT_PMP) == 0 ? ""
-                          : (f->protocols & FAULT_PCP) != 0   ? " and nat_pmp"
+                          : (f->protocols & FAULT_PCP) != 0   ? " or nat_pmp"
                                                               : "nat_pmp",
                           (f->protocols & FAULT_UPNP) != 0 ? "upnp" : "");
     }
@@ -182,7 +183,8 @@ static bool port_mapping_fits(const struct nat_profile *p, struct nat_refusal *r
                       p->port_mapping.nat_pmp ? "port_mapping.nat_pmp"
                       : p->port_mapping.pcp   ? "port_mapping.pcp"
                                               : "port_mapping.upnp",
-                      "port mapping means nothing without a mapping");
+                      "the router is to map ports, but mapping none translates nothing: give it a "
+                      "mapping, or leave port_mapping out");
     return true;
 }
 

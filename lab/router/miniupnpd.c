@@ -65,12 +65,10 @@ static void write_gate(FILE *f, const struct miniupnpd *m)
                   m->lan_if, unwanted);
 }
 
-static int load_rules(const struct miniupnpd *m, struct lab_error *err)
+static int write_rules(const struct miniupnpd *m, char **out, struct lab_error *err)
 {
-    char *text = NULL;
     size_t len = 0;
-    FILE *f = open_memstream(&text, &len);
-    int rc;
+    FILE *f = open_memstream(out, &len);
     if (f == NULL)
         return lab_fail(err, LAB_CANNOT, "out of memory");
     (void)fprintf(f,
@@ -90,13 +88,44 @@ static int load_rules(const struct miniupnpd *m, struct lab_error *err)
                      "\t\tjump " NAT "\n\t}\n"
                      "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat - 10\n"
                      "\t\tjump " PEER "\n\t}\n}\n");
-    if (fclose(f) != 0 || text == NULL) {
-        free(text);
-        return lab_fail(err, LAB_CANNOT, "out of memory");
-    }
+    if (fclose(f) == 0 && *out != NULL)
+        return 0;
+    free(*out);
+    *out = NULL;
+    return lab_fail(err, LAB_CANNOT, "out of memory");
+}
+
+static int load_rules(const struct miniupnpd *m, struct lab_error *err)
+{
+    char *text = NULL;
+    int rc;
+    if (write_rules(m, &text, err) != 0)
+        return -1;
     rc = nft_run(m->site.netns_fd, text, NULL, err);
     free(text);
     return rc;
+}
+
+static void init(struct miniupnpd *m, const struct nat_profile *p, const struct router_site *site)
+{
+    *m = (struct miniupnpd){.site = *site, .pid = -1};
+    (void)snprintf(m->name, sizeof(m->name), "%s", site->name);
+    (void)snprintf(m->wan_if, sizeof(m->wan_if), "%s", site->wan_if);
+    (void)snprintf(m->lan_if, sizeof(m->lan_if), "%s", site->lan_if);
+    m->site.name = m->name;
+    m->site.wan_if = m->wan_if;
+    m->site.lan_if = m->lan_if;
+    m->nat_pmp = p->port_mapping.nat_pmp;
+    m->pcp = p->port_mapping.pcp;
+    m->upnp = p->port_mapping.upnp;
+}
+
+int miniupnpd_rules(const struct nat_profile *p, const struct router_site *site, char **out,
+                    struct lab_error *err)
+{
+    struct miniupnpd m;
+    init(&m, p, site);
+    return write_rules(&m, out, err);
 }
 
 static int write_config(const struct miniupnpd *m, char *out, size_t cap, struct lab_error *err)
@@ -169,17 +198,7 @@ int miniupnpd_start(const struct nat_profile *p, const struct router_site *site,
     *out = NULL;
     if (m == NULL)
         return lab_fail(err, LAB_CANNOT, "out of memory");
-    m->pid = -1;
-    m->site = *site;
-    (void)snprintf(m->name, sizeof(m->name), "%s", site->name);
-    (void)snprintf(m->wan_if, sizeof(m->wan_if), "%s", site->wan_if);
-    (void)snprintf(m->lan_if, sizeof(m->lan_if), "%s", site->lan_if);
-    m->site.name = m->name;
-    m->site.wan_if = m->wan_if;
-    m->site.lan_if = m->lan_if;
-    m->nat_pmp = p->port_mapping.nat_pmp;
-    m->pcp = p->port_mapping.pcp;
-    m->upnp = p->port_mapping.upnp;
+    init(m, p, site);
     if ((v6(m) && forward_v6(site->netns_fd, err) != 0) || load_rules(m, err) != 0 ||
         launch(m, err) != 0) {
         miniupnpd_stop(m);

@@ -17,6 +17,8 @@ struct miniupnpd;
 bool miniupnpd_serves(const struct router_site *site);
 
 /* As in router.h. */
+int miniupnpd_rules(const struct nat_profile *p, const struct router_site *site, char **out,
+                    struct lab_error *err);
 int miniupnpd_start(const struct nat_profile *p, const struct router_site *site,
                     struct miniupnpd **out, struct lab_error *err);
 int miniupnpd_mappings(struct miniupnpd *m, size_t *count, struct lab_error *err);

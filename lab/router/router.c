@@ -1,9 +1,11 @@
 #include "lab/router/router.h"
 
 #include "lab/router/miniupnpd.h"
+#include "lab/router/scripted_child.h"
 #include "lab/router/scripted_process.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 /* One of the two. */
 struct router {
@@ -16,6 +18,34 @@ bool router_wanted(const struct nat_profile *p)
     return p->port_mapping.nat_pmp || p->port_mapping.pcp || p->port_mapping.upnp;
 }
 
+static bool is_scripted(const struct nat_profile *p, const struct router_site *site)
+{
+    return p->port_mapping.fault_count > 0 || !miniupnpd_serves(site);
+}
+
+const char *router_kind(const struct nat_profile *p, const struct router_site *site)
+{
+    return is_scripted(p, site) ? "scripted" : "miniupnpd";
+}
+
+static bool has_fault(const struct nat_profile *p, const char *name)
+{
+    for (size_t i = 0; i < p->port_mapping.fault_count; i++)
+        if (strcmp(p->port_mapping.faults[i], name) == 0)
+            return true;
+    return false;
+}
+
+int router_rules(const struct nat_profile *p, const struct router_site *site, char **out,
+                 struct lab_error *err)
+{
+    *out = NULL;
+    if (!is_scripted(p, site))
+        return miniupnpd_rules(p, site, out, err);
+    *out = scripted_rules(site, !has_fault(p, "dnat-without-snat"));
+    return *out != NULL ? 0 : lab_fail(err, LAB_CANNOT, "out of memory");
+}
+
 int router_start(const struct nat_profile *p, const struct router_site *site, struct router **out,
                  struct lab_error *err)
 {
@@ -24,7 +54,7 @@ int router_start(const struct nat_profile *p, const struct router_site *site, st
     *out = NULL;
     if (r == NULL)
         return lab_fail(err, LAB_CANNOT, "out of memory");
-    if (p->port_mapping.fault_count > 0 || !miniupnpd_serves(site))
+    if (is_scripted(p, site))
         rc = scripted_process_start(p, site, &r->scripted, err);
     else
         rc = miniupnpd_start(p, site, &r->real, err);

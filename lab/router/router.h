@@ -24,6 +24,13 @@ struct router_site {
 /* Whether a profile wants one at all. */
 bool router_wanted(const struct nat_profile *p);
 
+/* The rules that its server begins with, beside the NAT's (malloc'ed): a mapping is an entry in one
+ * of their chains or maps. For who wants to see them. -1 with err. */
+int router_rules(const struct nat_profile *p, const struct router_site *site, char **out,
+                 struct lab_error *err);
+/* "miniupnpd" or "scripted". */
+const char *router_kind(const struct nat_profile *p, const struct router_site *site);
+
 struct router;
 
 /* Starts the server that the profile asks for, and returns once it answers: miniupnpd where no

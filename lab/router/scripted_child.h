@@ -1,5 +1,5 @@
-/* What runs in the scripted router's process. Private to scripted_process.c and scripted_child*.c.
- */
+/* What runs in the scripted router's process. Private to scripted_process.c,
+ * scripted_child*.c and, for the rules, router.c. */
 #ifndef LAB_ROUTER_SCRIPTED_CHILD_H
 #define LAB_ROUTER_SCRIPTED_CHILD_H
 
@@ -26,7 +26,9 @@ __attribute__((noreturn)) void scripted_child(int control, pid_t parent,
                                               const struct nat_profile *profile,
                                               const struct router_site *site);
 
-/* scripted_rules.c: mappings as rules in the namespace. */
+/* scripted_rules.c: mappings as rules in the namespace. The rules to begin with: malloc'ed, NULL
+ * where there is no memory. */
+char *scripted_rules(const struct router_site *site, bool translate_back);
 int scripted_rules_load(const struct router_site *site, bool translate_back, struct lab_error *err);
 int scripted_rules_map(const struct router_site *site, const struct scripted_mapping *m, bool on,
                        struct lab_error *err);

@@ -1,6 +1,7 @@
 /* NAT-PMP (RFC 6886) and PCP (RFC 6887) as a server reads and writes them. */
 #include "lab/router/scripted_private.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #define PCP_HEAD       24
@@ -94,29 +95,54 @@ static uint32_t lifetime_for(const struct scripted *s, uint32_t asked)
     return asked < most ? asked : most;
 }
 
+static bool is_of(const struct entry *e, const uint8_t *nonce)
+{
+    if (nonce == NULL)
+        return e->owner == OWNER_NAT_PMP;
+    return e->owner == OWNER_PCP && memcmp(e->nonce, nonce, NONCE_LEN) == 0;
+}
+
+/* The description is what UPnP's clients are shown. */
+static void take_over(struct entry *e, const uint8_t *nonce)
+{
+    char *out = e->description;
+    e->owner = nonce != NULL ? OWNER_PCP : OWNER_NAT_PMP;
+    if (nonce == NULL) {
+        (void)snprintf(out, DESCRIPTION_MAX, "NAT-PMP %u %s", e->external, e->tcp ? "tcp" : "udp");
+        return;
+    }
+    memcpy(e->nonce, nonce, NONCE_LEN);
+    out += snprintf(out, DESCRIPTION_MAX, "PCP MAP ");
+    for (size_t i = 0; i < NONCE_LEN; i++)
+        out += sprintf(out, "%02x", nonce[i]);
+}
+
 /* A mapping made, renewed, or deleted (lifetime 0). nonce: of PCP; NULL: NAT-PMP has none. Returns
- * a result of PCP; the external port and the lifetime are set where it is a success. */
+ * a result of PCP; the external port and the lifetime are set where it is a success. Another nonce
+ * is refused (RFC 6887 section 11.3.1; miniupnpd refuses it only in deletions). */
 static unsigned change(struct scripted *s, ph_ns now, bool tcp, const struct ph_addr *inside,
                        const uint8_t *nonce, uint16_t *external, uint32_t *lifetime)
 {
     struct entry *e = scripted_by_inside(s, tcp, inside);
-    if (e != NULL && nonce != NULL && e->has_nonce && memcmp(e->nonce, nonce, NONCE_LEN) != 0)
+    if (e != NULL && nonce != NULL && e->owner == OWNER_PCP && !is_of(e, nonce))
         return PCP_NOT_AUTHORIZED;
     if (*lifetime == 0) {
-        if (e != NULL)
+        if (e == NULL)
+            return PCP_SUCCESS;
+        if (is_of(e, nonce))
             scripted_remove(s, e);
-        return PCP_SUCCESS;
+        else if (nonce != NULL)
+            return PCP_NOT_AUTHORIZED;
+        return PCP_SUCCESS; /* NAT-PMP says so in any case */
     }
     if (e == NULL) {
-        uint16_t port = scripted_free_port(s, tcp, *external);
+        uint16_t wish = *external != 0 ? *external : inside->port;
+        uint16_t port = scripted_free_port(s, tcp, wish);
         e = port == 0 ? NULL : scripted_add(s, now, tcp, port, inside);
     }
     if (e == NULL)
         return PCP_NO_RESOURCES;
-    if (nonce != NULL) {
-        e->has_nonce = true;
-        memcpy(e->nonce, nonce, NONCE_LEN);
-    }
+    take_over(e, nonce);
     *lifetime = lifetime_for(s, *lifetime);
     e->expires = now + *lifetime * PH_SEC;
     *external = e->external;
@@ -156,11 +182,13 @@ static void natpmp_map(struct scripted *s, ph_ns now, const struct ph_addr *from
         result = NATPMP_NOT_AUTHORIZED;
     else if (has(s, F_REFUSES_ALL) && lifetime > 0)
         result = NATPMP_OUT_OF_RESOURCES;
-    else if (inside.port == 0 && lifetime == 0) {
-        /* All of the client's, section 3.4. */
+    else if (inside.port == 0 && lifetime > 0)
+        result = NATPMP_NOT_AUTHORIZED;
+    else if (inside.port == 0) {
+        /* All of the client's that NAT-PMP made, section 3.4. */
         for (size_t i = 0; i < ENTRIES_MAX; i++) {
             struct entry *e = &s->entries[i];
-            if (e->used && !e->foreign && !e->wildcard && e->tcp == (data[1] == 2) &&
+            if (e->used && !e->foreign && is_of(e, NULL) && e->tcp == (data[1] == 2) &&
                 ph_addr_ip_eq(&e->inside, from))
                 scripted_remove(s, e);
         }
@@ -171,10 +199,8 @@ static void natpmp_map(struct scripted *s, ph_ns now, const struct ph_addr *from
         external = 0;
     natpmp_head(s, now, out, data[1], result);
     set16(out + 8, inside.port);
-    if (result == NATPMP_SUCCESS) {
-        set16(out + 10, external);
-        set32(out + 12, lifetime);
-    }
+    set16(out + 10, external); /* of an error what was asked for, as miniupnpd has it */
+    set32(out + 12, lifetime);
     answer(s, now, from, out, sizeof(out), result == NATPMP_SUCCESS && lifetime > 0 ? 8 : 0);
 }
 

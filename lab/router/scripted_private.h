@@ -71,6 +71,15 @@ enum scripted_fault {
     F_COUNT,
 };
 
+/* By which protocol an entry was made or renewed last. As with miniupnpd (2.3.1): NAT-PMP and PCP
+ * take over what another protocol made, and delete only what is theirs; UPnP deletes anything of
+ * its client, and what it renews stays whose it was. */
+enum entry_owner {
+    OWNER_UPNP,
+    OWNER_NAT_PMP,
+    OWNER_PCP, /* who knows the nonce */
+};
+
 struct entry {
     bool used;
     bool tcp;
@@ -79,8 +88,8 @@ struct entry {
     uint16_t external;
     struct ph_addr inside;
     ph_ns expires; /* PH_NEVER: permanent */
-    bool has_nonce;
-    uint8_t nonce[NONCE_LEN];
+    enum entry_owner owner;
+    uint8_t nonce[NONCE_LEN]; /* of OWNER_PCP */
     char description[DESCRIPTION_MAX];
 };
 

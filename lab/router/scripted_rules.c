@@ -5,12 +5,14 @@
 #include "lab/router/scripted_child.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
-int scripted_rules_load(const struct router_site *site, bool translate_back, struct lab_error *err)
+char *scripted_rules(const struct router_site *site, bool translate_back)
 {
-    char text[2048], wan[PH_ADDR_STRLEN];
-    int n = snprintf(
-        text, sizeof(text),
+    char wan[PH_ADDR_STRLEN];
+    char *text = NULL;
+    int n = asprintf(
+        &text,
         "table ip pinhole_map {\n"
         "\tmap forward {\n\t\ttype inet_proto . inet_service : ipv4_addr . inet_service\n"
         "\t\tsize 256\n\t}\n"
@@ -20,15 +22,22 @@ int scripted_rules_load(const struct router_site *site, bool translate_back, str
         "\tchain prerouting {\n\t\ttype nat hook prerouting priority dstnat - 10\n"
         "\t\tiifname \"%s\" ip daddr %s meta l4proto { tcp, udp } "
         "dnat ip to meta l4proto . th dport map @forward\n"
-        "\t\tiifname \"%s\" ip daddr %s dnat ip to meta l4proto map @wildcard\n\t}\n",
-        site->wan_if, ph_addr_format_ip(&site->wan, wan), site->wan_if, wan);
-    if (n > 0 && (size_t)n < sizeof(text))
-        (void)snprintf(text + n, sizeof(text) - (size_t)n,
-                       "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat - 10\n"
-                       "\t\t%soifname \"%s\" meta l4proto { tcp, udp } "
-                       "snat ip to meta l4proto . ip saddr . th sport map @back\n\t}\n}\n",
-                       translate_back ? "" : "#", site->wan_if);
-    return nft_run(site->netns_fd, text, NULL, err);
+        "\t\tiifname \"%s\" ip daddr %s dnat ip to meta l4proto map @wildcard\n\t}\n"
+        "\tchain postrouting {\n\t\ttype nat hook postrouting priority srcnat - 10\n"
+        "\t\t%soifname \"%s\" meta l4proto { tcp, udp } "
+        "snat ip to meta l4proto . ip saddr . th sport map @back\n\t}\n}\n",
+        site->wan_if, ph_addr_format_ip(&site->wan, wan), site->wan_if, wan,
+        translate_back ? "" : "#", site->wan_if);
+    return n < 0 ? NULL : text;
+}
+
+int scripted_rules_load(const struct router_site *site, bool translate_back, struct lab_error *err)
+{
+    char *text = scripted_rules(site, translate_back);
+    int rc = text == NULL ? lab_fail(err, LAB_CANNOT, "out of memory")
+                          : nft_run(site->netns_fd, text, NULL, err);
+    free(text);
+    return rc;
 }
 
 int scripted_rules_map(const struct router_site *site, const struct scripted_mapping *m, bool on,

@@ -142,7 +142,8 @@ static void keep(struct call *c, const struct wish *w, uint16_t external)
         return;
     }
     e->expires = w->lease == 0 ? PH_NEVER : c->now + w->lease * PH_SEC;
-    (void)snprintf(e->description, sizeof(e->description), "%s", w->description);
+    if (e->owner == OWNER_UPNP)
+        (void)snprintf(e->description, sizeof(e->description), "%s", w->description);
 }
 
 /* The faults that hold on to the port that was wished first. */

@@ -1,4 +1,5 @@
-/* kill -9 of a run, at random moments: nothing stays behind.
+/* A run is killed or interrupted at random moments: nothing stays behind, of worlds with
+ * port-mapping servers (miniupnpd, the scripted router) neither.
  *
  * A namespace lives by a process in it, a descriptor on it, or a mount of it. This test adopts
  * every process that the killed one leaves (subreaper): when the last of them has ended, and there
@@ -25,8 +26,8 @@
 
 #include <cmocka.h>
 
-#define ROUNDS     20
-#define LONGEST_MS 3000
+#define ROUNDS     24
+#define LONGEST_MS 1500
 #define DEATH_MS   10000
 
 static int64_t now_ms(void)
@@ -94,6 +95,11 @@ static size_t count_devices(void)
     return n;
 }
 
+static const char *const scenarios[] = {"scenarios/portmap.yaml", "scenarios/faulty-routers.yaml",
+                                        "scenarios/quick.yaml"};
+/* A killed run cannot tidy up, an interrupted one must have done so before it ends. */
+static const int signals[] = {SIGKILL, SIGKILL, SIGINT, SIGTERM};
+
 static void test_killed_runs_leave_nothing(void **state)
 {
     (void)state;
@@ -118,14 +124,15 @@ static void test_killed_runs_leave_nothing(void **state)
     print_message("seed %llu\n", (unsigned long long)seed);
     ph_rng_seed(&rng, seed);
     for (int i = 0; i < ROUNDS; i++) {
-        const char *argv[] = {program_natlab(), "run",   "scenarios/quick.yaml",
-                              "--out",          results, NULL};
+        const char *scenario = scenarios[i % 3];
+        int signal = signals[i / 3 % 4];
+        const char *argv[] = {program_natlab(), "run", scenario, "--out", results, NULL};
         pid_t pid = program_start(argv, -1);
         assert_true(pid > 0);
         wait_for_end(pid, (int64_t)ph_rng_below(&rng, LONGEST_MS));
-        kill(pid, SIGKILL);
+        kill(pid, signal);
         if (!reap_all(sigchld, now_ms() + DEATH_MS))
-            fail_msg("round %d: a process of the killed run still lives", i);
+            fail_msg("round %d: after signal %d a process of %s still lives", i, signal, scenario);
         assert_int_equal(count_lines_with("/proc/self/mountinfo", "nsfs"), mounts);
         assert_int_equal(count_devices(), devices);
         const char *rm[] = {"rm", "-rf", results, NULL};

@@ -125,6 +125,7 @@ static void doctor_in_json(void **state)
     checks = json_object_get(root, "checks");
     assert_true(json_array_size(checks) >= 8);
     assert_int_equal(code, json_is_true(json_object_get(root, "ok")) ? 0 : 3);
+    bool router = false, witnesses = false;
     for (size_t i = 0; i < json_array_size(checks); i++) {
         const json_t *c = json_array_get(checks, i);
         bool ok = json_is_true(json_object_get(c, "ok"));
@@ -133,8 +134,41 @@ static void doctor_in_json(void **state)
         /* Whatever is missing has a mend. */
         assert_true(ok || json_string_length(json_object_get(c, "mend")) > 0);
         assert_true(code == 3 || ok || json_is_false(json_object_get(c, "needed")));
+        if (strcmp(json_string_value(json_object_get(c, "name")), "miniupnpd") == 0) {
+            router = true;
+            assert_true(ok || access("/usr/sbin/miniupnpd", X_OK) != 0);
+        }
+        if (strcmp(json_string_value(json_object_get(c, "name")), "witnesses for tests") == 0) {
+            witnesses = true;
+        }
     }
+    /* It is one that serves, started for this; without it the lab runs all the same. */
+    assert_true(router || code == 3);
+    assert_true(witnesses);
     json_decref(root);
+}
+
+/* Beside the NAT's rules those of its port-mapping server; no kernel is asked. */
+static void a_routers_rules_are_shown(void **state)
+{
+    char out[OUT];
+
+    (void)state;
+    if (access(program_natlab(), X_OK) != 0) {
+        printf("no %s here\n", program_natlab());
+        skip();
+    }
+    expect(natlab(out, "nat", "show", "random", "--set", "port_mapping.pcp=true", NULL), 0, out,
+           "# On its LAN stands a port-mapping server, miniupnpd, for pcp. Its rules:\n"
+           "table inet pinhole_map {");
+    /* NAT-PMP, which is not wanted, is kept from it. */
+    assert_non_null(strstr(out, "udp dport 5351 @th,64,8 == 0 drop"));
+    expect(natlab(out, "nat", "show", "random", "--set", "port_mapping.upnp=true", "--set",
+                  "port_mapping.faults=[chunked]", NULL),
+           0, out, "server, scripted, for upnp");
+    assert_non_null(strstr(out, "map @forward"));
+    expect(natlab(out, "nat", "show", "random", NULL), 0, out, "table ip pinhole {");
+    assert_null(strstr(out, "pinhole_map"));
 }
 
 static void write_file(const char *path, const char *text)
@@ -418,6 +452,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(commands_help_and_unknown_words),
         cmocka_unit_test(doctor_in_json),
+        cmocka_unit_test(a_routers_rules_are_shown),
         cmocka_unit_test(words_and_folders_that_do_not_fit),
         cmocka_unit_test_teardown(own_profiles, all_down),
         cmocka_unit_test_teardown(a_lab_from_up_to_down, all_down),

@@ -177,6 +177,74 @@ static void test_pcp_refusals(void **state)
     }
 }
 
+/* Each pair as miniupnpd has it, which keeps one table for all (test_miniupnpd asks it the same).
+ */
+static void test_whose_a_mapping_is(void **state)
+{
+    struct rig r;
+    uint8_t pcp[64], natpmp_delete[12], all[12];
+    (void)state;
+    memcpy(natpmp_delete, natpmp_map, 12);
+    memset(natpmp_delete + 6, 0, 6);
+    memcpy(all, natpmp_delete, 12);
+    memset(all + 4, 0, 2);
+
+    /* What PCP made NAT-PMP does not delete, though it says so. */
+    start(&r, FAULT_PCP | FAULT_NAT_PMP, NULL);
+    pcp_map(pcp, 0x11, 600);
+    assert_int_equal(ask(&r, pcp, 60), 1);
+    assert_int_equal(ask(&r, natpmp_delete, 12), 1);
+    assert_memory_equal(r.sent[0].data + 2, "\x00\x00", 2);
+    assert_int_equal(ask(&r, all, 12), 1);
+    assert_memory_equal(r.sent[0].data + 2, "\x00\x00", 2);
+    assert_int_equal(scripted_count(r.s), 1);
+
+    /* It takes it over when it asks for it; then PCP's client has no say any more. */
+    assert_int_equal(ask(&r, natpmp_map, 12), 1);
+    assert_memory_equal(r.sent[0].data + 10, "\xa4\x10", 2);
+    assert_int_equal(scripted_count(r.s), 1);
+    assert_int_equal(r.on, 1);
+    pcp_map(pcp, 0x11, 0);
+    assert_int_equal(ask(&r, pcp, 60), 1);
+    assert_int_equal(r.sent[0].data[3], 2); /* NOT_AUTHORIZED */
+    assert_int_equal(scripted_count(r.s), 1);
+
+    /* And the other way round. */
+    pcp_map(pcp, 0x22, 600);
+    assert_int_equal(ask(&r, pcp, 60), 1);
+    assert_int_equal(r.sent[0].data[3], 0);
+    assert_int_equal(ask(&r, natpmp_delete, 12), 1);
+    assert_int_equal(scripted_count(r.s), 1);
+    pcp_map(pcp, 0x22, 0);
+    assert_int_equal(ask(&r, pcp, 60), 1);
+    assert_int_equal(scripted_count(r.s), 0);
+    assert_int_equal(r.off, 1);
+
+    /* All of the client's that NAT-PMP made. */
+    assert_int_equal(ask(&r, natpmp_map, 12), 1);
+    assert_int_equal(ask(&r, all, 12), 1);
+    assert_int_equal(scripted_count(r.s), 0);
+    stop(&r);
+}
+
+/* Without a wish the outside port is that of the inside; there is no inside port 0. */
+static void test_natpmp_without_a_wish(void **state)
+{
+    struct rig r;
+    uint8_t bytes[12];
+    (void)state;
+    start(&r, FAULT_NAT_PMP, NULL);
+    memcpy(bytes, natpmp_map, 12);
+    memset(bytes + 6, 0, 2);
+    assert_int_equal(ask(&r, bytes, 12), 1);
+    assert_memory_equal(r.sent[0].data + 8, "\xa0\x28\xa0\x28", 4);
+    memset(bytes + 4, 0, 2);
+    assert_int_equal(ask(&r, bytes, 12), 1);
+    assert_memory_equal(r.sent[0].data + 2, "\x00\x02", 2); /* not authorized */
+    assert_int_equal(scripted_count(r.s), 1);
+    stop(&r);
+}
+
 /* ---- Faults of both */
 
 static void test_datagram_faults(void **state)
@@ -430,6 +498,8 @@ int main(void)
         cmocka_unit_test(test_natpmp_refusals),
         cmocka_unit_test(test_pcp),
         cmocka_unit_test(test_pcp_refusals),
+        cmocka_unit_test(test_whose_a_mapping_is),
+        cmocka_unit_test(test_natpmp_without_a_wish),
         cmocka_unit_test(test_datagram_faults),
         cmocka_unit_test(test_external_addresses),
         cmocka_unit_test(test_restarts),

@@ -279,7 +279,7 @@ static void test_network(void **state)
     assert_true(ph_addr_eq(&g[0].local, &own));
     assert_int_equal(h->ops->gateways(h, g, 0), 0);
     assert_int_equal(h->ops->watch_network(h, true), PH_OK);
-    assert_non_null(h->ops->http_start); /* to the routers of the world */
+    assert_non_null(h->ops->http_start);
     net_free(t);
 }
 

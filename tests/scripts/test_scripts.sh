@@ -72,7 +72,7 @@ run nothing 1 '0 passed, 1 failed, 0 skipped'
 
 # check-rooms: a tree with a fault in each file, and the line that says so.
 tree=$here/tree
-mkdir -p "$tree"/{src/{base,wire,quic,path,host,cli,call},lab/{nat,run,world}}
+mkdir -p "$tree"/{src/{base,wire,quic,path,host,cli,call},lab/{nat,router,run,world}}
 rooms() { # NAME STATUS TEXT...
     local name=$1 want=$2 status text
     shift 2
@@ -96,11 +96,13 @@ printf '#include "path/table.h"\n#include "lab/yaml.h"\n' >"$tree/src/path/a.c"
 printf '#include "quic/quic.h"\n' >"$tree/src/wire/a.h"
 printf '#include "host/loop.h"\n' >"$tree/src/quic/a.h"
 printf '#include "lab/run/trial.h"\n' >"$tree/lab/nat/a.c"
+printf '#include "base/addr.h"\n#include "wire/pcp.h"\n' >"$tree/lab/router/a.c"
 rooms down 1 'src/path/a.c:2: src knows nothing of lab' \
     'src/wire/a.h:1: includes point down only: src/wire may not include "quic/quic.h"' \
     'src/quic/a.h:1: of host the core knows host/host.h alone' \
-    'lab/nat/a.c:1: includes point down only: lab/nat may not include "lab/run/trial.h"'
-rm "$tree"/src/{path/a.c,wire/a.h,quic/a.h} "$tree/lab/nat/a.c"
+    'lab/nat/a.c:1: includes point down only: lab/nat may not include "lab/run/trial.h"' \
+    'lab/router/a.c:2: lab/router is held against src'
+rm "$tree"/src/{path/a.c,wire/a.h,quic/a.h} "$tree"/lab/{nat,router}/a.c
 { yes 'int x;' | head -n 701; } >"$tree/src/base/long.c"
 printf 'char *p = "%s";\n' '/ho''me/someone/x' >"$tree/lab/run/a.c"
 printf 'void f(void)\n{\n    usleep(3);\n}\n' >"$tree/lab/world/a.c"
