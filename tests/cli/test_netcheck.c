@@ -407,6 +407,28 @@ static void test_command(void **state)
     assert_non_null(strstr(out, "no UDP gets out and back"));
 }
 
+/* A name server that is mute holds nobody up: the resolver alone would ask for 20 s. In a network
+ * of its own, whose only route leads nowhere. */
+static void test_mute_name_server(void **state)
+{
+    static const char script[] = "f=$(mktemp) && echo nameserver 192.0.2.53 >$f && "
+                                 "mount --bind $f /etc/resolv.conf && rm $f && "
+                                 "ip link set lo up && ip route add default dev lo || exit 99; "
+                                 "\"$0\" netcheck --relay relay.example";
+    const char *const argv[] = {"unshare", "-rnm", "sh", "-c", script, built(), NULL};
+    char out[8192];
+    int code = program_run(argv, out, sizeof(out));
+
+    (void)state;
+    if (!strstr(out, "pinhole")) {
+        print_message("skipped: no namespaces for this: %s\n", out);
+        skip();
+    }
+    assert_int_equal(code, 3);
+    assert_non_null(strstr(out, "no answer in 1 s to the question for the address of"));
+    assert_non_null(strstr(out, "'relay.example'"));
+}
+
 static void test_mistakes(void **state)
 {
     static const struct {
@@ -445,6 +467,7 @@ int main(void)
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_mute_name_server),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
