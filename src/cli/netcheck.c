@@ -189,6 +189,10 @@ static int find_servers(struct checker *c, const struct options *o)
             add_stun(c, &r[i]);
         }
     }
+    if (c->config.relay_count + c->config.stun_count == 0) {
+        fprintf(stderr, "pinhole: no public STUN server was found by name: is there a name server? "
+                        "--stun and --relay take addresses too\n");
+    }
     c->config.timeout = ALL_MAX - ph_min_ns(now() - begun, LOOK_UP_MAX);
     return CLI_GOOD;
 }
