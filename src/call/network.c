@@ -132,10 +132,13 @@ bool ph_network_sampled(const struct ph_network *n)
     if (!n->survey || ph_survey_done(n->survey))
         return true;
     size_t count = ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX);
-    size_t answered = 0;
-    for (size_t i = 0; i < count; i++)
+    size_t answered = 0, late = 0;
+    for (size_t i = 0; i < count; i++) {
         answered += servers[i].answered;
-    return answered >= wanted;
+        late += servers[i].late;
+    }
+    /* One dead server does not hold up those who have another. */
+    return answered + (answered > 0 ? late : 0) >= wanted;
 }
 
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out)

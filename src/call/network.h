@@ -38,7 +38,8 @@ ph_ns ph_network_deadline(const struct ph_network *n);
 /* Gives back what routers hold; then nothing is asked for any more. */
 void ph_network_close(struct ph_network *n, ph_ns now);
 bool ph_network_closed(const struct ph_network *n);
-/* Every server has said what it sees of us: no more reflexive candidates are to be waited for. */
+/* Every server has said what it sees of us, or one has and the others are late: no more reflexive
+ * candidates are to be waited for. */
 bool ph_network_sampled(const struct ph_network *n);
 /* The reflexive addresses so far. */
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out);

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 
 #define TIMEOUT (2500 * PH_MS)
+/* One try may be lost, with its answer. */
+#define LATE_TRIES 2u
 
 struct ph_survey {
     struct ph_survey_config config;
@@ -147,6 +149,7 @@ size_t ph_survey_servers(const struct ph_survey *s, struct ph_survey_server *out
         out[n++] = (struct ph_survey_server){
             .addr = e->query.to,
             .answered = ph_query_is_over(&e->query) && e->query.state != PH_QUERY_SILENT,
+            .late = !ph_query_is_over(&e->query) && e->query.tries > LATE_TRIES,
             .rtt = e->query.rtt,
             .reflexive = e->reflexive,
             .other = e->other,

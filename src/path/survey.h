@@ -38,6 +38,7 @@ struct ph_survey_server {
     struct ph_addr reflexive;
     struct ph_addr other; /* as it claims; family NONE: none */
     bool answered;
+    bool late; /* asked twice in vain, each time for longer than the others' round trips */
     bool lied;
     ph_ns rtt; /* the least that was seen; 0: none */
 };
