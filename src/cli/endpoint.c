@@ -78,8 +78,7 @@ const struct argp endpoint_argp = {.options = options, .parser = parse};
  * them. Nobody outside is asked about a network whose relay stands inside. */
 static void add_default_stuns(struct ph_agent_config *config)
 {
-    struct ph_addr found[2 * PH_STUNS_MAX];
-    size_t n = 0;
+    struct resolved r[PUBLIC_STUN_COUNT] = {0};
 
     for (size_t i = 0; i < config->relay_count; i++) {
         const struct ph_addr *a = &config->relays[i];
@@ -88,16 +87,20 @@ static void add_default_stuns(struct ph_agent_config *config)
             return; /* then the agent asks its relays */
         }
     }
-    n = public_stun_servers(found, 2 * PH_STUNS_MAX);
-    if (n == 0) {
-        return;
-    }
     for (size_t i = 0; i < config->relay_count && config->stun_count < PH_STUNS_MAX; i++) {
         config->stuns[config->stun_count++] = config->relays[i];
     }
-    for (size_t i = 0; i < n && config->stun_count < PH_STUNS_MAX; i++) {
-        if (found[i].family == config->relays[0].family) {
-            config->stuns[config->stun_count++] = found[i];
+    for (size_t i = 0; i < PUBLIC_STUN_COUNT; i++) {
+        r[i] = (struct resolved){.text = public_stun_servers[i], .optional = true};
+    }
+    if (resolve_many(r, PUBLIC_STUN_COUNT)) {
+        return;
+    }
+    for (size_t i = 0; i < PUBLIC_STUN_COUNT; i++) {
+        for (size_t k = 0; k < r[i].count && config->stun_count < PH_STUNS_MAX; k++) {
+            if (r[i].addr[k].family == config->relays[0].family) {
+                config->stuns[config->stun_count++] = r[i].addr[k];
+            }
         }
     }
 }

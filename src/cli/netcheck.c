@@ -13,9 +13,12 @@
 #include <time.h>
 
 #define TEXTS_MAX 16
+_Static_assert(PH_NETCHECK_RELAYS_MAX + TEXTS_MAX <= RESOLVE_MANY_MAX &&
+                   PH_NETCHECK_RELAYS_MAX + PUBLIC_STUN_COUNT <= RESOLVE_MANY_MAX,
+               "all names fit");
 /* For all that can be hurried: what the look-up of names took is missing afterwards. */
 #define ALL_MAX     (2900 * PH_MS)
-#define LOOK_UP_MAX PH_SEC
+#define LOOK_UP_MAX (RESOLVE_MANY_MS * PH_MS)
 
 struct options {
     const char *relays[PH_NETCHECK_RELAYS_MAX];
@@ -95,53 +98,57 @@ static void remember(struct netcheck_view *v, const struct ph_addr *addr, const 
     }
 }
 
-static int add_relays(struct checker *c, const struct options *o)
-{
-    for (size_t i = 0; i < o->relay_count; i++) {
-        struct ph_addr found[2];
-        size_t n;
-        int code = resolve_both(o->relays[i], found, &n);
-
-        if (code) {
-            return code;
-        }
-        for (size_t k = 0; k < n && c->config.relay_count < PH_NETCHECK_RELAYS_MAX; k++) {
-            c->config.relays[c->config.relay_count++].addr = found[k];
-            remember(&c->view, &found[k], o->relays[i]);
-        }
-    }
-    return CLI_GOOD;
-}
-
-static int add_stuns(struct checker *c, const struct options *o)
-{
-    for (size_t i = 0; i < o->stun_count; i++) {
-        struct ph_addr found[2];
-        size_t n;
-        int code = resolve_both(o->stuns[i], found, &n);
-
-        if (code) {
-            return code;
-        }
-        for (size_t k = 0; k < n && c->config.stun_count < PH_SURVEY_SERVERS_MAX; k++) {
-            c->config.stuns[c->config.stun_count++] = found[k];
-            remember(&c->view, &found[k], o->stuns[i]);
-        }
-    }
-    return CLI_GOOD;
-}
-
 /* Servers of the internet see another network than relays on this machine or beside it. */
-static bool relays_are_near(const struct checker *c)
+static bool is_near(const struct resolved *r)
 {
-    for (size_t i = 0; i < c->config.relay_count; i++) {
-        const struct ph_addr *a = &c->config.relays[i].addr;
-
-        if (ph_addr_is_loopback(a) || ph_addr_is_private(a)) {
+    for (size_t i = 0; i < r->count; i++) {
+        if (ph_addr_is_loopback(&r->addr[i]) || ph_addr_is_private(&r->addr[i])) {
             return true;
         }
     }
     return false;
+}
+
+static bool any_is_near(const struct resolved *r, size_t n)
+{
+    while (n > 0 && !is_near(&r[n - 1])) {
+        n--;
+    }
+    return n > 0;
+}
+
+/* Whether a text is the address of a near one: without asking anybody. */
+static bool reads_near(const char *text)
+{
+    struct resolved r = {.count = 1};
+
+    return !ph_addr_parse(text, &r.addr[0]) && is_near(&r);
+}
+
+static bool wants_public(const struct options *o)
+{
+    bool wants = o->stun_count == 0;
+
+    for (size_t i = 0; i < o->relay_count; i++) {
+        wants = wants && !reads_near(o->relays[i]);
+    }
+    return wants;
+}
+
+static void add_relay(struct checker *c, const struct resolved *r)
+{
+    for (size_t i = 0; i < r->count && c->config.relay_count < PH_NETCHECK_RELAYS_MAX; i++) {
+        c->config.relays[c->config.relay_count++].addr = r->addr[i];
+        remember(&c->view, &r->addr[i], r->text);
+    }
+}
+
+static void add_stun(struct checker *c, const struct resolved *r)
+{
+    for (size_t i = 0; i < r->count && c->config.stun_count < PH_SURVEY_SERVERS_MAX; i++) {
+        c->config.stuns[c->config.stun_count++] = r->addr[i];
+        remember(&c->view, &r->addr[i], r->text);
+    }
 }
 
 static ph_ns now(void)
@@ -154,17 +161,40 @@ static ph_ns now(void)
 
 static int find_servers(struct checker *c, const struct options *o)
 {
+    struct resolved r[RESOLVE_MANY_MAX] = {0};
     ph_ns begun = now();
-    int code = add_relays(c, o);
+    size_t n = 0;
+    int code;
 
-    if (!code) {
-        code = add_stuns(c, o);
+    for (size_t i = 0; i < o->relay_count; i++) {
+        r[n++].text = o->relays[i];
     }
-    if (!code && o->stun_count == 0 && !relays_are_near(c)) {
-        c->config.stun_count = public_stun_servers(c->config.stuns, PH_SURVEY_SERVERS_MAX);
+    for (size_t i = 0; i < o->stun_count; i++) {
+        r[n++].text = o->stuns[i];
+    }
+    if (wants_public(o)) {
+        for (size_t i = 0; i < PUBLIC_STUN_COUNT; i++) {
+            r[n++] = (struct resolved){.text = public_stun_servers[i], .optional = true};
+        }
+    }
+    code = resolve_many(r, n);
+    if (code) {
+        return code;
+    }
+    for (size_t i = 0; i < o->relay_count; i++) {
+        add_relay(c, &r[i]);
+    }
+    for (size_t i = o->relay_count; i < n; i++) {
+        if (!r[i].optional || !any_is_near(r, o->relay_count)) {
+            add_stun(c, &r[i]);
+        }
+    }
+    if (c->config.relay_count + c->config.stun_count == 0) {
+        fprintf(stderr, "pinhole: no public STUN server was found by name: is there a name server? "
+                        "--stun and --relay take addresses too\n");
     }
     c->config.timeout = ALL_MAX - ph_min_ns(now() - begun, LOOK_UP_MAX);
-    return code;
+    return CLI_GOOD;
 }
 
 /* ---- The course of things */

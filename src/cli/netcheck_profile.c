@@ -2,10 +2,15 @@
  * comment, and is then as natlab's default has it. */
 #include "cli/netcheck.h"
 
+#include <math.h>
+
 /* What natlab can emulate. */
 #define STEP_MAX  256
 #define BLOCK_MIN 64
 #define BLOCK_MAX 8064
+#define FLOWS_MAX 1000
+/* Other people's flows show, not how many they are. */
+#define BACKGROUND_HOSTS 4
 
 static int clamp(int v, int low, int high)
 {
@@ -50,10 +55,12 @@ static void write_allocation(FILE *to, const struct ph_nat_facts *f)
     case PH_ALLOCATION_SEQUENTIAL:
         fprintf(to, "allocation: {type: sequential, step: %d}",
                 clamp(a->step, -STEP_MAX, STEP_MAX));
-        if (a->cross_rate >= 0) {
-            fprintf(to, "  # beside %.1f flows/s of others", a->cross_rate);
-        }
         fputc('\n', to);
+        if (a->cross_rate >= 0.5) {
+            fprintf(to, "background: {hosts: %d, flows_per_second: %d}  # 95%%: %.1f to %.1f\n",
+                    BACKGROUND_HOSTS, clamp((int)lround(a->cross_rate), 1, FLOWS_MAX), a->cross_low,
+                    a->cross_high);
+        }
         return;
     case PH_ALLOCATION_RANDOM:
         fprintf(to, "allocation: {type: random}\n");
@@ -97,6 +104,10 @@ static void write_port_mapping(FILE *to, const struct netcheck_view *v)
 
     if (!v->asked_portmap) {
         fprintf(to, "# port_mapping: not asked for\n");
+    } else if (v->report.double_nat == PH_YES) {
+        /* Here the profile's own server would stand on the outer one, and do what the real one
+         * cannot. */
+        fprintf(to, "# port_mapping: what speaks it stands behind the second NAT, of no use\n");
     } else if (!pcp && !natpmp && !upnp) {
         fprintf(to, "# port_mapping: nobody maps\n");
     } else {
@@ -144,7 +155,8 @@ void netcheck_profile(FILE *to, const struct netcheck_view *v)
     write_timeout(to, &f->lifetime);
     write_port_mapping(to, v);
     if (v->report.double_nat == PH_YES) {
-        fprintf(to, "# Two NATs, seen as one. With the inner one of its own: inside: "
-                    "port-preserving\n");
+        fprintf(to,
+                "inside: port-preserving  # two NATs, seen as one; of what kind the inner one is "
+                "does not show\n");
     }
 }

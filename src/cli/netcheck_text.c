@@ -22,7 +22,16 @@ enum ph_answer netcheck_udp(const struct ph_netcheck_report *r)
     if (r->v4.udp == PH_YES || r->v6.udp == PH_YES) {
         return PH_YES;
     }
-    return r->v4.udp == PH_NO || r->v6.udp == PH_NO ? PH_NO : PH_ANSWER_UNKNOWN;
+    if (r->v4.udp == PH_NO || r->v6.udp == PH_NO) {
+        return PH_NO;
+    }
+    /* Without any address nobody needs to be asked. */
+    return r->ipv4 == PH_NO && r->ipv6 == PH_NO ? PH_NO : PH_ANSWER_UNKNOWN;
+}
+
+static bool anybody_was_asked(const struct ph_netcheck_report *r)
+{
+    return r->v4.sample_count + r->v6.sample_count > 0;
 }
 
 /* ---- The verdict */
@@ -54,8 +63,8 @@ static size_t say_stages(struct phrase *p, const struct ph_outlook *o, enum ph_c
     } stages[] = {
         {o->portmap, "a mapped port"},
         {o->punch, "hole punching"},
-        {o->predict, "prediction"},
-        {o->birthday, "birthday"},
+        {o->predict, "port prediction"},
+        {o->birthday, "port guessing"},
     };
     size_t left = 0, n;
 
@@ -84,12 +93,13 @@ static void say_outlook(struct phrase *p, const struct ph_outlook *o)
         say(p, "direct by ");
         say_stages(p, o, PH_CHANCE_GOOD);
     } else if (has(o, PH_CHANCE_SOME)) {
+        say(p, "maybe direct by ");
         say_stages(p, o, PH_CHANCE_SOME);
-        say(p, ", else relay");
+        say(p, ", else by relay");
     } else if (has(o, PH_CHANCE_UNKNOWN)) {
-        say(p, "not known, relay at least");
+        say(p, "not known, by relay at least");
     } else {
-        say(p, "relay");
+        say(p, "by relay");
     }
 }
 
@@ -104,9 +114,13 @@ char *netcheck_verdict(const struct ph_netcheck_report *r, char buf[NETCHECK_VER
         say(&p, "; against a hard peer: ");
         say_outlook(&p, &r->hard);
     } else if (netcheck_udp(r) == PH_NO) {
-        say(&p, "no UDP gets out and back: no call can be made from here");
+        say(&p, anybody_was_asked(r)
+                    ? "no server answered: UDP is blocked here, or none of them is up; calls need "
+                      "a relay that answers"
+                    : "this machine has no IP address that leads anywhere: no call can be made "
+                      "from here");
     } else {
-        say(&p, "nobody was asked: name a relay or a STUN server");
+        say(&p, "no server was asked that can be reached from here: name a relay or a STUN server");
     }
     return buf;
 }
@@ -121,6 +135,10 @@ static void family_line(FILE *to, const char *label, enum ph_answer answer,
     fprintf(to, LABEL "%s", label, ph_answer_name(answer));
     if (ph_addr_is_set(&f->reflexive)) {
         fprintf(to, ", seen as %s", ph_addr_format(&f->reflexive, text));
+    } else if (answer == PH_NO) {
+        fprintf(to, f->sample_count > 0 ? ", no server answered" : ", no address");
+    } else if (f->sample_count == 0) {
+        fprintf(to, ", no server was asked");
     }
     fputc('\n', to);
 }
@@ -162,17 +180,20 @@ static void lifetime_line(FILE *to, const struct ph_lifetime *l)
 static void behaviour_lines(FILE *to, const struct netcheck_view *v, const struct ph_nat_facts *f)
 {
     fprintf(to, LABEL "%s%s\n", "mapping", ph_mapping_behaviour_name(f->mapping),
-            f->mapping_guessed ? " (likely)" : "");
+            f->mapping == PH_MAPPING_NONE ? " (no NAT)"
+            : f->mapping_guessed          ? " (likely)"
+                                          : "");
     fprintf(to, LABEL "%s\n", "filtering", ph_filtering_behaviour_name(f->filtering));
-    allocation_line(to, &f->allocation);
     if (f->mapping != PH_MAPPING_NONE) {
+        allocation_line(to, &f->allocation);
         fprintf(to, LABEL "%s\n", "hairpin", ph_answer_name(f->hairpin));
     }
     if (v->asked_lifetime) {
         lifetime_line(to, &f->lifetime);
     }
     if (f->liars > 0) {
-        fprintf(to, LABEL "%zu of the servers said what did not hold\n", "liars", f->liars);
+        fprintf(to, LABEL "%zu server%s said what does not hold\n", "liars", f->liars,
+                f->liars == 1 ? "" : "s");
     }
 }
 
@@ -196,6 +217,12 @@ static void sample_lines(FILE *to, const struct netcheck_view *v, const struct p
     }
 }
 
+/* Of a mapping that was made and given back, the first is what matters to who reads. */
+static const char *said_to_people(enum ph_portmap_said said)
+{
+    return said == PH_PORTMAP_RELEASED ? "maps" : ph_portmap_said_name(said);
+}
+
 /* What a router says of itself, without what a terminal would obey. */
 static void print_foreign(FILE *to, const char *text, size_t cap)
 {
@@ -217,7 +244,7 @@ static void portmap_lines(FILE *to, const struct netcheck_view *v)
         const struct ph_portmap_protocol_report *x = &r->portmap[p];
 
         fprintf(to, "  %-8s %s", ph_portmap_protocol_name((enum ph_portmap_protocol)p),
-                ph_portmap_said_name(x->said));
+                said_to_people(x->said));
         if (ph_addr_is_set(&x->server)) {
             fprintf(to, "  by %s", ph_addr_format_ip(&x->server, text));
         }
@@ -229,11 +256,14 @@ static void portmap_lines(FILE *to, const struct netcheck_view *v)
         if (x->took > 0) {
             fprintf(to, "  %.1f ms", ph_ns_to_ms(x->took));
         }
-        if (x->text[0] != '\0') {
+        if (x->text[0] != '\0' && x->said != PH_PORTMAP_SILENT) {
             fprintf(to, "  ");
             print_foreign(to, x->text, sizeof(x->text));
         }
         fputc('\n', to);
+    }
+    if (r->mapped && r->double_nat == PH_YES) {
+        fprintf(to, "  behind the second NAT a mapped port is of no use\n");
     }
 }
 
@@ -259,16 +289,36 @@ static void relay_lines(FILE *to, const struct netcheck_view *v)
     }
 }
 
+static void verdict_lines(FILE *to, const struct ph_netcheck_report *r)
+{
+    const struct {
+        const char *peer;
+        const struct ph_outlook *outlook;
+    } lines[] = {
+        {"easy peer (behind an ordinary home router)", &r->easy},
+        {"hard peer (behind a NAT of random ports)", &r->hard},
+    };
+    char buf[NETCHECK_VERDICT];
+
+    if (netcheck_udp(r) != PH_YES) {
+        fprintf(to, "\n%s\n", netcheck_verdict(r, buf));
+        return;
+    }
+    fprintf(to, "\ncalls\n");
+    for (size_t i = 0; i < 2; i++) {
+        struct phrase p = {.buf = buf, .cap = sizeof(buf)};
+
+        say_outlook(&p, lines[i].outlook);
+        fprintf(to, "  %-44s %s\n", lines[i].peer, buf);
+    }
+}
+
 void netcheck_text(FILE *to, const struct netcheck_view *v)
 {
     const struct ph_netcheck_report *r = &v->report;
-    char verdict[NETCHECK_VERDICT];
     bool v4 = r->v4.udp == PH_YES, v6 = r->v6.udp == PH_YES;
 
-    fprintf(to, LABEL "%s\n", "UDP",
-            v4 || v6 ? "yes"
-                     : ph_answer_name(
-                           r->v4.udp == PH_NO || r->v6.udp == PH_NO ? PH_NO : PH_ANSWER_UNKNOWN));
+    fprintf(to, LABEL "%s\n", "UDP", ph_answer_name(netcheck_udp(r)));
     family_line(to, "IPv4", r->ipv4, &r->v4);
     if (v4) {
         behaviour_lines(to, v, &r->v4);
@@ -282,5 +332,6 @@ void netcheck_text(FILE *to, const struct netcheck_view *v)
     sample_lines(to, v, &r->v6, "samples, IPv6");
     portmap_lines(to, v);
     relay_lines(to, v);
-    fprintf(to, "\n%s\n(%.0f ms)\n", netcheck_verdict(r, verdict), ph_ns_to_ms(r->took));
+    verdict_lines(to, r);
+    fprintf(to, "\n(%.0f ms)\n", ph_ns_to_ms(r->took));
 }

@@ -2,12 +2,9 @@
 #ifndef PH_CLI_PUBLIC_STUN_H
 #define PH_CLI_PUBLIC_STUN_H
 
-#include "base/addr.h"
+#define PUBLIC_STUN_COUNT 5
 
-#include <stddef.h>
-
-/* Looks all of them up at once, and waits for a second at most: a name that is not found by then is
- * left out without a word. IPv4 addresses first. Returns how many. */
-size_t public_stun_servers(struct ph_addr *out, size_t cap);
+/* HOST[:PORT], as resolve.h reads it. */
+extern const char *const public_stun_servers[PUBLIC_STUN_COUNT];
 
 #endif

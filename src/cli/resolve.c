@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define NAME_MAX_LEN 255
 
@@ -19,14 +20,18 @@ static int bad(const char *text)
     return CLI_USAGE;
 }
 
+/* Whether a port is written behind the address, which is a good one. */
+static bool names_port(const char *text, const struct ph_addr *a)
+{
+    return a->family == PH_AF_V4 ? strchr(text, ':') != NULL : strstr(text, "]:") != NULL;
+}
+
 int resolve_local(const char *text, struct ph_addr *out)
 {
-    const char *colon = strrchr(text, ':');
     bool ok = !ph_addr_parse(text, out);
-    bool has_port = colon && (out->family == PH_AF_V4 || text[0] == '[');
 
     /* A port 0 that is written down is the system's choice: the relay says which it got. */
-    if (ok && !has_port) {
+    if (ok && !names_port(text, out)) {
         out->port = CLI_PORT;
     }
     if (!ok) {
@@ -91,9 +96,10 @@ static int not_found(const char *name, int err)
     return err == EAI_AGAIN || err == EAI_SYSTEM ? CLI_CANNOT : CLI_USAGE;
 }
 
+/* A port 0 that is written down is nobody's: what is not taken here is refused as a name. */
 static bool is_literal(const char *text, struct ph_addr *out)
 {
-    if (ph_addr_parse(text, out)) {
+    if (ph_addr_parse(text, out) || (out->port == 0 && names_port(text, out))) {
         return false;
     }
     if (out->port == 0) {
@@ -136,30 +142,117 @@ int resolve(const char *text, enum ph_family family, struct ph_addr *out)
     return CLI_GOOD;
 }
 
-int resolve_both(const char *text, struct ph_addr out[2], size_t *count)
-{
-    static const int families[] = {AF_INET, AF_INET6};
+/* ---- Many at once */
+
+/* The resolver may still be at it when we leave: what it reads and writes stays. */
+static const struct addrinfo many_hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
+static struct {
+    struct gaicb cb;
     char name[NAME_MAX_LEN + 1];
-    uint16_t port;
-    int err = 0, code;
+} requests[RESOLVE_MANY_MAX];
 
-    *count = 0;
-    if (is_literal(text, &out[0])) {
-        *count = 1;
-        return CLI_GOOD;
-    }
-    code = split(text, name, &port);
-    if (code) {
-        return code;
-    }
-    for (size_t i = 0; i < 2; i++) {
-        int failed = look_up(name, families[i], &out[*count]);
+static long ms_now(void)
+{
+    struct timespec t;
 
-        if (failed) {
-            err = i == 0 ? failed : err;
-        } else {
-            out[(*count)++].port = port;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Until all are found, or not to be found, or the time is up. */
+static void wait_for(size_t n)
+{
+    const struct gaicb *list[RESOLVE_MANY_MAX];
+    long end = ms_now() + RESOLVE_MANY_MS;
+
+    for (;;) {
+        long left = end - ms_now();
+        struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
+        bool waiting = false;
+
+        for (size_t i = 0; i < n; i++) {
+            list[i] = gai_error(&requests[i].cb) == EAI_INPROGRESS ? &requests[i].cb : NULL;
+            waiting = waiting || list[i];
+        }
+        if (!waiting || left <= 0) {
+            return;
+        }
+        gai_suspend(list, (int)n, &timeout);
+    }
+}
+
+/* The first address of each family in what was found. */
+static void take_found(const struct addrinfo *list, uint16_t port, struct resolved *r)
+{
+    for (; list && r->count < 2; list = list->ai_next) {
+        struct ph_addr a;
+
+        if (ph_sockaddr_to(list->ai_addr, &a) && (r->count == 0 || r->addr[0].family != a.family)) {
+            a.port = port;
+            r->addr[r->count++] = a;
         }
     }
-    return *count > 0 ? CLI_GOOD : not_found(name, err);
+}
+
+static int collect(struct resolved *r, struct gaicb *cb, uint16_t port)
+{
+    int err = gai_error(cb);
+
+    if (err == EAI_INPROGRESS) {
+        (void)gai_cancel(cb);
+        if (!r->optional) {
+            fprintf(stderr,
+                    "pinhole: no answer in %d s to the question for the address of '%s'; check "
+                    "the network and its name server, or write the address itself\n",
+                    RESOLVE_MANY_MS / 1000, cb->ar_name);
+        }
+        return CLI_CANNOT;
+    }
+    if (err) {
+        return r->optional ? CLI_CANNOT : not_found(cb->ar_name, err);
+    }
+    take_found(cb->ar_result, port, r);
+    freeaddrinfo(cb->ar_result);
+    cb->ar_result = NULL;
+    return r->count > 0 ? CLI_GOOD : CLI_CANNOT;
+}
+
+int resolve_many(struct resolved *r, size_t n)
+{
+    struct gaicb *list[RESOLVE_MANY_MAX];
+    size_t which[RESOLVE_MANY_MAX], asked = 0;
+    uint16_t ports[RESOLVE_MANY_MAX];
+    int result = CLI_GOOD;
+
+    for (size_t i = 0; i < n; i++) {
+        r[i].count = 0;
+        if (is_literal(r[i].text, &r[i].addr[0])) {
+            r[i].count = 1;
+            continue;
+        }
+        int code = split(r[i].text, requests[asked].name, &ports[asked]);
+        if (code) {
+            return code;
+        }
+        requests[asked].cb =
+            (struct gaicb){.ar_name = requests[asked].name, .ar_request = &many_hints};
+        list[asked] = &requests[asked].cb;
+        which[asked++] = i;
+    }
+    if (asked == 0) {
+        return CLI_GOOD;
+    }
+    if (getaddrinfo_a(GAI_NOWAIT, list, (int)asked, NULL) != 0) {
+        fprintf(stderr, "pinhole: cannot look up names: out of memory or threads\n");
+        return CLI_CANNOT;
+    }
+    wait_for(asked);
+    for (size_t k = 0; k < asked; k++) {
+        int code = collect(&r[which[k]], list[k], ports[k]);
+
+        if (code && !r[which[k]].optional && !result) {
+            result = code;
+        }
+    }
+    return result;
 }

@@ -27,6 +27,7 @@ static void on_ready(void *user, uint32_t events)
 
 int cli_stop_init(struct cli_stop *s, struct ph_loop *loop, void (*on_stop)(void *user), void *user)
 {
+    struct sigaction hangup;
     sigset_t set;
     int err;
 
@@ -34,6 +35,13 @@ int cli_stop_init(struct cli_stop *s, struct ph_loop *loop, void (*on_stop)(void
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
+    /* A terminal that is closed: what a router gave is given back then too. Not under nohup. */
+    if (sigaction(SIGHUP, NULL, &hangup) < 0) {
+        return PH_ERR_SYS;
+    }
+    if (hangup.sa_handler != SIG_IGN) {
+        sigaddset(&set, SIGHUP);
+    }
     if (sigprocmask(SIG_BLOCK, &set, NULL) < 0) {
         return PH_ERR_SYS;
     }

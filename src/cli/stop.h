@@ -1,4 +1,4 @@
-/* SIGINT and SIGTERM as events of the loop. */
+/* SIGINT, SIGTERM and, where it is not ignored, SIGHUP as events of the loop. */
 #ifndef PH_CLI_STOP_H
 #define PH_CLI_STOP_H
 
@@ -12,7 +12,7 @@ struct cli_stop {
     void *user;
 };
 
-/* From here on the two signals call on_stop. A second one ends the loop whatever on_stop waits for.
+/* From here on these signals call on_stop. A second one ends the loop whatever on_stop waits for.
  * PH_ERR_SYS. */
 int cli_stop_init(struct cli_stop *s, struct ph_loop *loop, void (*on_stop)(void *user),
                   void *user);

@@ -267,6 +267,34 @@ static void test_nearest_is_chosen(void **state)
     }
 }
 
+/* A registration waits for STUN, but not for a relay that is dead: two questions and as many waits
+ * for the round trips of those who live. */
+static void test_a_dead_relay_holds_nobody_up(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *config, *alive;
+        unsigned by_ms;
+    } rows[] = {
+        {"01", "01", 90 + 1}, {"03", "0", 180 + 1}, /* asked again after 60, and again after 120
+                                                       more */
+        {"30", "0", 180 + 1}, {"0312", "0", 180 + 1}, {"13", "1", 420 + 1},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct fixture *f = new_fixture(300 + i, 0);
+        for (const char *r = rows[i].alive; *r; r++)
+            start_relay(f, (size_t)(*r - '0'));
+        ph_ns started = now(f);
+        start_peer(f, 0, rows[i].config, 0);
+        run(f, 4 * PH_SEC);
+        assert_int_equal(f->peer[0].told_ok, 1);
+        double at = ph_ns_to_ms(f->peer[0].told_at - started);
+        if (at > rows[i].by_ms)
+            fail_msg("%s of %s: told after %.1f ms", rows[i].config, rows[i].alive, at);
+        free_fixture(f);
+    }
+}
+
 static void test_the_ack_teaches(void **state)
 {
     (void)state;
@@ -615,6 +643,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_nearest_is_chosen),
+        cmocka_unit_test(test_a_dead_relay_holds_nobody_up),
         cmocka_unit_test(test_the_ack_teaches),
         cmocka_unit_test(test_peers_at_different_relays),
         cmocka_unit_test(test_relayed_by_the_other_relay),

@@ -188,6 +188,37 @@ static void test_profile_unknown(void **state)
     text = written(netcheck_profile, &v);
     p = load(text);
     assert_int_equal(p.allocation.step, -256);
+    assert_int_equal(p.background.flows_per_second, 0);
+    free(text);
+    /* Other people's flows are a part of how it counts. */
+    f.allocation.cross_rate = 19.6;
+    v = view_of(&f);
+    text = written(netcheck_profile, &v);
+    p = load(text);
+    assert_int_equal(p.background.flows_per_second, 20);
+    assert_true(p.background.hosts > 0);
+    free(text);
+}
+
+/* Behind two NATs the inner one's router is asked: natlab's would stand on the outer one, and then
+ * the mapping would be of use. */
+static void test_profile_of_two_nats(void **state)
+{
+    struct ph_nat_facts f = survey("double-nat", false);
+    struct netcheck_view v = view_of(&f);
+
+    (void)state;
+    v.report.double_nat = PH_YES;
+    v.report.mapped = true;
+    v.report.portmap[PH_PORTMAP_PCP].said = PH_PORTMAP_RELEASED;
+    char *text = written(netcheck_profile, &v);
+    struct nat_profile p = load(text);
+    assert_string_equal(p.inside, "port-preserving");
+    assert_false(p.port_mapping.pcp);
+    free(text);
+    text = written(netcheck_text, &v);
+    assert_non_null(strstr(text, "behind the second NAT a mapped port is of no use"));
+    assert_non_null(strstr(text, "pcp      maps"));
     free(text);
 }
 
@@ -250,22 +281,24 @@ static void test_verdict(void **state)
         const char *want;
     } cases[] = {
         {PH_YES, PH_MAPPING_EIM, PH_FILTERING_APDF, PH_ALLOCATION_PRESERVING, false,
-         "against an easy peer: direct by hole punching; against a hard peer: birthday, else "
-         "relay"},
+         "against an easy peer: direct by hole punching; against a hard peer: maybe direct by port "
+         "guessing, else by relay"},
         {PH_YES, PH_MAPPING_EIM, PH_FILTERING_EIF, PH_ALLOCATION_PRESERVING, false,
          "against an easy peer: direct by hole punching; against a hard peer: direct by hole "
          "punching"},
         {PH_YES, PH_MAPPING_APDM, PH_FILTERING_APDF, PH_ALLOCATION_SEQUENTIAL, false,
-         "against an easy peer: prediction or birthday, else relay; against a hard peer: relay"},
+         "against an easy peer: maybe direct by port prediction or port guessing, else by relay; "
+         "against a hard peer: by relay"},
         {PH_YES, PH_MAPPING_APDM, PH_FILTERING_APDF, PH_ALLOCATION_RANDOM, true,
          "against an easy peer: direct by a mapped port; against a hard peer: direct by a mapped "
          "port"},
         {PH_YES, PH_MAPPING_UNKNOWN, PH_FILTERING_UNKNOWN, PH_ALLOCATION_UNKNOWN, false,
-         "against an easy peer: not known, relay at least; against a hard peer: not known, relay "
-         "at least"},
-        {PH_NO, PH_MAPPING_UNKNOWN, PH_FILTERING_UNKNOWN, PH_ALLOCATION_UNKNOWN, false, "no UDP"},
+         "against an easy peer: not known, by relay at least; against a hard peer: not known, by "
+         "relay at least"},
+        {PH_NO, PH_MAPPING_UNKNOWN, PH_FILTERING_UNKNOWN, PH_ALLOCATION_UNKNOWN, false,
+         "this machine has no IP address"},
         {PH_ANSWER_UNKNOWN, PH_MAPPING_UNKNOWN, PH_FILTERING_UNKNOWN, PH_ALLOCATION_UNKNOWN, false,
-         "nobody was asked"},
+         "no server was asked"},
     };
 
     (void)state;
@@ -381,10 +414,11 @@ static void test_command(void **state)
     const char *const text[] = {pinhole, "netcheck", "--relay", addr, "--no-portmap", NULL};
     assert_int_equal(program_run(text, out, sizeof(out)), 0);
     assert_non_null(strstr(out, "UDP           yes\n"));
-    assert_non_null(strstr(out, "mapping       none\n"));
+    assert_non_null(strstr(out, "mapping       none (no NAT)\n"));
     assert_non_null(strstr(out, "filtering     endpoint-independent\n"));
     assert_non_null(strstr(out, "preferred"));
-    assert_non_null(strstr(out, "against an easy peer: direct by hole punching"));
+    assert_non_null(
+        strstr(out, "easy peer (behind an ordinary home router)   direct by hole punching\n"));
 
     const char *const as_json[] = {pinhole,  "netcheck",     "--relay", addr,
                                    "--json", "--no-portmap", NULL};
@@ -404,7 +438,29 @@ static void test_command(void **state)
 
     /* Nobody there any more. */
     assert_int_equal(program_run(text, out, sizeof(out)), 1);
-    assert_non_null(strstr(out, "no UDP gets out and back"));
+    assert_non_null(strstr(out, "no server answered: UDP is blocked here, or none of them is up"));
+}
+
+/* A name server that is mute holds nobody up: the resolver alone would ask for 20 s. In a network
+ * of its own, whose only route leads nowhere. */
+static void test_mute_name_server(void **state)
+{
+    static const char script[] = "f=$(mktemp) && echo nameserver 192.0.2.53 >$f && "
+                                 "mount --bind $f /etc/resolv.conf && rm $f && "
+                                 "ip link set lo up && ip route add default dev lo || exit 99; "
+                                 "\"$0\" netcheck --relay relay.example";
+    const char *const argv[] = {"unshare", "-rnm", "sh", "-c", script, built(), NULL};
+    char out[8192];
+    int code = program_run(argv, out, sizeof(out));
+
+    (void)state;
+    if (!strstr(out, "pinhole")) {
+        print_message("skipped: no namespaces for this: %s\n", out);
+        skip();
+    }
+    assert_int_equal(code, 3);
+    assert_non_null(strstr(out, "no answer in 1 s to the question for the address of"));
+    assert_non_null(strstr(out, "'relay.example'"));
 }
 
 static void test_mistakes(void **state)
@@ -441,10 +497,12 @@ int main(void)
         cmocka_unit_test(test_profiles_read_back),
         cmocka_unit_test(test_profile_timeout),
         cmocka_unit_test(test_profile_unknown),
+        cmocka_unit_test(test_profile_of_two_nats),
         cmocka_unit_test(test_json),
         cmocka_unit_test(test_verdict),
         cmocka_unit_test(test_text),
         cmocka_unit_test(test_command),
+        cmocka_unit_test(test_mute_name_server),
         cmocka_unit_test(test_mistakes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

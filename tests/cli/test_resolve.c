@@ -20,7 +20,8 @@ static void endpoints(void **state)
     } cases[] = {
         {"192.0.2.1:99", PH_AF_NONE, CLI_GOOD, "192.0.2.1:99"},
         {"192.0.2.1", PH_AF_NONE, CLI_GOOD, "192.0.2.1:3478"},
-        {"192.0.2.1:0", PH_AF_NONE, CLI_GOOD, "192.0.2.1:3478"},
+        {"192.0.2.1:0", PH_AF_NONE, CLI_USAGE, NULL},
+        {"[2001:db8::1]:0", PH_AF_NONE, CLI_USAGE, NULL},
         {"[2001:db8::1]:99", PH_AF_NONE, CLI_GOOD, "[2001:db8::1]:99"},
         {"2001:db8::1", PH_AF_V6, CLI_GOOD, "[2001:db8::1]:3478"},
         {"192.0.2.1:99", PH_AF_V4, CLI_GOOD, "192.0.2.1:99"},
@@ -76,6 +77,26 @@ static void localhost_is_found(void **state)
     assert_int_equal(a.port, 77);
 }
 
+static void many_at_once(void **state)
+{
+    struct resolved r[3] = {
+        {.text = "192.0.2.1"},
+        {.text = "a.name.that.cannot.be.invalid", .optional = true},
+        {.text = "[2001:db8::1]:99"},
+    };
+    struct resolved bad = {.text = "192.0.2.1:0"};
+    char text[PH_ADDR_STRLEN];
+
+    (void)state;
+    assert_int_equal(resolve_many(r, 3), CLI_GOOD);
+    assert_int_equal(r[0].count, 1);
+    assert_string_equal(ph_addr_format(&r[0].addr[0], text), "192.0.2.1:3478");
+    assert_int_equal(r[1].count, 0);
+    assert_int_equal(r[2].count, 1);
+    assert_string_equal(ph_addr_format(&r[2].addr[0], text), "[2001:db8::1]:99");
+    assert_int_equal(resolve_many(&bad, 1), CLI_USAGE);
+}
+
 static void own_addresses(void **state)
 {
     static const struct {
@@ -109,9 +130,8 @@ static void own_addresses(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(endpoints),
-        cmocka_unit_test(a_name_that_cannot_be),
-        cmocka_unit_test(localhost_is_found),
+        cmocka_unit_test(endpoints),          cmocka_unit_test(a_name_that_cannot_be),
+        cmocka_unit_test(localhost_is_found), cmocka_unit_test(many_at_once),
         cmocka_unit_test(own_addresses),
     };
 
