@@ -34,7 +34,8 @@ bool ph_network_on_datagram(struct ph_network *n, ph_ns now, ph_sock sock,
 void ph_network_on_http(struct ph_network *n, ph_ns now, ph_http id,
                         const struct ph_http_answer *answer);
 void ph_network_on_change(struct ph_network *n, ph_ns now);
-/* No router maps, as was found out before. Asks again where that was long ago: for the next call. */
+/* No router maps, as was found out before. Asks again where that was long ago: for the next call.
+ */
 void ph_network_look_again(struct ph_network *n, ph_ns now);
 /* calls: how many there are now. */
 void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls);

@@ -105,6 +105,11 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is not an option; the port is given by --port", arg);
         return 0;
+    case ARGP_KEY_END:
+        if (o->once && o->duration != PH_NEVER) {
+            argp_error(state, "'--once' gives back at once: leave it out, or '--duration'");
+        }
+        return 0;
     default:
         return ARGP_ERR_UNKNOWN;
     }

@@ -263,6 +263,7 @@ static void mistakes_are_quoted(void **state)
         {{"map", "--protocol", "ssdp"}, 2, "'ssdp'"},
         {{"map", "--lifetime", "1h"}, 2, "'1h' is not a lifetime"},
         {{"map", "--duration", "-1"}, 2, "'-1' is not a duration"},
+        {{"map", "--once", "--duration", "3"}, 2, "'--once' gives back at once"},
         {{"id", "x"}, 2, "'x'"},
         {{"id", "--seed-file", "/dev/null"}, 2, "/dev/null:1:1"},
         {{"id", "--json"}, 0, "{\"fingerprint\":\""},
