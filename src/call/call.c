@@ -2,15 +2,15 @@
 
 #include "base/err.h"
 #include "call/agent.h"
+#include "call/terms.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define ALPN           "pinhole-call/1"
-#define ANSWER_TIMEOUT (30 * PH_SEC) /* a person may have to pick it up */
-#define IDLE_TIMEOUT   (10 * PH_SEC)
+#define ALPN         "pinhole-call/1"
+#define IDLE_TIMEOUT (10 * PH_SEC)
 
-static void set_state(struct ph_call *c, enum ph_call_state state)
+void ph_call_set_state(struct ph_call *c, enum ph_call_state state)
 {
     static const char *const names[] = {"dialing", "ringing", "connecting", "connected", "ended"};
     if (c->state == state)
@@ -119,7 +119,7 @@ ph_ns ph_call_relay_rtt(struct ph_call *c)
     return r ? ph_registrar_rtt(r) : 0;
 }
 
-static struct ph_quic_conn_config quic_config(struct ph_call *c)
+struct ph_quic_conn_config ph_call_quic_config(struct ph_call *c)
 {
     return (struct ph_quic_conn_config){
         .alpn = ALPN,
@@ -128,12 +128,11 @@ static struct ph_quic_conn_config quic_config(struct ph_call *c)
         .user = c,
         .idle_timeout = IDLE_TIMEOUT,
         .keep_alive = IDLE_TIMEOUT / 3,
-        .handshake_timeout = ANSWER_TIMEOUT,
+        .handshake_timeout = PH_CALL_ANSWER_TIMEOUT,
     };
 }
 
-static struct ph_call *call_new(struct ph_agent *a, ph_ns now, bool caller,
-                                const struct ph_addr *relay)
+struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const struct ph_addr *relay)
 {
     struct ph_call *c = calloc(1, sizeof(*c));
     if (!c)
@@ -166,155 +165,6 @@ void ph_call_free(struct ph_call *c)
     free(c);
 }
 
-/* The parts of an offer and of an answer that are alike. */
-static void fill_terms(struct ph_call *c, struct ph_signal *m)
-{
-    struct ph_agent *a = c->agent;
-    memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
-    m->credentials = c->checker.own;
-    m->relay_rtt_ms = (uint32_t)(ph_call_relay_rtt(c) / PH_MS);
-    if (m->mode != PH_ANSWER_FULL)
-        return;
-    if (a->config.stages & (1u << PH_STAGE_PUNCH)) {
-        memcpy(m->candidates, a->candidates.items,
-               a->candidates.count * sizeof(a->candidates.items[0]));
-        m->candidate_count = a->candidates.count;
-    }
-    ph_portmap_stage_fill(&c->portmap, m);
-}
-
-static void take_terms(struct ph_call *c, const struct ph_signal *m)
-{
-    ph_checker_set_peer(&c->checker, &m->credentials);
-    c->peer_relay_rtt = ph_min_ns(m->relay_rtt_ms, 5000) * PH_MS;
-}
-
-/* The offer, and the first flight of the end-to-end handshake behind it. */
-int ph_call_offer(struct ph_call *c, ph_ns now)
-{
-    struct ph_agent *a = c->agent;
-    struct ph_signal offer = {.type = PH_SIGNAL_DIRECT_CALL_OFFER, .relay_token = c->tag};
-    memcpy(offer.fingerprint, c->peer, PH_FINGERPRINT_LEN);
-    fill_terms(c, &offer);
-    c->terms_sent = true;
-    int err = ph_call_tell(c, &offer);
-    if (err != PH_OK)
-        return err;
-    /* The offer first: it makes the session at the relay. */
-    ph_quic_flush(ph_presence_at(&a->presence, &c->relay)->conn, now);
-    struct ph_quic_conn_config config = quic_config(c);
-    err = ph_quic_connect(a->quic, now, &config, &c->quic);
-    if (err != PH_OK)
-        return err;
-    ph_quic_flush(c->quic, now);
-    return PH_OK;
-}
-
-/* What came before the offer, or while the answer waited: the relay forwards nothing of ours before
- * our answer, so the caller's first flight is read behind it. */
-static void read_early(struct ph_call *c, ph_ns now)
-{
-    const struct ph_early_frame *f;
-    while ((f = ph_early_take(&c->agent->early, now, c->tag)))
-        ph_call_on_quic(c, now, f->data, f->len, NULL);
-}
-
-/* The answer, and what goes with it; nothing of it was waited for longer than the stage portmap
- * wants. */
-static int send_answer(struct ph_call *c, ph_ns now)
-{
-    struct ph_signal answer = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER, .mode = c->mode};
-    fill_terms(c, &answer);
-    c->terms_sent = true;
-    if (!c->no_direct)
-        ph_punch_open(&c->punch, now, &c->offer);
-    int err = ph_call_tell(c, &answer);
-    if (err != PH_OK)
-        return err;
-    if (c->mode == PH_ANSWER_REFUSE) {
-        c->error = PH_ERR_REFUSED;
-        set_state(c, PH_CALL_ENDED);
-    } else {
-        set_state(c, PH_CALL_CONNECTING);
-        c->deadline = now + ANSWER_TIMEOUT;
-        read_early(c, now);
-    }
-    return PH_OK;
-}
-
-/* A call that gives no address away tries none. */
-static void go_private(struct ph_call *c, ph_ns now)
-{
-    c->no_direct = true;
-    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++)
-        ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "privacy answer");
-}
-
-int ph_call_dial(struct ph_agent *a, ph_ns now, const uint8_t peer[PH_FINGERPRINT_LEN],
-                 struct ph_call **out)
-{
-    struct ph_call *c = call_new(a, now, true, &a->presence.home->relay);
-    if (!c)
-        return PH_ERR_NOMEM;
-    memcpy(c->peer, peer, PH_FINGERPRINT_LEN);
-    ph_host_random(a->host, c->id, sizeof(c->id));
-    do
-        ph_host_random(a->host, &c->tag, sizeof(c->tag));
-    while (c->tag == 0);
-    c->deadline = now + ANSWER_TIMEOUT;
-    ph_portmap_stage_start(&c->portmap, now);
-    int err = ph_portmap_stage_waits(&c->portmap, now) ? PH_OK : ph_call_offer(c, now);
-    if (err != PH_OK) {
-        ph_call_free(c);
-        return err;
-    }
-    *out = c;
-    return PH_OK;
-}
-
-int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_addr *relay,
-                       const struct ph_signal *offer, enum ph_answer_mode mode,
-                       struct ph_call **out)
-{
-    struct ph_call *c = call_new(a, now, false, relay);
-    if (!c)
-        return PH_ERR_NOMEM;
-    memcpy(c->peer, offer->fingerprint, PH_FINGERPRINT_LEN);
-    memcpy(c->id, offer->call_id, PH_CALL_ID_LEN);
-    c->tag = offer->relay_token;
-    c->mode = mode;
-    c->offer = *offer;
-    take_terms(c, offer);
-    if (mode == PH_ANSWER_FULL)
-        ph_portmap_stage_start(&c->portmap, now);
-    else
-        go_private(c, now);
-    int err = ph_portmap_stage_waits(&c->portmap, now) ? PH_OK : send_answer(c, now);
-    if (err != PH_OK) {
-        ph_call_free(c);
-        return err;
-    }
-    *out = c;
-    return PH_OK;
-}
-
-static void on_answer(struct ph_call *c, ph_ns now, const struct ph_signal *m)
-{
-    if (!c->caller || c->state != PH_CALL_DIALING)
-        return;
-    if (m->mode == PH_ANSWER_REFUSE) {
-        ph_call_end(c, now, PH_ERR_REFUSED);
-        return;
-    }
-    c->mode = m->mode;
-    take_terms(c, m);
-    set_state(c, PH_CALL_CONNECTING);
-    if (m->mode != PH_ANSWER_FULL)
-        go_private(c, now);
-    else if (!c->no_direct)
-        ph_punch_start(&c->punch, now, m);
-}
-
 static int hangup_error(enum ph_hangup_reason reason)
 {
     switch (reason) {
@@ -339,7 +189,7 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
     case PH_SIGNAL_DIRECT_CALL_ANSWER:
     case PH_SIGNAL_CALL_SETUP:
         /* Either brings the answerer's terms; the first to arrive counts. */
-        on_answer(c, now, m);
+        ph_call_on_answer(c, now, m);
         break;
     case PH_SIGNAL_ICE_CANDIDATE:
     case PH_SIGNAL_CANDIDATE_UPDATE:
@@ -373,7 +223,7 @@ bool ph_call_on_check(struct ph_call *c, ph_ns now, const struct ph_stun *msg, c
 
 static void on_established(struct ph_call *c, ph_ns now)
 {
-    set_state(c, PH_CALL_CONNECTED);
+    ph_call_set_state(c, PH_CALL_CONNECTED);
     c->deadline = PH_NEVER;
     ph_waterfall_carry(&c->waterfall, PH_STAGE_RELAY, now);
     ph_carrier_release_held(&c->carrier, now);
@@ -403,7 +253,7 @@ void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t l
             ph_early_keep(&c->agent->early, now, c->tag, data, len);
             return;
         }
-        struct ph_quic_conn_config config = quic_config(c);
+        struct ph_quic_conn_config config = ph_call_quic_config(c);
         if (ph_quic_accept(c->agent->quic, now, data, len, NULL, &config, &c->quic) != PH_OK)
             c->quic = NULL;
         return;
@@ -431,7 +281,7 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
         ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_LOST, now, "the call ended");
     ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
-    set_state(c, PH_CALL_ENDED);
+    ph_call_set_state(c, PH_CALL_ENDED);
 }
 
 void ph_call_pump(struct ph_call *c, ph_ns now)
@@ -450,7 +300,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
     }
     ph_portmap_stage_pump(&c->portmap, now);
     if (!c->terms_sent && !ph_portmap_stage_waits(&c->portmap, now)) {
-        int err = c->caller ? ph_call_offer(c, now) : send_answer(c, now);
+        int err = c->caller ? ph_call_offer(c, now) : ph_call_answer(c, now);
         if (err != PH_OK) {
             ph_call_end(c, now, err);
             return;

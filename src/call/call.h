@@ -63,6 +63,12 @@ int ph_call_from_offer(struct ph_agent *a, ph_ns now, const struct ph_addr *rela
                        const struct ph_signal *offer, enum ph_answer_mode mode,
                        struct ph_call **out);
 void ph_call_free(struct ph_call *c);
+/* For terms.c: a call without terms yet; the one place where its state changes; how its end-to-end
+ * connection is to be. */
+struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller,
+                            const struct ph_addr *relay);
+void ph_call_set_state(struct ph_call *c, enum ph_call_state state);
+struct ph_quic_conn_config ph_call_quic_config(struct ph_call *c);
 
 void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m);
 /* A STUN request addressed to this call's credentials, or a response that may be for it (true: it
