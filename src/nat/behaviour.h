@@ -12,7 +12,9 @@
  * IP with two ports: APDM where ports differ (the usual case by far) only when `n` IPs all differ,
  * and *guessed says that it is the likelier of two; otherwise unknown. Samples whose server lied
  * (behaviour of its reflexive address out of line with a majority of at least three others) are
- * left out. Different mapped IPs (a pool) do not count as different mappings of the port. */
+ * left out. Where there are fewer, nothing is told that a lie explains nearly as well, nor where
+ * all but one endpoint saw one port. Different mapped IPs (a pool) do not count as different
+ * mappings of the port. */
 enum ph_mapping_behaviour ph_nat_mapping(const struct ph_nat_sample *samples, size_t n,
                                          const struct ph_addr *local, size_t local_count,
                                          bool *guessed);

@@ -29,6 +29,8 @@
 #define DOUBT_EIM  0.01
 #define DOUBT_ADM  0.0003
 #define DOUBT_APDM 0.001
+/* ... and those in which somebody lies who cannot be told from who does not. */
+#define DOUBT_LIES 0.01
 
 struct evidence {
     const struct ph_nat_sample *samples[PH_NAT_SAMPLES_MAX]; /* that were answered */
@@ -153,29 +155,95 @@ static size_t without(const struct evidence *e, size_t liar,
     return n;
 }
 
+/* ln of a mapping, with what honest servers saw. */
+static double honest_ln(const struct evidence *e, enum ph_mapping_behaviour mapping,
+                        const struct ph_nat_sample *honest, size_t n)
+{
+    struct ph_nat_draws d;
+    struct ph_hypotheses h;
+    ph_nat_draws(honest, n, mapping, &d);
+    if (mapping == PH_MAPPING_EIM)
+        return log(EIM_SHARE) + addresses_ln(n, d.addresses) +
+               log(honest[0].mapped.port == e->local_port ? OWN_PORT : (1 - OWN_PORT) / ANY_PORT);
+    ph_hypotheses(&d, e->local_port, &h);
+    return log(mapping == PH_MAPPING_ADM ? ADM_SHARE : APDM_SHARE) +
+           addresses_ln(d.known, d.addresses) + h.total;
+}
+
 /* ln of one story: a mapping, and the group that lies (`groups`: none). */
 static double story_ln(const struct evidence *e, enum ph_mapping_behaviour mapping, size_t liar)
 {
     struct ph_nat_sample honest[PH_NAT_SAMPLES_MAX] = {0};
-    struct ph_nat_draws d;
-    struct ph_hypotheses h;
     size_t n = without(e, liar, honest);
     const struct ph_addr *seen = &honest[0].mapped;
-    double ln = 0;
+    double ln = honest_ln(e, mapping, honest, n);
     if (liar < e->groups)
         ln += lies_ln(e, liar, mapping == PH_MAPPING_EIM ? seen->port : 0, seen);
-    ph_nat_draws(honest, n, mapping, &d);
-    if (mapping == PH_MAPPING_EIM)
-        return ln + log(EIM_SHARE) + addresses_ln(n, d.addresses) +
-               log(seen->port == e->local_port ? OWN_PORT : (1 - OWN_PORT) / ANY_PORT);
-    ph_hypotheses(&d, e->local_port, &h);
-    return ln + log(mapping == PH_MAPPING_ADM ? ADM_SHARE : APDM_SHARE) +
-           addresses_ln(d.known, d.addresses) + h.total;
+    return ln;
 }
 
-/* All stories, summed by mapping. */
+/* The port that most samples saw, of a group or (`groups`) of all; of equals the first. */
+static uint16_t usual_port(const struct evidence *e, size_t group, size_t *times)
+{
+    uint16_t best = 0;
+    *times = 0;
+    for (size_t i = 0; i < e->n; i++) {
+        size_t n = 0;
+        for (size_t j = 0; j < e->n; j++)
+            n += (group == e->groups || e->group[j] == group) &&
+                 e->samples[j]->mapped.port == e->samples[i]->mapped.port;
+        if ((group == e->groups || e->group[i] == group) && n > *times) {
+            *times = n;
+            best = e->samples[i]->mapped.port;
+        }
+    }
+    return best;
+}
+
+/* Whether a server has told that port before, or (`wrong`) any port that is not the truth. */
+static bool told_before(const struct evidence *e, size_t i, uint16_t truth, bool same)
+{
+    for (size_t j = 0; j < i; j++) {
+        uint16_t port = e->samples[j]->mapped.port;
+        if (e->group[j] == e->group[i] && port != truth &&
+            (!same || port == e->samples[i]->mapped.port))
+            return true;
+    }
+    return false;
+}
+
+/* ln of a story in which all that does not fit is a lie, be it of one endpoint alone: no such story
+ * is ever told, for who lies and who does not cannot be told apart there, but another one must be
+ * likelier. What a server says twice is one lie. */
+static double doubt_ln(const struct evidence *e, enum ph_mapping_behaviour mapping)
+{
+    struct ph_nat_sample honest[PH_NAT_SAMPLES_MAX] = {0};
+    size_t n = 0, times;
+    double ln = 0;
+    uint16_t truth = usual_port(e, e->groups, &times);
+    if (mapping == PH_MAPPING_EIM && times < 2)
+        return -INFINITY;
+    for (size_t i = 0; i < e->n; i++) {
+        if (mapping == PH_MAPPING_ADM)
+            truth = usual_port(e, e->group[i], &times);
+        int off = (int)e->samples[i]->mapped.port - (int)truth;
+        if (off == 0) {
+            honest[n++] = *e->samples[i];
+            continue;
+        }
+        if (!told_before(e, i, truth, false))
+            ln += log(LIE);
+        if (!told_before(e, i, truth, true))
+            ln += log(LIE_PORT * ((off >= -NEAR && off <= NEAR ? LIE_NEAR / (2 * NEAR) : 0) +
+                                  (1 - LIE_NEAR) / ANY_PORT));
+    }
+    return n == e->n ? -INFINITY : ln + honest_ln(e, mapping, honest, n);
+}
+
+/* All stories, summed by mapping; `doubt_eim` and `doubt_adm` are those that are not told. */
 struct stories {
     double eim, adm, apdm, total;
+    double doubt_eim, doubt_adm;
 };
 
 static void weigh(const struct evidence *e, struct stories *s)
@@ -193,11 +261,28 @@ static void weigh(const struct evidence *e, struct stories *s)
             s->adm = ph_add_ln(s->adm, story_ln(e, PH_MAPPING_ADM, liar));
     }
     s->total = ph_add_ln(ph_add_ln(s->eim, s->adm), s->apdm);
+    s->doubt_eim = s->eim == -INFINITY ? doubt_ln(e, PH_MAPPING_EIM) : s->eim;
+    s->doubt_adm = doubt_ln(e, PH_MAPPING_ADM);
 }
 
 static bool sure(double ln, double total, double doubt)
 {
     return exp(ln - total) >= 1 - doubt;
+}
+
+/* By far likelier than that somebody lies and something else is true. */
+static bool outweighs(double ln, double lies)
+{
+    return exp(lies - ln) <= DOUBT_LIES;
+}
+
+/* All but one endpoint saw one port. That may be a NAT that could not keep the socket's own port
+ * once, or one endpoint that lies. */
+static bool one_stands_out(const struct evidence *e)
+{
+    size_t times;
+    (void)usual_port(e, e->groups, &times);
+    return times + 1 == e->n && times >= OTHERS_MIN;
 }
 
 static enum ph_mapping_behaviour decide(const struct evidence *e, bool *guessed)
@@ -213,9 +298,12 @@ static enum ph_mapping_behaviour decide(const struct evidence *e, bool *guessed)
         *guessed = all_differ(e);
         return *guessed ? PH_MAPPING_APDM : PH_MAPPING_UNKNOWN;
     }
-    if (p.differ > 0 && sure(s.apdm, s.total, DOUBT_APDM))
+    if (one_stands_out(e))
+        return PH_MAPPING_UNKNOWN;
+    if (p.differ > 0 && sure(s.apdm, s.total, DOUBT_APDM) && outweighs(s.apdm, s.doubt_eim) &&
+        outweighs(s.apdm, s.doubt_adm))
         return PH_MAPPING_APDM;
-    if (p.agree > 0 && sure(s.adm, s.total, DOUBT_ADM))
+    if (p.agree > 0 && sure(s.adm, s.total, DOUBT_ADM) && outweighs(s.adm, s.doubt_eim))
         return PH_MAPPING_ADM;
     return PH_MAPPING_UNKNOWN;
 }

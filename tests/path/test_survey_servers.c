@@ -69,6 +69,10 @@ enum lie {
     LIE_MUTE,        /* CHANGE-REQUEST is not answered at all */
     LIE_THIRD,       /* the answer comes from a third address */
     LIE_REFLEXIVE,   /* it sees somebody else */
+    LIE_SELF,        /* the other address is the one that was asked */
+    LIE_PORT,        /* it sees a port next to the true one */
+    LIE_ANY_PORT,    /* ... another one each time */
+    LIE_LITTER,      /* each answer comes cut short, too long, empty, and three times whole */
     LIE_TRUTH_COUNT, /* how many lies there are */
 };
 
@@ -78,7 +82,8 @@ struct liar {
     enum lie lie;
     struct ph_addr addrs[10];
     ph_sock socks[10];
-    struct ph_stun_responder *unused;
+    bool host_lies; /* the other port of the first IP too, not the first endpoint alone */
+    unsigned asked;
 };
 
 static size_t change(size_t at, uint32_t flags)
@@ -92,13 +97,31 @@ static size_t change(size_t at, uint32_t flags)
     return port * 5 + ip;
 }
 
+/* What no parser may trip over, from where the answer comes. */
+static void litter(struct liar *l, size_t from, const struct ph_datagram *answer)
+{
+    static uint8_t huge[1200];
+    struct ph_datagram d = *answer;
+
+    memcpy(huge, answer->data, answer->len);
+    for (size_t len = 0; len < answer->len; len++) {
+        d.len = len;
+        l->host->ops->udp_send(l->host, l->socks[from], &d, 1);
+    }
+    d.data = huge;
+    d.len = 1200;
+    l->host->ops->udp_send(l->host, l->socks[from], &d, 1);
+    for (size_t i = 0; i < 2; i++)
+        l->host->ops->udp_send(l->host, l->socks[from], answer, 1);
+}
+
 static void answer(struct liar *l, size_t at, const struct ph_datagram *in)
 {
     uint8_t bytes[128];
     struct ph_writer w = ph_writer_init(bytes, sizeof(bytes));
     struct ph_addr other, mapped = in->peer;
     struct ph_stun m;
-    bool lies = at == 0;
+    bool lies = (l->host_lies ? at % 5 : at) == 0;
     size_t from;
 
     if (ph_stun_parse(in->data, in->len, &m) != PH_OK || m.type != PH_STUN_BINDING_REQUEST)
@@ -119,11 +142,19 @@ static void answer(struct liar *l, size_t at, const struct ph_datagram *in)
         from = 3;
     if (lies && l->lie == LIE_REFLEXIVE)
         mapped.ip[3] ^= 1;
+    if (lies && l->lie == LIE_SELF)
+        other = l->addrs[at];
+    if (lies && l->lie == LIE_PORT)
+        mapped.port++;
+    if (lies && l->lie == LIE_ANY_PORT)
+        mapped.port = (uint16_t)(1024 + (++l->asked * 40503u) % 64000u);
     ph_stun_begin(&w, PH_STUN_BINDING_SUCCESS, m.tid);
     ph_stun_put_mapped(&w, &mapped);
     ph_stun_put_other(&w, &other);
     struct ph_datagram d = {.peer = in->peer, .data = bytes};
     d.len = (size_t)ph_stun_end(&w, true);
+    if (lies && l->lie == LIE_LITTER)
+        litter(l, from, &d);
     l->host->ops->udp_send(l->host, l->socks[from], &d, 1);
 }
 
@@ -138,6 +169,18 @@ static void on_requests(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
         at++;
     for (size_t i = 0; i < n; i++)
         answer(l, at, &in[i]);
+}
+
+static void liar_start(struct liar *l, const struct survey_world *w)
+{
+    l->ep.on_datagrams = on_requests;
+    l->ep.on_timer = no_timer;
+    for (size_t i = 0; i < 10; i++) {
+        l->addrs[i] = w->server[i % 5];
+        l->addrs[i].port = (uint16_t)(3478 + i / 5);
+        assert_int_equal(l->host->ops->udp_open(l->host, &l->addrs[i], &l->socks[i]), PH_OK);
+    }
+    l->host->endpoint = &l->ep;
 }
 
 static enum sim_verdict nothing_private(void *user, const struct sim_tap_packet *p)
@@ -159,14 +202,7 @@ static void check_lie(enum lie lie, const char *nat, size_t given,
     struct ph_survey_server servers[PH_NAT_SAMPLES_MAX];
     struct ph_nat_facts f;
 
-    l.ep.on_datagrams = on_requests;
-    l.ep.on_timer = no_timer;
-    for (size_t i = 0; i < 10; i++) {
-        l.addrs[i] = w->server[i % 5];
-        l.addrs[i].port = (uint16_t)(3478 + i / 5);
-        assert_int_equal(l.host->ops->udp_open(l.host, &l.addrs[i], &l.socks[i]), PH_OK);
-    }
-    l.host->endpoint = &l.ep;
+    liar_start(&l, w);
     memcpy(c.servers, w->server, given * sizeof(c.servers[0]));
     sim_tap(w->world, nothing_private, NULL);
     survey_start(w, &c);
@@ -189,7 +225,7 @@ static void check_lie(enum lie lie, const char *nat, size_t given,
 static void test_liars(void **state)
 {
     (void)state;
-    for (enum lie lie = 0; lie < LIE_TRUTH_COUNT; lie++) {
+    for (enum lie lie = 0; lie <= LIE_REFLEXIVE; lie++) {
         check_lie(lie, "port-restricted", 5, PH_FILTERING_APDF, 1);
         check_lie(lie, "address-restricted", 5, PH_FILTERING_ADF, 1);
         check_lie(lie, "full-cone", 5, PH_FILTERING_EIF, 1);
@@ -201,6 +237,50 @@ static void test_liars(void **state)
                       lie == LIE_SAME_IP || lie == LIE_PRIVATE ? PH_FILTERING_UNKNOWN
                                                                : PH_FILTERING_EIF,
                       1);
+    }
+}
+
+/* What is told of the mapping when the first server, or (`host`) both ports of it, lies. */
+static void check_mapping(enum lie lie, const char *nat, size_t given, bool host, uint64_t seed)
+{
+    struct survey_world *w = survey_world_new(
+        &(struct survey_world_config){.nat = nat, .seed = seed, .no_servers = true});
+    struct liar l = {.host = w->stun_host, .lie = lie, .host_lies = host};
+    struct ph_survey_config c = {.server_count = given};
+    enum ph_mapping_behaviour want = survey_wanted_of(nat).mapping;
+    struct ph_nat_facts f;
+
+    liar_start(&l, w);
+    memcpy(c.servers, w->server, given * sizeof(c.servers[0]));
+    survey_start(w, &c);
+    survey_run(w, 2500 * PH_MS, &f);
+    if (f.mapping != want && f.mapping != PH_MAPPING_UNKNOWN && !f.mapping_guessed)
+        fail_msg("lie %d, %s, %zu servers: %s", (int)lie, nat, given,
+                 ph_mapping_behaviour_name(f.mapping));
+    if (lie == LIE_TRUTH_COUNT && given > 1)
+        assert_int_equal(f.mapping, want);
+    l.host->endpoint = NULL;
+    survey_world_free(w);
+}
+
+/* Whatever one server says, and however few there are beside it: mapping is never wrong. (One alone
+ * that says the same at both of its ports is all that is known.) */
+static void test_mapping_among_liars(void **state)
+{
+    static const char *const nats[] = {
+        "open",       "full-cone", "port-restricted", "random",          "random-adm",
+        "sequential", "block-512", "cgnat-eim",       "port-preserving", "sequential-2"};
+    static const size_t given[] = {1, 2, 3, 5};
+
+    (void)state;
+    for (enum lie lie = 0; lie <= LIE_TRUTH_COUNT; lie++) {
+        for (size_t n = 0; n < sizeof(nats) / sizeof(nats[0]); n++) {
+            for (size_t g = 0; g < sizeof(given) / sizeof(given[0]); g++) {
+                check_mapping(lie, nats[n], given[g], false, 100 + g);
+                if (given[g] > 1)
+                    check_mapping(lie, nats[n], given[g], true, 200 + g);
+            }
+        }
     }
 }
 
@@ -304,14 +384,7 @@ static void test_lifetime_unknown(void **state)
     struct ph_nat_facts f;
 
     (void)state;
-    l.ep.on_datagrams = on_requests;
-    l.ep.on_timer = no_timer;
-    for (size_t i = 0; i < 10; i++) {
-        l.addrs[i] = w->server[i % 5];
-        l.addrs[i].port = (uint16_t)(3478 + i / 5);
-        assert_int_equal(l.host->ops->udp_open(l.host, &l.addrs[i], &l.socks[i]), PH_OK);
-    }
-    l.host->endpoint = &l.ep;
+    liar_start(&l, w);
     survey_start(w, &c);
     survey_run(w, 3 * PH_SEC, &f);
     assert_int_equal(f.lifetime.at_least, 0);
@@ -324,9 +397,10 @@ static void test_lifetime_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_few_servers), cmocka_unit_test(test_liars),
-        cmocka_unit_test(test_strangers),   cmocka_unit_test(test_a_dead_server),
-        cmocka_unit_test(test_lifetime),    cmocka_unit_test(test_lifetime_unknown),
+        cmocka_unit_test(test_few_servers),         cmocka_unit_test(test_liars),
+        cmocka_unit_test(test_mapping_among_liars), cmocka_unit_test(test_strangers),
+        cmocka_unit_test(test_a_dead_server),       cmocka_unit_test(test_lifetime),
+        cmocka_unit_test(test_lifetime_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
