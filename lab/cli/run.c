@@ -120,6 +120,14 @@ cleanup:
     return code;
 }
 
+static bool anything_ran(const struct run *run)
+{
+    for (size_t i = 0; i < run->matrix.count * run->trials; i++)
+        if (run->records[i].present)
+            return true;
+    return false;
+}
+
 static enum lab_exit run_one(struct run *run, const struct options *o, const char *out,
                              struct lab_error *err)
 {
@@ -151,7 +159,9 @@ static enum lab_exit run_one(struct run *run, const struct options *o, const cha
     progress_end(&s->progress);
     code = rc == 0 ? LAB_GOOD : err->code;
     struct lab_error conclude_error = {0};
-    code = worst(code, conclude(s, o, &conclude_error));
+    /* What this machine cannot says nothing of the subject: then the mend alone is told. */
+    if (code != LAB_CANNOT || anything_ran(run))
+        code = worst(code, conclude(s, o, &conclude_error));
     if (rc == 0)
         *err = conclude_error;
 cleanup:

@@ -91,13 +91,36 @@ static void test_call(void **state)
            "  - {when: {port_mapping: [none, \"off\"]}, rate: direct, is: none}\n");
 }
 
+/* Without the real server the mend is told, and no grid that would pass for a result. */
+static void test_nothing_installed(void **state)
+{
+    (void)state;
+    char out[128], said[8192], natlab[4096];
+    if (!program_lab_works())
+        skip();
+    snprintf(out, sizeof(out), "%s/none", folder);
+    assert_non_null(realpath(program_natlab(), natlab));
+    const char *hide = "if [ -e /usr/sbin/miniupnpd ]; then\n"
+                       "    mount --bind /dev/null /usr/sbin/miniupnpd || exit 4\n"
+                       "fi\n"
+                       "exec \"$0\" \"$@\"";
+    const char *argv[] = {"unshare", "-rm",     "sh",       "-c", hide,     natlab,
+                          "run",     "portmap", "--trials", "1",  "--cell", "port_mapping=pcp",
+                          "--out",   out,       NULL};
+    int code = program_run(argv, said, sizeof(said));
+    if (code != 3)
+        fail_msg("exit code %d:\n%s", code, said);
+    assert_non_null(strstr(said, "miniupnpd-nftables"));
+    assert_null(strstr(said, "failed"));
+    assert_null(strstr(said, "results:"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_real_router),
-        cmocka_unit_test(test_faulty_router),
-        cmocka_unit_test(test_netcheck),
-        cmocka_unit_test(test_call),
+        cmocka_unit_test(test_real_router),       cmocka_unit_test(test_faulty_router),
+        cmocka_unit_test(test_netcheck),          cmocka_unit_test(test_call),
+        cmocka_unit_test(test_nothing_installed),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);
 }
