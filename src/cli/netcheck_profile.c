@@ -136,7 +136,9 @@ void netcheck_profile(FILE *to, const struct netcheck_view *v)
             "# A NAT as pinhole netcheck saw it from inside. What is a comment is not known, and "
             "is then\n# natlab's default.\nname: measured\n");
     if (f->udp != PH_YES) {
-        fprintf(to, f->udp == PH_NO ? "udp: block\n" : "# udp: not known, no server was asked\n");
+        fprintf(to, f->udp == PH_NO
+                        ? "udp: block\n"
+                        : "# udp: not known: no server was asked by IPv4, whose NATs natlab has\n");
         return;
     }
     if (f->mapping == PH_MAPPING_UNKNOWN) {

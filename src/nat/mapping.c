@@ -182,7 +182,8 @@ static double story_ln(const struct evidence *e, enum ph_mapping_behaviour mappi
     return ln;
 }
 
-/* The port that most samples saw, of a group or (`groups`) of all; of equals the first. */
+/* The port that most samples saw, of a group or (`groups`) of all; of equals the
+ * socket's own, or the first. */
 static uint16_t usual_port(const struct evidence *e, size_t group, size_t *times)
 {
     uint16_t best = 0;
@@ -192,9 +193,11 @@ static uint16_t usual_port(const struct evidence *e, size_t group, size_t *times
         for (size_t j = 0; j < e->n; j++)
             n += (group == e->groups || e->group[j] == group) &&
                  e->samples[j]->mapped.port == e->samples[i]->mapped.port;
-        if ((group == e->groups || e->group[i] == group) && n > *times) {
+        uint16_t port = e->samples[i]->mapped.port;
+        if ((group == e->groups || e->group[i] == group) &&
+            (n > *times || (n == *times && port == e->local_port))) {
             *times = n;
-            best = e->samples[i]->mapped.port;
+            best = port;
         }
     }
     return best;
