@@ -75,12 +75,16 @@ static struct ph_addr port_speaker(const struct ph_sample_endpoint *e)
 
 /* Has the NAT given the surveyed socket one mapping for all? Then whoever it has spoken to can
  * answer for any other. */
-static bool can_vouch(const struct ph_samples *m)
+static bool can_vouch(struct ph_filter *f, const struct ph_samples *m)
 {
     struct ph_nat_facts facts;
 
-    ph_samples_facts(m, &facts);
-    return ph_nat_is_easy(&facts);
+    if (f->weighed != m->changes + 1) {
+        ph_samples_facts(m, &facts);
+        f->easy = ph_nat_is_easy(&facts);
+        f->weighed = m->changes + 1;
+    }
+    return f->easy;
 }
 
 /* Silence means no only where there is somebody who can have spoken, and would have. Sets *wait
@@ -100,7 +104,7 @@ static enum ph_answer judge(struct ph_filter *f, const struct ph_query *q,
         *wait = *wait || real == PH_ANSWER_UNKNOWN;
         return PH_ANSWER_UNKNOWN;
     }
-    if (vouch->state == PH_QUERY_ANSWERED || !can_vouch(m))
+    if (vouch->state == PH_QUERY_ANSWERED || !can_vouch(f, m))
         return PH_NO;
     if (vouch->state == PH_QUERY_SILENT)
         f->lied[f->server] = true;
@@ -142,9 +146,9 @@ static void vouch(struct ph_filter *f, ph_ns now, struct ph_samples *m)
     bool other_is_real = ph_samples_prove(m, now, &other) == PH_YES;
     bool port_is_real = ph_samples_prove(m, now, &other_port) == PH_YES;
 
-    if (other_is_real && f->vouch_both.state == PH_QUERY_IDLE && can_vouch(m))
+    if (other_is_real && f->vouch_both.state == PH_QUERY_IDLE && can_vouch(f, m))
         begin(&f->vouch_both, f, &server, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT, now);
-    if (port_is_real && f->vouch_port.state == PH_QUERY_IDLE && can_vouch(m))
+    if (port_is_real && f->vouch_port.state == PH_QUERY_IDLE && can_vouch(f, m))
         begin(&f->vouch_port, f, &server, PH_STUN_CHANGE_PORT, now);
     ph_query_step(&f->vouch_both, now, rto, &batch);
     ph_query_step(&f->vouch_port, now, rto, &batch);

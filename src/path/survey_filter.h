@@ -19,6 +19,8 @@ struct ph_filter {
     /* The last two again, from the surveyed socket, which has spoken to both addresses itself: they
      * show, where the mapping is endpoint-independent, that the server does what it is asked. */
     struct ph_query vouch_both, vouch_port;
+    uint32_t weighed; /* the samples' changes when `easy` was worked out, and one; 0: never */
+    bool easy;        /* the NAT has given the surveyed socket one mapping for all */
     struct ph_filter_observation seen; /* of the last server that was asked to the end */
 };
 

@@ -38,28 +38,29 @@ static bool is_local(const struct ph_samples *m, const struct ph_addr *a)
 /* Without translation there is nothing to turn round at. */
 static void begin(struct ph_hairpin *h, ph_ns now, const struct ph_samples *m)
 {
+    struct ph_addr reflexive = ph_samples_reflexive(m);
     struct ph_nat_facts f;
     size_t i = 0;
 
-    ph_samples_facts(m, &f);
-    while (i < m->count && !ph_addr_eq(&m->e[i].reflexive, &f.reflexive))
+    while (i < m->count && !ph_addr_eq(&m->e[i].reflexive, &reflexive))
         i++;
-    if (!ph_addr_is_set(&f.reflexive) || i == m->count) {
+    if (!ph_addr_is_set(&reflexive) || i == m->count) {
         h->done = ph_samples_done(m);
         return;
     }
-    if (is_local(m, &f.reflexive) || h->host->ops->udp_open(h->host, &h->bind, &h->sock) != PH_OK) {
+    if (is_local(m, &reflexive) || h->host->ops->udp_open(h->host, &h->bind, &h->sock) != PH_OK) {
         h->sock = 0;
         h->done = true;
         return;
     }
-    h->target = f.reflexive;
+    h->target = reflexive;
     h->next = now;
     ph_host_random(h->host, h->tid, sizeof(h->tid));
     ph_query_init(&h->who, h->host, &m->e[i].query.to);
     h->who.steady = true;
     /* Where each destination has a mapping of its own, the server does not see the one that the
      * knock will have. */
+    ph_samples_facts(m, &f);
     if (f.mapping == PH_MAPPING_EIM)
         ph_query_begin(&h->who, now);
 }

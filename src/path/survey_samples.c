@@ -36,8 +36,10 @@ static void step(struct ph_samples *m, ph_ns now)
         bool first = e->query.tries == 0;
 
         ph_query_step(&e->query, now, rto, &batch);
-        if (first && e->query.tries == 1)
+        if (first && e->query.tries == 1) {
             e->order = m->orders++;
+            m->changes++;
+        }
         if (e->query.state == PH_QUERY_SILENT && e->named_by != SIZE_MAX)
             m->e[e->named_by].other_is_bad = true;
     }
@@ -193,6 +195,7 @@ bool ph_samples_on_response(struct ph_samples *m, ph_ns now, const struct ph_stu
          (msg->mapped.family != from->family || ph_addr_is_unusable(&msg->mapped))) ||
         !ph_query_take(&e->query, now, msg, from))
         return true;
+    m->changes++;
     m->rtt = ph_max_ns(m->rtt, e->query.rtt);
     for (size_t k = 0; k < m->count; k++)
         ph_query_hurry(&m->e[k].query, ph_query_rto(m->rtt));
@@ -248,7 +251,7 @@ size_t ph_samples_locals(const struct ph_samples *m, struct ph_addr out[PH_SAMPL
 }
 
 /* What most servers saw; of equals, what was seen first. */
-static struct ph_addr most_seen(const struct ph_samples *m)
+struct ph_addr ph_samples_reflexive(const struct ph_samples *m)
 {
     struct ph_addr best = {0};
     size_t most = 0;
@@ -312,7 +315,7 @@ void ph_samples_facts(const struct ph_samples *m, struct ph_nat_facts *out)
     }
     if (out->udp == PH_ANSWER_UNKNOWN && all_over)
         out->udp = PH_NO;
-    out->reflexive = most_seen(m);
+    out->reflexive = ph_samples_reflexive(m);
     out->mapping =
         ph_nat_mapping(out->samples, out->sample_count, local, locals, &out->mapping_guessed);
     ph_nat_allocation(out->samples, out->sample_count,

@@ -37,6 +37,7 @@ struct ph_samples {
     struct ph_sample_endpoint e[PH_NAT_SAMPLES_MAX];
     size_t count;
     uint32_t orders;
+    uint32_t changes; /* counts what may change the facts, which are dear to work out */
     ph_ns start;
     ph_ns rtt; /* the longest of all endpoints' */
 };
@@ -57,7 +58,10 @@ bool ph_samples_done(const struct ph_samples *m);
 /* Whether something answers at an address: asks it where nobody has, which is to be called in state
  * SENT alone. UNKNOWN: the answer may still come. */
 enum ph_answer ph_samples_prove(struct ph_samples *m, ph_ns now, const struct ph_addr *addr);
-/* What is known of the samples: udp, mapping, allocation, reflexive, samples, liars. */
+/* The reflexive address that most servers saw; family NONE: none answered. */
+struct ph_addr ph_samples_reflexive(const struct ph_samples *m);
+/* What is known of the samples: udp, mapping, allocation, reflexive, samples, liars. Takes up to a
+ * millisecond where ports differ: not to be asked for at every event. */
 void ph_samples_facts(const struct ph_samples *m, struct ph_nat_facts *out);
 /* Its word about us does not agree with what all others say. */
 bool ph_samples_stands_alone(const struct ph_samples *m, size_t i);
