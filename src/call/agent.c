@@ -147,10 +147,8 @@ void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const str
     if (a->config.callbacks.on_offer)
         mode = a->config.callbacks.on_offer(a->config.user, m->fingerprint);
     gather_candidates(a);
-    if (ph_call_from_offer(a, now, &from->relay, m, mode, slot) != PH_OK) {
+    if (ph_call_from_offer(a, now, &from->relay, m, mode, slot) != PH_OK)
         *slot = NULL;
-        return;
-    }
 }
 
 void ph_agent_on_unregistered(struct ph_agent *a, int error)
@@ -165,12 +163,12 @@ void ph_agent_on_moved(struct ph_agent *a)
     a->announced = false;
 }
 
-/* Whether all that a registration waits for is there. */
-static bool settled(struct ph_agent *a, ph_ns now)
+/* When all that a registration waits for is there, as far as is known now. */
+static ph_ns settles_at(const struct ph_agent *a)
 {
-    if (now >= a->registered_at + SETTLE_MAX)
-        return true;
-    return now >= ph_network_sampled_at(&a->network) && a->opener.state != PH_OPENER_LEARNING;
+    bool learning = a->opener.state == PH_OPENER_LEARNING;
+    return ph_min_ns(a->registered_at + SETTLE_MAX,
+                     learning ? PH_NEVER : ph_network_sampled_at(&a->network));
 }
 
 static void start_opener(struct ph_agent *a, ph_ns now)
@@ -203,7 +201,7 @@ static void tell(struct ph_agent *a, ph_ns now)
         if (cb->on_registered)
             cb->on_registered(a->config.user, error, &(struct ph_addr){0});
     }
-    if (a->registered_at != PH_NEVER && !a->announced && settled(a, now)) {
+    if (a->registered_at != PH_NEVER && !a->announced && now >= settles_at(a)) {
         a->announced = true;
         gather_candidates(a);
         if (cb->on_registered)
@@ -224,23 +222,15 @@ static void tell(struct ph_agent *a, ph_ns now)
     }
 }
 
-/* When the survey alone would settle it; what is past waits for something else. */
-static ph_ns settles_at(const struct ph_agent *a, ph_ns now)
-{
-    ph_ns t = ph_network_sampled_at(&a->network);
-    return t > now ? t : PH_NEVER;
-}
-
 static void schedule(struct ph_agent *a)
 {
-    ph_ns now = ph_host_now(a->host);
     ph_ns t = ph_min_ns(ph_presence_deadline(&a->presence), ph_quic_deadline(a->quic));
     t = ph_min_ns(t, ph_opener_deadline(&a->opener));
     t = ph_min_ns(t, ph_network_deadline(&a->network));
     if (ph_agent_closed(a) && !a->closed_told)
         t = 0;
     if (a->registered_at != PH_NEVER && !a->announced)
-        t = ph_min_ns(t, ph_min_ns(a->registered_at + SETTLE_MAX, settles_at(a, now)));
+        t = ph_min_ns(t, settles_at(a));
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         if (a->calls[i])
             t = ph_min_ns(t, ph_call_deadline(a->calls[i]));

@@ -38,15 +38,19 @@ static void start_survey(struct ph_network *n, ph_ns now)
         n->survey = NULL;
 }
 
+/* Where the system cannot tell of changes, renewals and calls that fail show them. */
+static void watch(struct ph_network *n, bool on)
+{
+    struct ph_host *h = n->agent->host;
+    if (h->ops->watch_network)
+        (void)h->ops->watch_network(h, on);
+}
+
 void ph_network_start(struct ph_network *n, ph_ns now)
 {
     start_survey(n, now);
-    if (!n->mapper)
-        return;
-    /* Where the system cannot tell of changes, renewals and calls that fail show them. */
-    if (n->agent->host->ops->watch_network)
-        (void)n->agent->host->ops->watch_network(n->agent->host, true);
-    if (n->agent->config.answer_mode == PH_ANSWER_FULL) {
+    watch(n, true);
+    if (n->mapper && n->agent->config.answer_mode == PH_ANSWER_FULL) {
         n->looked = now;
         ph_mapper_discover(n->mapper, now);
     }
@@ -62,12 +66,9 @@ void ph_network_look_again(struct ph_network *n, ph_ns now)
 
 void ph_network_fini(struct ph_network *n)
 {
+    watch(n, false);
     ph_survey_free(n->survey);
     n->survey = NULL;
-    if (!n->mapper)
-        return;
-    if (n->agent->host->ops->watch_network)
-        (void)n->agent->host->ops->watch_network(n->agent->host, false);
     ph_mapper_free(n->mapper);
     n->mapper = NULL;
 }
@@ -155,7 +156,8 @@ ph_ns ph_network_sampled_at(const struct ph_network *n)
     size_t count = ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX);
     size_t answered = 0;
     ph_ns slowest = 0;
-    for (size_t i = 0; i < count; i++) {
+    /* Those that were given stand first; behind them stand the addresses that they named. */
+    for (size_t i = 0; i < count && i < wanted; i++) {
         answered += servers[i].answered;
         slowest = ph_max_ns(slowest, servers[i].rtt);
     }

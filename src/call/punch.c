@@ -16,10 +16,15 @@
  * its first checks, so that the callee hears sealed bytes without another round trip. */
 #define EARLY_PROBES_MAX 2
 
+/* Made by a router's mapping; predicted, where another NAT stands before that router. */
+static bool is_of_mapping(enum ph_candidate_type type)
+{
+    return type == PH_CANDIDATE_MAPPED || type == PH_CANDIDATE_PREDICTED;
+}
+
 enum ph_stage ph_punch_stage_of(const struct ph_punch *p, const struct ph_path *path)
 {
-    bool theirs =
-        path->named && (path->type == PH_CANDIDATE_MAPPED || path->type == PH_CANDIDATE_PREDICTED);
+    bool theirs = path->named && is_of_mapping(path->type);
     bool ours = ph_portmap_stage_is_own(&p->call->portmap, &path->seen);
     return theirs || ours ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
 }
@@ -131,8 +136,7 @@ void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answe
 /* A candidate that this call may use: with the stage off, those of mappings alone. */
 static bool wanted(const struct ph_punch *p, const struct ph_candidate *c)
 {
-    bool mapped = c->type == PH_CANDIDATE_MAPPED || c->type == PH_CANDIDATE_PREDICTED;
-    enum ph_stage stage = mapped ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+    enum ph_stage stage = is_of_mapping(c->type) ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
     if (ph_agent_is_relay(p->call->agent, &c->addr))
         return false;
     return p->call->agent->config.stages & (1u << stage);
@@ -287,12 +291,7 @@ void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path)
     ph_call_trace(c, "path", c->carrier.use ? "direct" : "relay",
                   ph_addr_format(&path->remote, addr));
     c->carrier.use = path;
-    enum ph_stage won = ph_punch_stage_of(p, path);
-    enum ph_stage other = won == PH_STAGE_PUNCH ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
-    ph_waterfall_carry(&c->waterfall, won, now);
-    if (c->waterfall.stages[other].state == PH_STAGE_RUNNING)
-        ph_waterfall_end(&c->waterfall, other, PH_STAGE_BEATEN, now,
-                         won == PH_STAGE_PUNCH ? "by punch" : "by portmap");
+    ph_waterfall_carry(&c->waterfall, ph_punch_stage_of(p, path), now);
     set_state(p, PH_PUNCH_WON);
     c->changed = true;
     /* The first success ends the race. */

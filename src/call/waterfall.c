@@ -61,10 +61,17 @@ void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
 {
     if (w->carrying == stage)
         return;
-    if (w->carrying != PH_STAGE_NONE) {
-        struct ph_stage_report *old = &w->stages[w->carrying];
-        old->state = PH_STAGE_BEATEN;
-        snprintf(old->reason, sizeof(old->reason), "by %s", ph_stage_name(stage));
+    for (int i = 0; i < PH_STAGE_COUNT; i++) {
+        struct ph_stage_report *other = &w->stages[i];
+        /* The first direct path ends the race of the stages that seek one. */
+        bool racing = other->state == PH_STAGE_RUNNING && i != PH_STAGE_RELAY && i != (int)stage &&
+                      stage != PH_STAGE_RELAY;
+        if (i != (int)w->carrying && !racing)
+            continue;
+        if (racing && other->end == PH_NEVER)
+            other->end = now;
+        other->state = PH_STAGE_BEATEN;
+        snprintf(other->reason, sizeof(other->reason), "by %s", ph_stage_name(stage));
     }
     struct ph_stage_report *r = &w->stages[stage];
     if (stage == PH_STAGE_PORTMAP) {

@@ -15,7 +15,8 @@ void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
 void ph_waterfall_mark(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
 void ph_waterfall_end(struct ph_waterfall *w, enum ph_stage stage, enum ph_stage_state state,
                       ph_ns now, const char *reason);
-/* The call's path is this stage's from now on: it has won, what else carried is beaten. */
+/* The call's path is this stage's from now on: it has won. What carried before is beaten, and so
+ * is, by a direct path, every stage that still seeks one. */
 void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
 /* No stage but the relay's is running. */
 bool ph_waterfall_settled(const struct ph_waterfall *w);

@@ -51,8 +51,7 @@ struct ph_path {
     ph_ns next_probe;
     unsigned probes; /* sealed ones sent */
     ph_ns last_heard;
-    struct ph_addr
-        seen; /* where the peer's echo says that we come from; family NONE: no echo yet */
+    struct ph_addr seen; /* by the peer: where its echo says that we come from */
 };
 
 struct ph_path_table {
