@@ -102,7 +102,8 @@ static bool candidate(const struct ph_portmap_stage *s, struct ph_candidate *out
     return !ph_addr_is_unusable(&out->addr);
 }
 
-void ph_portmap_stage_fill(struct ph_portmap_stage *s, struct ph_signal *m)
+void ph_portmap_stage_offer(struct ph_portmap_stage *s, struct ph_candidate_set *set,
+                            struct ph_addr *mapped_addr)
 {
     struct ph_candidate c;
     s->patience = PH_NEVER;
@@ -110,17 +111,8 @@ void ph_portmap_stage_fill(struct ph_portmap_stage *s, struct ph_signal *m)
         return;
     s->told = c.addr;
     if (c.type == PH_CANDIDATE_MAPPED)
-        m->mapped_addr = c.addr;
-    for (size_t i = 0; i < m->candidate_count; i++) {
-        if (!ph_addr_eq(&m->candidates[i].addr, &c.addr))
-            continue;
-        if (c.priority > m->candidates[i].priority)
-            m->candidates[i] = c;
-        return;
-    }
-    if (m->candidate_count == PH_SIGNAL_CANDIDATES_MAX)
-        m->candidate_count--; /* the last ones are of the least use */
-    m->candidates[m->candidate_count++] = c;
+        *mapped_addr = c.addr;
+    ph_candidate_add(set, c.type, &c.addr);
 }
 
 static void tell(struct ph_portmap_stage *s, ph_ns now)

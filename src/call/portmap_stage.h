@@ -35,8 +35,9 @@ void ph_portmap_stage_init(struct ph_portmap_stage *s, struct ph_call *call);
 void ph_portmap_stage_start(struct ph_portmap_stage *s, ph_ns now);
 /* Whether the offer or answer had better wait. */
 bool ph_portmap_stage_waits(const struct ph_portmap_stage *s, ph_ns now);
-/* Puts what the router gave us into an offer or answer. */
-void ph_portmap_stage_fill(struct ph_portmap_stage *s, struct ph_signal *m);
+/* Adds what the router gave us to the candidates of an offer or answer, and to its own field. */
+void ph_portmap_stage_offer(struct ph_portmap_stage *s, struct ph_candidate_set *set,
+                            struct ph_addr *mapped_addr);
 /* Follows the mapper; tells the peer what is new. */
 void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now);
 ph_ns ph_portmap_stage_deadline(const struct ph_portmap_stage *s);

@@ -14,12 +14,12 @@ static void fill_terms(struct ph_call *c, struct ph_signal *m)
     m->relay_rtt_ms = (uint32_t)(ph_call_relay_rtt(c) / PH_MS);
     if (m->mode != PH_ANSWER_FULL)
         return;
-    if (a->config.stages & (1u << PH_STAGE_PUNCH)) {
-        memcpy(m->candidates, a->candidates.items,
-               a->candidates.count * sizeof(a->candidates.items[0]));
-        m->candidate_count = a->candidates.count;
-    }
-    ph_portmap_stage_fill(&c->portmap, m);
+    struct ph_candidate_set set = {0};
+    ph_portmap_stage_offer(&c->portmap, &set, &m->mapped_addr);
+    for (size_t i = 0; i < a->candidates.count && a->config.stages & (1u << PH_STAGE_PUNCH); i++)
+        ph_candidate_add(&set, a->candidates.items[i].type, &a->candidates.items[i].addr);
+    memcpy(m->candidates, set.items, set.count * sizeof(set.items[0]));
+    m->candidate_count = set.count;
 }
 
 static void take_terms(struct ph_call *c, const struct ph_signal *m)
