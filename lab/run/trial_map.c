@@ -139,15 +139,12 @@ static void pump(struct map *t, ph_ns now)
 /* True: it was an answer of a STUN server's. */
 static bool on_stun(struct map *t, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
-    struct ph_nat_facts facts;
     if (!ph_survey_on_datagram(t->survey, now, sock, in))
         return false;
-    if (t->reflexive_known)
-        return true;
-    ph_survey_facts(t->survey, &facts);
-    if (ph_addr_is_set(&facts.reflexive)) {
+    struct ph_addr reflexive = ph_survey_reflexive(t->survey);
+    if (!t->reflexive_known && ph_addr_is_set(&reflexive)) {
         t->reflexive_known = true;
-        ph_mapper_set_reflexive(t->mapper, &facts.reflexive);
+        ph_mapper_set_reflexive(t->mapper, &reflexive);
     }
     return true;
 }

@@ -149,11 +149,7 @@ static bool side_is_done(const struct side *s)
 /* What the world sees of the side; family NONE: not known (yet). */
 static struct ph_addr reflexive_of(const struct side *s)
 {
-    struct ph_nat_facts f = {0};
-
-    if (s->survey)
-        ph_survey_facts(s->survey, &f);
-    return f.reflexive;
+    return s->survey ? ph_survey_reflexive(s->survey) : (struct ph_addr){0};
 }
 
 /* No protocol is still waiting for an answer. */

@@ -126,6 +126,11 @@ bool ph_survey_done(const struct ph_survey *s)
     return s->over && s->lifetimer.done;
 }
 
+struct ph_addr ph_survey_reflexive(const struct ph_survey *s)
+{
+    return ph_samples_reflexive(&s->samples);
+}
+
 void ph_survey_facts(const struct ph_survey *s, struct ph_nat_facts *out)
 {
     ph_samples_facts(&s->samples, out);

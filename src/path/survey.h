@@ -55,7 +55,9 @@ void ph_survey_on_timer(struct ph_survey *s, ph_ns now);
 ph_ns ph_survey_deadline(const struct ph_survey *s);
 /* Nothing more will come. */
 bool ph_survey_done(const struct ph_survey *s);
-/* What is known so far. */
+/* The reflexive address that most servers saw so far; family NONE: none has answered. */
+struct ph_addr ph_survey_reflexive(const struct ph_survey *s);
+/* What is known so far. Dear to work out where ports differ: not for every event. */
 void ph_survey_facts(const struct ph_survey *s, struct ph_nat_facts *out);
 size_t ph_survey_servers(const struct ph_survey *s, struct ph_survey_server *out, size_t cap);
 
