@@ -48,6 +48,44 @@ static void extra_free(struct sim_fixture *f, struct extra *x)
     f->world->ops->host_free(f->world, x->host);
 }
 
+static int watching; /* on minus off */
+
+static int watch_network(struct ph_host *h, bool on)
+{
+    (void)h;
+    watching += on ? 1 : -1;
+    return PH_OK;
+}
+
+/* A new network is news for relays and survey too, whatever is asked of routers. */
+static void test_watches_the_network(void **state)
+{
+    (void)state;
+    static const unsigned stages[] = {0, 1u << PH_STAGE_PUNCH | 1u << PH_STAGE_RELAY};
+    struct sim_fixture_config c = {.seed = 6};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    for (size_t i = 0; i < sizeof(stages) / sizeof(stages[0]); i++) {
+        struct ph_host *host;
+        struct ph_agent *agent;
+        assert_int_equal(f->world->ops->host_new(f->world, f->peer[0].node, NULL, NULL, &host),
+                         PH_OK);
+        struct ph_host_ops ops = *host->ops;
+        ops.watch_network = watch_network;
+        host->ops = &ops;
+        struct ph_agent_config config = {.host = host,
+                                         .relays = {f->relay_addr},
+                                         .relay_count = 1,
+                                         .stages = stages[i],
+                                         .deterministic = true};
+        assert_int_equal(ph_agent_new(&config, &agent), PH_OK);
+        assert_int_equal(watching, 1);
+        ph_agent_free(agent);
+        assert_int_equal(watching, 0);
+        f->world->ops->host_free(f->world, host);
+    }
+    sim_fixture_free(f);
+}
+
 static void test_second_relay(void **state)
 {
     (void)state;
@@ -211,13 +249,10 @@ static void test_bad_configs(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_second_relay),
-        cmocka_unit_test(test_no_relay_at_all),
-        cmocka_unit_test(test_relay_restarts),
-        cmocka_unit_test(test_without_stun),
-        cmocka_unit_test(test_reflexive_agree),
-        cmocka_unit_test(test_many_calls),
-        cmocka_unit_test(test_busy),
+        cmocka_unit_test(test_watches_the_network), cmocka_unit_test(test_second_relay),
+        cmocka_unit_test(test_no_relay_at_all),     cmocka_unit_test(test_relay_restarts),
+        cmocka_unit_test(test_without_stun),        cmocka_unit_test(test_reflexive_agree),
+        cmocka_unit_test(test_many_calls),          cmocka_unit_test(test_busy),
         cmocka_unit_test(test_bad_configs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
