@@ -75,15 +75,13 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 const struct argp endpoint_argp = {.options = options, .parser = parse};
 
 /* The relays, which answer STUN, and then public servers: what a NAT does shows only to several of
- * them. Nobody outside is asked about a network whose relay stands inside. */
+ * them. */
 static void add_default_stuns(struct ph_agent_config *config)
 {
     struct resolved r[PUBLIC_STUN_COUNT] = {0};
 
     for (size_t i = 0; i < config->relay_count; i++) {
-        const struct ph_addr *a = &config->relays[i];
-
-        if (ph_addr_is_private(a) || ph_addr_is_loopback(a)) {
+        if (public_stun_is_beside(&config->relays[i])) {
             return; /* then the agent asks its relays */
         }
     }

@@ -98,11 +98,10 @@ static void remember(struct netcheck_view *v, const struct ph_addr *addr, const 
     }
 }
 
-/* Servers of the internet see another network than relays on this machine or beside it. */
 static bool is_near(const struct resolved *r)
 {
     for (size_t i = 0; i < r->count; i++) {
-        if (ph_addr_is_loopback(&r->addr[i]) || ph_addr_is_private(&r->addr[i])) {
+        if (public_stun_is_beside(&r->addr[i])) {
             return true;
         }
     }

@@ -6,3 +6,8 @@ const char *const public_stun_servers[PUBLIC_STUN_COUNT] = {
     "stun.nextcloud.com:443",          "stun.sipgate.net",
     "stunserver2025.stunprotocol.org",
 };
+
+bool public_stun_is_beside(const struct ph_addr *relay)
+{
+    return ph_addr_is_loopback(relay) || ph_addr_is_private(relay);
+}
