@@ -1,16 +1,13 @@
 #include "base/mac.h"
 #include "base/trace.h"
 #include "cli/cli.h"
+#include "cli/duration.h"
 #include "cli/endpoint.h"
 #include "cli/progress.h"
 
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-
-#define DURATION_MAX 1e6 /* seconds */
 
 struct options {
     struct endpoint_options endpoint;
@@ -18,17 +15,6 @@ struct options {
     uint8_t peer[PH_FINGERPRINT_LEN];
     ph_ns duration; /* PH_NEVER: until somebody hangs up */
 };
-
-static void parse_duration(struct options *o, const char *arg, struct argp_state *state)
-{
-    char *end;
-    double seconds = strtod(arg, &end);
-
-    if (end == arg || *end || !isfinite(seconds) || seconds <= 0 || seconds > DURATION_MAX) {
-        argp_error(state, "'%s' is not a duration: write seconds, such as 10 or 0.5", arg);
-    }
-    o->duration = (ph_ns)(seconds * 1e9);
-}
 
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
@@ -39,7 +25,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         state->child_inputs[0] = &o->endpoint;
         return 0;
     case 'd':
-        parse_duration(o, arg, state);
+        o->duration = parse_duration(arg, state);
         return 0;
     case ARGP_KEY_ARG:
         if (o->has_peer) {

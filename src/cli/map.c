@@ -1,18 +1,17 @@
 #include "base/err.h"
 #include "cli/cli.h"
+#include "cli/duration.h"
 #include "cli/map_tell.h"
 #include "cli/stop.h"
 
 #include <argp.h>
 #include <errno.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define LIFETIME_MAX 604800 /* what some routers take at most, in seconds */
-#define DURATION_MAX 1e6    /* seconds */
 
 struct options {
     uint16_t port;
@@ -52,17 +51,6 @@ static unsigned long parse_number(const char *arg, unsigned long max, const char
         argp_error(state, "'%s' is not a %s: write a number from 1 to %lu", arg, what, max);
     }
     return n;
-}
-
-static ph_ns parse_duration(const char *arg, struct argp_state *state)
-{
-    char *rest;
-    double seconds = strtod(arg, &rest);
-
-    if (rest == arg || *rest || !isfinite(seconds) || seconds <= 0 || seconds > DURATION_MAX) {
-        argp_error(state, "'%s' is not a duration: write seconds, such as 10 or 0.5", arg);
-    }
-    return (ph_ns)(seconds * 1e9);
 }
 
 static unsigned parse_protocol(const char *arg, struct argp_state *state)
