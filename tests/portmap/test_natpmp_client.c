@@ -14,7 +14,7 @@ static void open_subject(struct subject *s)
     *s = (struct subject){.f = fake_new()};
     s->outlet = (struct ph_outlet){.host = &s->f->base, .sock = 1};
     ph_natpmp_client_init(&s->n, &s->outlet, &s->f->gateways[0], &s->f->gateways[0].local);
-    s->c = &s->n.base;
+    s->c = &s->n.asker.base;
     s->c->wish = (struct ph_client_wish){FAKE_PORT, 41000, 7200, true};
 }
 

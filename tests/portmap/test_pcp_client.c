@@ -15,7 +15,7 @@ static void open_subject(struct subject *s, const struct ph_gateway *gateway, bo
     s->outlet = (struct ph_outlet){.host = &s->f->base, .sock = 1};
     ph_pcp_client_init(&s->p, &s->outlet, gateway ? gateway : &s->f->gateways[0],
                        gateway ? &gateway->local : &s->f->gateways[0].local, own);
-    s->c = &s->p.base;
+    s->c = &s->p.asker.base;
     s->c->wish = (struct ph_client_wish){FAKE_PORT, 41000, 7200, true};
 }
 
