@@ -46,6 +46,8 @@ void ph_client_asks(struct ph_client *c, ph_ns now, enum ph_client_state state)
     c->asked = now;
     if (c->answered == PH_NEVER)
         c->report.said = PH_PORTMAP_WAITING;
+    if (state == PH_CLIENT_MAPPING && c->held == PH_HELD_NOTHING)
+        c->held = PH_HELD_PERHAPS;
     ph_client_set_state(c, state);
 }
 
@@ -96,6 +98,14 @@ void ph_client_mapped(struct ph_client *c, ph_ns now, const struct ph_addr *exte
     if (!renewed && c->asked != PH_NEVER)
         c->report.took = now - c->asked;
     ph_client_set_state(c, PH_CLIENT_MAPPED);
+}
+
+void ph_client_dropped(struct ph_client *c, bool present)
+{
+    ph_lease_none(&c->lease);
+    if (c->report.said == PH_PORTMAP_WAITING)
+        c->report.said = PH_PORTMAP_SILENT; /* so far */
+    ph_client_set_state(c, present ? PH_CLIENT_PRESENT : PH_CLIENT_IDLE);
 }
 
 void ph_client_lost(struct ph_client *c)

@@ -32,6 +32,9 @@ enum ph_client_held {
     PH_HELD_SURE,
 };
 
+/* So often answers that come too late are given back, between two acquisitions. */
+#define PH_CLIENT_SURPLUS_MAX 4
+
 struct ph_client_wish {
     uint16_t internal_port;
     uint16_t external_port; /* never 0 */
@@ -83,7 +86,8 @@ void ph_client_init(struct ph_client *c, const struct ph_client_ops *ops,
 void ph_client_set_state(struct ph_client *c, enum ph_client_state state);
 const char *ph_client_state_name(enum ph_client_state state);
 
-/* It is asked for something, for the first time since it was idle. */
+/* It is asked for something, for the first time since it was idle. Asked for a mapping, it may have
+ * one from now on. */
 void ph_client_asks(struct ph_client *c, ph_ns now, enum ph_client_state state);
 /* It said something; rtt 0: not known. */
 void ph_client_heard(struct ph_client *c, ph_ns now, ph_ns rtt);
@@ -92,6 +96,8 @@ void ph_client_down(struct ph_client *c, enum ph_portmap_said said, int code, co
 /* It gave us a mapping, or renewed it: external with its port. */
 void ph_client_mapped(struct ph_client *c, ph_ns now, const struct ph_addr *external,
                       uint32_t lifetime_s);
+/* What it was asked for is not wanted any more. */
+void ph_client_dropped(struct ph_client *c, bool present);
 /* The server has forgotten what it had of ours. */
 void ph_client_lost(struct ph_client *c);
 /* The server says that it has nothing of ours any more. */

@@ -13,8 +13,6 @@
  * that forgets, or says so, with each answer would be asked without end. */
 #define BRIEF     (5 * PH_SEC)
 #define BRIEF_MAX 3
-/* So often the answers of one server that come too late are given back. */
-#define SURPLUS_MAX 4
 
 static void set_state(struct ph_mapper *m, enum ph_mapper_state state)
 {
@@ -29,7 +27,7 @@ static void set_state(struct ph_mapper *m, enum ph_mapper_state state)
 
 static bool is_mismatched(const struct ph_mapper *m, size_t gateway)
 {
-    const struct ph_client *c = &m->pcp[gateway].base;
+    const struct ph_client *c = &m->pcp[gateway].asker.base;
     return ph_mapper_speaks(m, PH_PORTMAP_PCP) && c->report.said == PH_PORTMAP_REFUSED &&
            c->report.code == PH_PCP_ADDRESS_MISMATCH;
 }
@@ -187,7 +185,7 @@ static void reap(struct ph_mapper *m, ph_ns now)
         if (c == m->winner || c->held == PH_HELD_NOTHING || c->state == PH_CLIENT_RELEASING ||
             (m->winner && ph_contest_shares(c, m->winner)))
             continue;
-        if (c->surplus++ < SURPLUS_MAX)
+        if (c->surplus++ < PH_CLIENT_SURPLUS_MAX)
             c->ops->release(c, now);
         else
             c->held = PH_HELD_NOTHING;

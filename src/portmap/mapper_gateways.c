@@ -60,21 +60,21 @@ static struct ph_kept_nonce *find_nonce(struct ph_mapper *m, const struct ph_cli
  * server, which gives it to the old nonce alone, RFC 6887 section 11.3. */
 static void keep_nonce(struct ph_mapper *m, const struct ph_pcp_client *p)
 {
-    if (p->base.protocol != PH_PORTMAP_PCP || !p->has_nonce)
+    if (p->asker.base.protocol != PH_PORTMAP_PCP || !p->has_nonce)
         return;
-    struct ph_kept_nonce *k = find_nonce(m, &p->base);
+    struct ph_kept_nonce *k = find_nonce(m, &p->asker.base);
     if (!k) {
         k = &m->nonces[m->nonce_next];
         m->nonce_next = (m->nonce_next + 1) % PH_GATEWAYS_MAX;
     }
-    k->server = p->base.server;
-    k->local = p->base.local;
+    k->server = p->asker.base.server;
+    k->local = p->asker.base.local;
     memcpy(k->nonce, p->nonce, sizeof(k->nonce));
 }
 
 static void restore_nonce(struct ph_mapper *m, struct ph_pcp_client *p)
 {
-    const struct ph_kept_nonce *k = find_nonce(m, &p->base);
+    const struct ph_kept_nonce *k = find_nonce(m, &p->asker.base);
     if (!k)
         return;
     memcpy(p->nonce, k->nonce, sizeof(p->nonce));
@@ -107,11 +107,11 @@ static void make_clients(struct ph_mapper *m)
         if (ph_mapper_speaks(m, PH_PORTMAP_PCP)) {
             ph_pcp_client_init(&m->pcp[i], &m->outlet, g, &local, own);
             restore_nonce(m, &m->pcp[i]);
-            add(m, &m->pcp[i].base, i);
+            add(m, &m->pcp[i].asker.base, i);
         }
         if (ph_mapper_speaks(m, PH_PORTMAP_NATPMP) && local.family == PH_AF_V4) {
             ph_natpmp_client_init(&m->natpmp[i], &m->outlet, g, &local);
-            add(m, &m->natpmp[i].base, i);
+            add(m, &m->natpmp[i].asker.base, i);
         }
     }
     ph_upnp_client_set_gateways(&m->upnp, m->gateways, m->gateway_count, bound);

@@ -4,29 +4,16 @@
 #ifndef PH_PORTMAP_NATPMP_CLIENT_H
 #define PH_PORTMAP_NATPMP_CLIENT_H
 
-#include "portmap/client.h"
-#include "portmap/epoch.h"
-#include "portmap/retry.h"
+#include "portmap/asker.h"
 #include "wire/natpmp.h"
 
-enum ph_natpmp_question { /* bits: what has not been answered yet */
-    PH_NATPMP_ASKS_ADDRESS = 1,
-    PH_NATPMP_ASKS_MAP = 2,
-    PH_NATPMP_ASKS_DELETE = 4,
-};
-
 struct ph_natpmp_client {
-    struct ph_client base; /* first */
-    unsigned questions;
-    struct ph_retry retry;
+    struct ph_asker asker;  /* first */
     struct ph_addr address; /* external, port 0; family NONE: not known */
     ph_ns address_at;       /* since when */
     uint16_t port;          /* external, granted and waiting for the address; 0: none */
     uint32_t lifetime_s;
-    bool hollow;    /* it granted one for no time at all, since it was asked */
     bool asked_map; /* since the last release: an answer may still come */
-    struct ph_epoch epoch;
-    ph_ns hinted; /* when it last told of a restart unasked */
 };
 
 void ph_natpmp_client_init(struct ph_natpmp_client *n, struct ph_outlet *outlet,

@@ -3,30 +3,16 @@
 #ifndef PH_PORTMAP_PCP_CLIENT_H
 #define PH_PORTMAP_PCP_CLIENT_H
 
-#include "portmap/client.h"
-#include "portmap/epoch.h"
-#include "portmap/retry.h"
+#include "portmap/asker.h"
 #include "wire/pcp.h"
 
-enum ph_pcp_question {
-    PH_PCP_ASKS_NOTHING,
-    PH_PCP_ASKS_ANNOUNCE,
-    PH_PCP_ASKS_MAP,
-    PH_PCP_ASKS_DELETE,
-};
-
 struct ph_pcp_client {
-    struct ph_client base; /* first */
+    struct ph_asker asker; /* first */
     bool own_socket;       /* it wants one */
     ph_sock own;           /* ... and has it; 0: the mapped one serves */
     uint32_t scope;        /* of a link-local server */
-    enum ph_pcp_question question;
-    struct ph_retry retry;
-    bool hollow; /* it granted one for no time at all, since it was asked */
     bool has_nonce;
     uint8_t nonce[PH_PCP_NONCE_LEN];
-    struct ph_epoch epoch;
-    ph_ns hinted; /* when it last told of a restart unasked */
 };
 
 /* local: the address of ours that the server sees, which the request names. The mapped socket may

@@ -213,8 +213,6 @@ static void map(struct ph_client *c, ph_ns now)
     u->looked_again = false;
     /* The one that was used last comes first. */
     u->port = c->mapping.external.port ? c->mapping.external.port : c->wish.external_port;
-    if (c->held == PH_HELD_NOTHING)
-        c->held = PH_HELD_PERHAPS;
     ph_client_asks(c, now, PH_CLIENT_MAPPING);
     ph_upnp_start(u, now, PH_UPNP_ADDING);
     found(u, now);
@@ -227,10 +225,7 @@ static void drop(struct ph_client *c, ph_ns now)
     /* What may be made by now is waited for: it has to be known, to be deleted. */
     if (u->step != PH_UPNP_ADDING && u->step != PH_UPNP_CHECKING)
         ph_upnp_stop(u);
-    ph_lease_none(&c->lease);
-    if (c->report.said == PH_PORTMAP_WAITING)
-        c->report.said = PH_PORTMAP_SILENT; /* so far */
-    ph_client_set_state(c, u->has_device ? PH_CLIENT_PRESENT : PH_CLIENT_IDLE);
+    ph_client_dropped(c, u->has_device);
 }
 
 static void release(struct ph_client *c, ph_ns now)

@@ -5,7 +5,7 @@
 
 #include "base/err.h"
 #include "base/rng.h"
-#include "portmap/portmap.h"
+#include "portmap/client.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -282,15 +282,22 @@ static inline struct ph_mapper *fake_mapper(struct fake_host *f, unsigned protoc
     return f->mapper;
 }
 
+/* In a block of its own, so that reading past it shows; to be freed. */
+static inline uint8_t *fake_copy(const void *data, size_t len)
+{
+    uint8_t *copy = malloc(len + (len == 0));
+    assert_non_null(copy);
+    if (len > 0)
+        memcpy(copy, data, len);
+    return copy;
+}
+
 static inline struct fake_event *fake_event(struct fake_host *f, ph_ns after, const void *data,
                                             size_t len)
 {
     assert_true(f->event_count < FAKE_EVENTS);
     struct fake_event *e = &f->events[f->event_count++];
-    *e = (struct fake_event){.at = f->now + after, .len = len, .data = malloc(len + 1)};
-    assert_non_null(e->data);
-    if (len > 0)
-        memcpy(e->data, data, len);
+    *e = (struct fake_event){.at = f->now + after, .len = len, .data = fake_copy(data, len)};
     return e;
 }
 
@@ -326,11 +333,7 @@ static inline bool fake_deliver_http(struct fake_host *f, ph_http id, int error,
 static inline bool fake_deliver_at(struct fake_host *f, ph_sock sock, const struct ph_addr *from,
                                    uint32_t scope, const void *data, size_t len)
 {
-    /* In a block of its own, so that reading past it shows. */
-    uint8_t *copy = malloc(len + (len == 0));
-    assert_non_null(copy);
-    if (len > 0)
-        memcpy(copy, data, len);
+    uint8_t *copy = fake_copy(data, len);
     struct ph_datagram d = {.peer = *from, .data = copy, .len = len, .scope = scope};
     bool taken = ph_mapper_on_datagram(f->mapper, f->now, sock, &d);
     free(copy);
@@ -412,6 +415,44 @@ static inline ph_ns fake_until(struct fake_host *f, enum ph_mapper_state state, 
         fake_run(f, next > f->now ? next - f->now : 0);
     }
     return f->now - start;
+}
+
+/* Has the mapper acquire a mapping; how long that took. */
+static inline ph_ns fake_acquire(struct fake_host *f, ph_ns most)
+{
+    ph_mapper_acquire(f->mapper, f->now);
+    return fake_until(f, PH_MAPPER_MAPPED, most);
+}
+
+static inline void fake_release(struct fake_host *f)
+{
+    ph_mapper_release(f->mapper, f->now);
+    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
+}
+
+static inline struct ph_portmap_protocol_report fake_report(const struct fake_host *f,
+                                                            enum ph_portmap_protocol p)
+{
+    struct ph_portmap_protocol_report r;
+    ph_mapper_report(f->mapper, p, &r);
+    return r;
+}
+
+/* As fake_run, for a client without a mapper. */
+static inline void fake_client_runs(struct fake_host *f, struct ph_client *c, ph_ns span)
+{
+    ph_ns until = f->now + span;
+    for (unsigned i = 0; i < 1000 && c->ops->deadline(c) <= until; i++) {
+        f->now = c->ops->deadline(c);
+        c->ops->on_timer(c, f->now);
+    }
+    f->now = until;
+}
+
+static inline const struct fake_sent *fake_last(const struct fake_host *f)
+{
+    assert_true(f->sent_count > 0);
+    return &f->sent[f->sent_count - 1];
 }
 
 static inline size_t fake_sent_to(const struct fake_host *f, uint16_t port)

@@ -294,4 +294,23 @@ static inline void igd_init(struct fake_host *f, struct igd *g)
     f->on_request = igd_on_request;
 }
 
+/* A host behind one, and its mapper. */
+static inline struct fake_host *igd_start(struct igd *g, unsigned protocols)
+{
+    struct fake_host *f = fake_new();
+    igd_init(f, g);
+    fake_mapper(f, protocols);
+    return f;
+}
+
+/* Whatever it was, at the end the router's table is empty. */
+static inline void igd_finish(struct fake_host *f, struct igd *g)
+{
+    fake_release(f);
+    fake_run(f, 3 * PH_SEC);
+    assert_int_equal(router_count(&g->router), 0);
+    assert_int_equal(g->holes, 0);
+    fake_free(f);
+}
+
 #endif

@@ -2,35 +2,10 @@
  * the field had, a test for each. The reports are those of the projects named. */
 #include "fake_igd.h"
 
-static void start(struct fake_host **f, struct igd *g, unsigned protocols)
-{
-    *f = fake_new();
-    igd_init(*f, g);
-    fake_mapper(*f, protocols);
-}
-
 static const struct ph_mapping *acquire(struct fake_host *f)
 {
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
+    fake_acquire(f, PH_PORTMAP_ACQUIRE_MAX);
     return ph_mapper_mapping(f->mapper);
-}
-
-static struct ph_portmap_protocol_report report(struct fake_host *f, enum ph_portmap_protocol p)
-{
-    struct ph_portmap_protocol_report r;
-    ph_mapper_report(f->mapper, p, &r);
-    return r;
-}
-
-/* Whatever it was, at the end the router's table is empty. */
-static void finish(struct fake_host *f, struct igd *g)
-{
-    ph_mapper_release(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
-    fake_run(f, 3 * PH_SEC);
-    assert_int_equal(router_count(&g->router), 0);
-    fake_free(f);
 }
 
 /* tailscale#9343, #15223: 725 OnlyPermanentLeasesSupported, or 402 on a finite lease. Retried
@@ -40,21 +15,19 @@ static void test_only_permanent(void **state)
     (void)state;
     static const int codes[] = {725, 402};
     for (size_t i = 0; i < 4; i++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, UPNP);
+        struct fake_host *f = igd_start(&g, UPNP);
         g.finite_error = codes[i % 2];
         g.version = i < 2 ? 1 : 2;
         assert_int_equal(acquire(f)->lifetime_s, 0);
         assert_int_equal(g.adds, 2); /* not the same one again */
         assert_int_equal(g.last_lease_s, 0);
-        ph_mapper_release(f->mapper, f->now);
-        fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
+        fake_release(f);
         assert_int_equal(router_count(&g.router), 0);
         assert_int_equal(g.dels, 1);
         acquire(f);
         assert_int_equal(g.adds, 3); /* it knows */
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -72,7 +45,7 @@ static void test_finite_first(void **state)
     assert_int_equal(ph_mapper_new(&c, &f->mapper), PH_OK);
     assert_int_equal(acquire(f)->lifetime_s, 604800);
     assert_int_equal(g.adds, 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* syncthing#9324, nicotine-plus#3364: 718 and 729. Another port, few tries; first the one that was
@@ -80,19 +53,17 @@ static void test_finite_first(void **state)
 static void test_conflict(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.taken = FAKE_PORT;
     g.conflict_error = 729;
     uint16_t port = acquire(f)->external.port;
     assert_true(port >= 1024 && port != FAKE_PORT);
-    ph_mapper_release(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
+    fake_release(f);
     unsigned adds = g.adds;
     assert_int_equal(acquire(f)->external.port, port);
     assert_int_equal(g.adds, adds + 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* tailscale: external port 0 is a wildcard. Never sent (fake_igd.h looks at every request), and not
@@ -100,14 +71,13 @@ static void test_conflict(void **state)
 static void test_port_zero(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.version = 2;
     g.any_port = 0;
     assert_int_equal(acquire(f)->external.port, FAKE_PORT); /* by AddPortMapping */
     assert_int_equal(g.adds, 2);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* miniupnp#528, libplum#20: IGDv2's AddAnyPortMapping first, AddPortMapping where it does not
@@ -117,9 +87,8 @@ static void test_any_port_mapping(void **state)
     (void)state;
     static const int errors[] = {0, 401, 602, 501, -1, 402};
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, UPNP);
+        struct fake_host *f = igd_start(&g, UPNP);
         g.version = 2;
         g.any_error = errors[i];
         acquire(f);
@@ -132,29 +101,27 @@ static void test_any_port_mapping(void **state)
         }
         assert_true(any);
         assert_int_equal(plain, errors[i] != 0);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
     /* A port that somebody else has: the router gives another one by itself. */
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.version = 2;
     g.taken = FAKE_PORT;
     assert_int_equal(acquire(f)->external.port, 50001);
     assert_int_equal(g.adds, 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* tailscale#7377, #6833: "UDP" (fake_igd.h looks), and answers from an odd port. */
 static void test_odd_port(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.ssdp_port = 34567;
     acquire(f);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* tailscale#3197, #3557: some answer to multicast alone, some to unicast alone; and they are asked
@@ -163,9 +130,8 @@ static void test_ssdp_ways(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, UPNP);
+        struct fake_host *f = igd_start(&g, UPNP);
         g.no_multicast = i == 0;
         g.no_unicast = i == 1;
         acquire(f);
@@ -182,7 +148,7 @@ static void test_ssdp_ways(void **state)
             root |= strstr(text, "ST: upnp:rootdevice") != NULL;
         }
         assert_true(igd && igd2 && root);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -262,7 +228,7 @@ static void test_several(void **state)
         const struct ph_mapping *m = acquire(f);
         assert_int_equal(m->gateway.ip[3], 1);
         assert_int_equal(t.adds, 0);
-        finish(f, &t.igd);
+        igd_finish(f, &t.igd);
     }
 }
 
@@ -271,13 +237,12 @@ static void test_several(void **state)
 static void test_location_elsewhere(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.ip = ph_addr_v4(192, 168, 1, 2, 0);
     const struct ph_mapping *m = acquire(f);
     assert_int_equal(m->gateway.ip[3], 2);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* home-assistant#71138, RetroArch#13399: what descriptions and HTTP are like. */
@@ -299,9 +264,8 @@ static void test_broken_xml(void **state)
         "<controlURL>/ctl/IPConn</controlURL></service><servi",
     };
     for (size_t i = 0; i < sizeof(descriptions) / sizeof(descriptions[0]); i++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, UPNP);
+        struct fake_host *f = igd_start(&g, UPNP);
         g.description = descriptions[i];
         acquire(f);
         bool posted = false;
@@ -313,7 +277,7 @@ static void test_broken_xml(void **state)
             assert_true(f->http[k].answer_max >= 16384);
         }
         assert_true(posted);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -332,21 +296,19 @@ static void unending_http(struct fake_host *f, const struct fake_request *r)
 static void test_unending_body(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     f->on_request = unending_http;
     acquire(f);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* libplum#46: SOAP as devices like it. */
 static void test_soap(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     acquire(f);
     const struct fake_request *add = NULL;
     for (size_t i = 0; i < f->http_count; i++) {
@@ -361,7 +323,7 @@ static void test_soap(void **state)
     assert_null(strstr(add->body, ">\n"));
     assert_null(strstr(add->body, "> <"));
     assert_non_null(strstr(add->body, "<NewRemoteHost></NewRemoteHost>"));
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* libplum#19, bitcoin#31663: a server of PCP's port that speaks NAT-PMP alone. */
@@ -369,17 +331,16 @@ static void test_natpmp_only(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, 0);
+        struct fake_host *f = igd_start(&g, 0);
         g.on = false;
         g.router.natpmp = true;
         g.router.natpmp_refuses_pcp = i == 0; /* 00 81 00 01, or silence */
         assert_int_equal(acquire(f)->protocol, PH_PORTMAP_NATPMP);
         fake_run(f, 2 * PH_SEC);
-        assert_int_equal(report(f, PH_PORTMAP_PCP).said,
+        assert_int_equal(fake_report(f, PH_PORTMAP_PCP).said,
                          i == 0 ? PH_PORTMAP_UNSUPPORTED : PH_PORTMAP_SILENT);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -388,9 +349,8 @@ static void test_natpmp_only(void **state)
 static void test_nonce(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, PCP);
+    struct fake_host *f = igd_start(&g, PCP);
     g.router.pcp = true;
     acquire(f);
     fake_run(f, 3700 * PH_SEC); /* renewed */
@@ -406,7 +366,7 @@ static void test_nonce(void **state)
     }
     fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
     assert_int_equal(g.router.deletes, 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* libnatpmp#14, #16: answers of before, or of another mapping. */
@@ -417,10 +377,9 @@ static void test_stale(void **state)
                                       0x11, 0x11, 0x22, 0x22, 0, 0, 0x1c, 0x20};
     static const uint8_t tcp[16] = {0,    130,  0,    0,    0, 0, 0,    5,
                                     0x9c, 0x40, 0x22, 0x22, 0, 0, 0x1c, 0x20};
-    struct fake_host *f;
     struct igd g;
+    struct fake_host *f = igd_start(&g, NATPMP);
     struct ph_addr gateway = fake_port(FAKE_GATEWAY, 5351);
-    start(&f, &g, NATPMP);
     g.router.natpmp = true;
     g.router.rtt = 20 * PH_MS;
     ph_mapper_acquire(f->mapper, f->now);
@@ -429,16 +388,15 @@ static void test_stale(void **state)
     assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_ACQUIRING);
     fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
     assert_int_equal(ph_mapper_mapping(f->mapper)->external.port, FAKE_PORT);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* miniupnp#254: a server that forgets to reset its epoch when its line changes. */
 static void test_address_without_epoch(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, NATPMP);
+    struct fake_host *f = igd_start(&g, NATPMP);
     g.router.natpmp = true;
     acquire(f);
     memset(g.router.table, 0, sizeof(g.router.table));
@@ -448,17 +406,16 @@ static void test_address_without_epoch(void **state)
     assert_non_null(m);
     assert_int_equal(m->external.ip[3], 200);
     assert_int_equal(router_count(&g.router), 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* The same seen by STUN before the watch: PCP's mapping is looked after at once. */
 static void test_address_by_stun(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
+    struct fake_host *f = igd_start(&g, PCP);
     struct ph_addr before = fake_port(FAKE_EXTERNAL, 9), after = ph_addr_v4(203, 0, 113, 200, 9);
-    start(&f, &g, PCP);
     g.router.pcp = true;
     ph_mapper_set_reflexive(f->mapper, &before);
     acquire(f);
@@ -467,16 +424,15 @@ static void test_address_by_stun(void **state)
     fake_run(f, 5 * PH_MS);
     assert_int_equal(ph_mapper_mapping(f->mapper)->external.ip[3], 200);
     assert_int_equal(ph_mapper_mapping(f->mapper)->reach, PH_PORTMAP_REACH_PUBLIC);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* go-libp2p#3224, tailscale#10597: the router restarted: another HTTP port, an empty table. */
 static void test_router_restart(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     acquire(f);
     g.http_port = 51515;
     memset(g.router.table, 0, sizeof(g.router.table));
@@ -485,14 +441,13 @@ static void test_router_restart(void **state)
     assert_int_equal(router_count(&g.router), 1);
     assert_int_equal(ph_mapper_mapping(f->mapper)->gateway.port, 51515);
     /* ... and between discovery and the question. */
-    ph_mapper_release(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
+    fake_release(f);
     g.http_port = 52525;
     acquire(f);
     assert_int_equal(router_count(&g.router), 1);
     /* ... and before the deletion, with a table that was kept. */
     g.http_port = 53535;
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* miniupnp#732, #647, #333, #433: another NAT before the router's own. The mapping is told, for
@@ -503,15 +458,14 @@ static void test_double_nat(void **state)
     static const char *const addresses[] = {"192.168.0.2", "100.64.3.4", "0.0.0.0"};
     for (size_t i = 0; i < sizeof(addresses) / sizeof(addresses[0]); i++) {
         for (unsigned p = 0; p < PH_PORTMAP_PROTOCOLS; p++) {
-            struct fake_host *f;
             struct igd g;
-            start(&f, &g, 1u << p);
+            struct fake_host *f = igd_start(&g, 1u << p);
             g.router.pcp = g.router.natpmp = true;
             assert_int_equal(ph_addr_parse(addresses[i], &g.router.address), PH_OK);
             const struct ph_mapping *m = acquire(f);
             assert_int_equal(m->reach, PH_PORTMAP_REACH_DOUBLE);
             assert_int_equal(m->external.port, FAKE_PORT);
-            finish(f, &g);
+            igd_finish(f, &g);
         }
     }
 }
@@ -522,15 +476,14 @@ static void test_other_port(void **state)
 {
     (void)state;
     for (unsigned p = 0; p < PH_PORTMAP_UPNP; p++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, 1u << p);
+        struct fake_host *f = igd_start(&g, 1u << p);
         g.router.pcp = g.router.natpmp = true;
         g.router.other_port = 6000;
         const struct ph_mapping *m = acquire(f);
         assert_int_equal(m->external.port, 6000);
         assert_int_equal(m->internal_port, FAKE_PORT);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -541,9 +494,8 @@ static void test_lifetime_order(void **state)
 {
     (void)state;
     for (unsigned p = 0; p < PH_PORTMAP_UPNP; p++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, 1u << p);
+        struct fake_host *f = igd_start(&g, 1u << p);
         g.router.pcp = g.router.natpmp = true;
         assert_int_equal(acquire(f)->lifetime_s, 7200);
         const struct fake_sent *map = NULL;
@@ -553,7 +505,7 @@ static void test_lifetime_order(void **state)
         }
         assert_non_null(map);
         assert_memory_equal(map->data + (p == PH_PORTMAP_PCP ? 4 : 8), "\x00\x00\x1c\x20", 4);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -562,9 +514,8 @@ static void test_epoch_check_runs(void **state)
 {
     (void)state;
     for (unsigned p = 0; p < PH_PORTMAP_UPNP; p++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g, 1u << p);
+        struct fake_host *f = igd_start(&g, 1u << p);
         g.router.pcp = g.router.natpmp = true;
         f->now = 5000 * PH_SEC;
         acquire(f);
@@ -574,7 +525,7 @@ static void test_epoch_check_runs(void **state)
         fake_run(f, 55 * PH_SEC);
         assert_int_equal(router_count(&g.router), 1);
         assert_int_equal(g.router.maps, 2);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -583,16 +534,15 @@ static void test_epoch_check_runs(void **state)
 static void test_725_ends(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, UPNP);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.finite_error = 725;
     g.permanent_error = 402;
     ph_mapper_acquire(f->mapper, f->now);
     fake_until(f, PH_MAPPER_FAILED, PH_PORTMAP_ACQUIRE_MAX);
     assert_int_equal(g.adds, 2);
-    assert_int_equal(report(f, PH_PORTMAP_UPNP).code, 402);
-    finish(f, &g);
+    assert_int_equal(fake_report(f, PH_PORTMAP_UPNP).code, 402);
+    igd_finish(f, &g);
 }
 
 /* Never released because of a new nonce: the router checks it (see test_nonce), after a restart of
@@ -600,9 +550,8 @@ static void test_725_ends(void **state)
 static void test_release_after_restart(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, PCP);
+    struct fake_host *f = igd_start(&g, PCP);
     g.router.pcp = true;
     f->now = 5000 * PH_SEC;
     acquire(f);
@@ -610,28 +559,27 @@ static void test_release_after_restart(void **state)
     fake_run(f, 70 * PH_SEC);
     assert_int_equal(g.router.maps, 2);
     assert_int_equal(router_count(&g.router), 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* Looking leaves nothing behind, and neither does a mapping for a moment. */
 static void test_nothing_left_by_looking(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g, 0);
+    struct fake_host *f = igd_start(&g, 0);
     g.router.pcp = g.router.natpmp = true;
     ph_mapper_discover(f->mapper, f->now);
     fake_until(f, PH_MAPPER_IDLE, 2 * PH_SEC);
     assert_int_equal(g.router.maps + g.adds, 0);
     for (unsigned p = 0; p < PH_PORTMAP_PROTOCOLS; p++)
-        assert_int_equal(report(f, p).said, PH_PORTMAP_ANSWERS);
+        assert_int_equal(fake_report(f, p).said, PH_PORTMAP_ANSWERS);
     ph_mapper_acquire(f->mapper, f->now);
     fake_run(f, PH_US); /* not even answered yet */
     ph_mapper_release(f->mapper, f->now);
     fake_run(f, 3 * PH_SEC);
     assert_int_equal(router_count(&g.router), 0);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 int main(void)

@@ -14,9 +14,7 @@ static void check_mapping(struct fake_host *f, enum ph_portmap_protocol protocol
 
 static enum ph_portmap_said said(const struct fake_host *f, enum ph_portmap_protocol p)
 {
-    struct ph_portmap_protocol_report r;
-    ph_mapper_report(f->mapper, p, &r);
-    return r.said;
+    return fake_report(f, p).said;
 }
 
 static void release(struct fake_host *f, struct router *r)
@@ -27,14 +25,30 @@ static void release(struct fake_host *f, struct router *r)
     assert_int_equal(router_count(r), 0);
 }
 
+/* A host behind a router that speaks these protocols, and a mapper that does; 0: a mapper that
+ * speaks all, and a router none. */
+static struct fake_host *start(struct router *r, unsigned protocols)
+{
+    struct fake_host *f = fake_new();
+    router_init(f, r);
+    r->pcp = protocols & PCP;
+    r->natpmp = protocols & NATPMP;
+    fake_mapper(f, protocols);
+    return f;
+}
+
+static void finish(struct fake_host *f, struct router *r)
+{
+    release(f, r);
+    fake_free(f);
+}
+
 static void test_pcp_one_round_trip(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = r.natpmp = true;
-    struct ph_mapper *m = fake_mapper(f, PCP | NATPMP);
+    struct fake_host *f = start(&r, PCP | NATPMP);
+    struct ph_mapper *m = f->mapper;
     ph_mapper_discover(m, f->now);
     assert_int_equal(ph_mapper_expected(m), 0);
     assert_true(fake_until(f, PH_MAPPER_IDLE, PH_SEC) <= 2 * PH_MS);
@@ -43,8 +57,7 @@ static void test_pcp_one_round_trip(void **state)
     assert_int_equal(said(f, PH_PORTMAP_NATPMP), PH_PORTMAP_ANSWERS);
     assert_int_equal(ph_mapper_expected(m), 13 * PH_MS);
     fake_run(f, 10 * PH_SEC);
-    ph_mapper_acquire(m, f->now);
-    assert_int_equal(fake_until(f, PH_MAPPER_MAPPED, PH_SEC), r.rtt);
+    assert_int_equal(fake_acquire(f, PH_SEC), r.rtt);
     check_mapping(f, PH_PORTMAP_PCP);
     assert_int_equal(r.maps, 1); /* NAT-PMP was not asked: the table is the same */
     assert_int_equal(ph_mapper_changes(m), 1);
@@ -68,18 +81,15 @@ static void test_without_discovery(void **state)
         {false, true, false, PH_PORTMAP_NATPMP, 13 * PH_MS},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fake_host *f = fake_new();
         struct router r;
-        router_init(f, &r);
+        struct fake_host *f = start(&r, PCP | NATPMP);
         r.pcp = cases[i].pcp;
         r.natpmp = cases[i].natpmp;
         r.natpmp_refuses_pcp = cases[i].refuses;
-        ph_mapper_acquire(fake_mapper(f, PCP | NATPMP), f->now);
-        assert_true(fake_until(f, PH_MAPPER_MAPPED, PH_SEC) <= cases[i].most);
+        assert_true(fake_acquire(f, PH_SEC) <= cases[i].most);
         check_mapping(f, cases[i].by);
         assert_int_equal(r.maps, 1);
-        release(f, &r);
-        fake_free(f);
+        finish(f, &r);
     }
 }
 
@@ -119,47 +129,37 @@ static void test_nobody(void **state)
 static void test_pcp_refuses(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = r.natpmp = true;
+    struct fake_host *f = start(&r, PCP | NATPMP);
     r.pcp_result = 8; /* NO_RESOURCES */
     r.pcp_error_lifetime_s = 30;
-    ph_mapper_acquire(fake_mapper(f, PCP | NATPMP), f->now);
-    assert_true(fake_until(f, PH_MAPPER_MAPPED, PH_SEC) <= 3 * PH_MS);
+    assert_true(fake_acquire(f, PH_SEC) <= 3 * PH_MS);
     check_mapping(f, PH_PORTMAP_NATPMP);
     assert_int_equal(said(f, PH_PORTMAP_PCP), PH_PORTMAP_REFUSED);
     release(f, &r);
     unsigned maps = r.maps;
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     assert_int_equal(r.maps, maps + 1);
     release(f, &r);
     r.pcp_result = 0;
     fake_run(f, 30 * PH_SEC);
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     check_mapping(f, PH_PORTMAP_PCP);
-    release(f, &r);
-    fake_free(f);
+    finish(f, &r);
 }
 
 /* It answered when it was looked for, and has died since: the others get their time. */
 static void test_pcp_died(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = r.natpmp = true;
-    ph_mapper_discover(fake_mapper(f, PCP | NATPMP), f->now);
+    struct fake_host *f = start(&r, PCP | NATPMP);
+    ph_mapper_discover(f->mapper, f->now);
     fake_until(f, PH_MAPPER_IDLE, PH_SEC);
     r.pcp = r.natpmp_refuses_pcp = false;
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
+    fake_acquire(f, PH_PORTMAP_ACQUIRE_MAX);
     check_mapping(f, PH_PORTMAP_NATPMP);
-    release(f, &r);
-    fake_free(f);
+    finish(f, &r);
 }
 
 /* Everything on one table: one mapping is made, by the best, and the table is empty at the end. */
@@ -212,32 +212,25 @@ static void test_all_three(void **state)
 static void test_loser_on_one_table(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = r.natpmp = true;
+    struct fake_host *f = start(&r, PCP | NATPMP);
     r.lose = 1; /* PCP's request */
-    ph_mapper_acquire(fake_mapper(f, PCP | NATPMP), f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     check_mapping(f, PH_PORTMAP_NATPMP);
     fake_run(f, 10 * PH_SEC);
     assert_int_equal(router_count(&r), 1);
     assert_int_equal(r.deletes, 0);
-    release(f, &r);
-    fake_free(f);
+    finish(f, &r);
 }
 
 static void test_late_mapping_is_given_back(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct fake_host *f = fake_new();
         struct router r;
-        router_init(f, &r);
-        r.pcp = i == 0;
-        r.natpmp = i == 1;
+        struct fake_host *f = start(&r, i == 0 ? PCP : NATPMP);
         r.rtt = 300 * PH_MS;
-        ph_mapper_acquire(fake_mapper(f, i == 0 ? PCP : NATPMP), f->now);
+        ph_mapper_acquire(f->mapper, f->now);
         fake_run(f, 100 * PH_MS);
         assert_int_equal(router_count(&r), 1);
         r.lose = 1; /* the deletion that goes out at once */
@@ -254,20 +247,14 @@ static void test_release_is_sent_again(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct fake_host *f = fake_new();
         struct router r;
-        router_init(f, &r);
-        r.pcp = i == 0;
-        r.natpmp = i == 1;
-        ph_mapper_acquire(fake_mapper(f, i == 0 ? PCP : NATPMP), f->now);
-        fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+        struct fake_host *f = start(&r, i == 0 ? PCP : NATPMP);
+        fake_acquire(f, PH_SEC);
         r.lose = 2;
-        ph_mapper_release(f->mapper, f->now);
-        fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
+        fake_release(f);
         assert_int_equal(router_count(&r), 0);
         /* ... and not for ever. */
-        ph_mapper_acquire(f->mapper, f->now);
-        fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+        fake_acquire(f, PH_SEC);
         r.lose = 100;
         ph_mapper_release(f->mapper, f->now);
         assert_true(fake_until(f, PH_MAPPER_IDLE, 2 * PH_SEC) <= PH_PORTMAP_RELEASE_MAX);
@@ -278,12 +265,10 @@ static void test_release_is_sent_again(void **state)
 static void test_last_word(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
+    struct fake_host *f = start(&r, 0);
     r.pcp = true;
-    ph_mapper_acquire(fake_mapper(f, 0), f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     assert_int_equal(router_count(&r), 1);
     ph_mapper_free(f->mapper);
     f->mapper = NULL;
@@ -294,19 +279,14 @@ static void test_last_word(void **state)
 static void test_acquire_during_release(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = true;
-    ph_mapper_acquire(fake_mapper(f, PCP), f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    struct fake_host *f = start(&r, PCP);
+    fake_acquire(f, PH_SEC);
     ph_mapper_release(f->mapper, f->now);
     assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_RELEASING);
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     check_mapping(f, PH_PORTMAP_PCP);
-    release(f, &r);
-    fake_free(f);
+    finish(f, &r);
 }
 
 /* The router starts again: its table is empty, and so is its clock. */
@@ -314,14 +294,10 @@ static void test_reboot(void **state)
 {
     (void)state;
     for (unsigned i = 0; i < 2; i++) {
-        struct fake_host *f = fake_new();
         struct router r;
-        router_init(f, &r);
-        r.pcp = i == 0;
-        r.natpmp = i == 1;
+        struct fake_host *f = start(&r, i == 0 ? PCP : NATPMP);
         f->now = 10000 * PH_SEC;
-        ph_mapper_acquire(fake_mapper(f, i == 0 ? PCP : NATPMP), f->now);
-        fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+        fake_acquire(f, PH_SEC);
         memset(r.table, 0, sizeof(r.table));
         r.booted = f->now;
         uint32_t changes = ph_mapper_changes(f->mapper);
@@ -330,21 +306,17 @@ static void test_reboot(void **state)
         check_mapping(f, i == 0 ? PH_PORTMAP_PCP : PH_PORTMAP_NATPMP);
         assert_int_equal(ph_mapper_changes(f->mapper), changes + 2); /* lost, and there again */
         assert_true(fake_traced(f, "mapper mapped acquiring"));
-        release(f, &r);
-        fake_free(f);
+        finish(f, &r);
     }
 }
 
 static void test_renewals(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = true;
+    struct fake_host *f = start(&r, PCP);
     r.lifetime_s = 600;
-    ph_mapper_acquire(fake_mapper(f, PCP), f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     assert_int_equal(ph_mapper_mapping(f->mapper)->lifetime_s, 600);
     fake_run(f, 3010 * PH_SEC);
     assert_true(r.maps >= 10 && r.maps <= 12);
@@ -368,8 +340,7 @@ static void test_no_upkeep(void **state)
     struct ph_mapper_config c = {
         .host = &f->base, .sock = 1, .protocols = PCP, .lifetime_s = 120, .no_upkeep = true};
     assert_int_equal(ph_mapper_new(&c, &f->mapper), PH_OK);
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     size_t n = f->sent_count;
     fake_run(f, 119 * PH_SEC);
     assert_int_equal(f->sent_count, n);
@@ -398,14 +369,11 @@ static void test_reach(void **state)
         {"224.0.0.9", NULL, PH_PORTMAP_REACH_DOUBLE},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct fake_host *f = fake_new();
         struct router r;
+        struct fake_host *f = start(&r, NATPMP);
         struct ph_addr reflexive;
-        router_init(f, &r);
-        r.natpmp = true;
         assert_int_equal(ph_addr_parse(cases[i].external, &r.address), PH_OK);
-        ph_mapper_acquire(fake_mapper(f, NATPMP), f->now);
-        fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+        fake_acquire(f, PH_SEC);
         if (cases[i].reflexive) { /* it comes after the mapping */
             uint32_t changes = ph_mapper_changes(f->mapper);
             bool changed = ph_mapper_mapping(f->mapper)->reach != cases[i].reach;
@@ -414,8 +382,7 @@ static void test_reach(void **state)
             assert_int_equal(ph_mapper_changes(f->mapper), changes + changed);
         }
         assert_int_equal(ph_mapper_mapping(f->mapper)->reach, cases[i].reach);
-        release(f, &r);
-        fake_free(f);
+        finish(f, &r);
     }
 }
 
@@ -423,30 +390,21 @@ static void test_reach(void **state)
 static void test_address_mismatch(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = r.natpmp = true;
+    struct fake_host *f = start(&r, PCP | NATPMP);
     r.pcp_result = 12;
-    ph_mapper_acquire(fake_mapper(f, PCP | NATPMP), f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     assert_int_equal(ph_mapper_mapping(f->mapper)->reach, PH_PORTMAP_REACH_DOUBLE);
-    struct ph_portmap_protocol_report p;
-    ph_mapper_report(f->mapper, PH_PORTMAP_PCP, &p);
-    assert_int_equal(p.code, 12);
-    release(f, &r);
-    fake_free(f);
+    assert_int_equal(fake_report(f, PH_PORTMAP_PCP).code, 12);
+    finish(f, &r);
 }
 
 static void test_network_change(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = true;
-    ph_mapper_acquire(fake_mapper(f, PCP), f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    struct fake_host *f = start(&r, PCP);
+    fake_acquire(f, PH_SEC);
     ph_mapper_on_network(f->mapper, f->now); /* nothing that concerns us */
     check_mapping(f, PH_PORTMAP_PCP);
     fake_run(f, PH_SEC);
@@ -468,32 +426,27 @@ static void test_network_change(void **state)
     f->gateway_count = 1;
     ph_mapper_on_network(f->mapper, f->now);
     fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
-    release(f, &r);
-    fake_free(f);
+    finish(f, &r);
 }
 
 /* Of two ways out the better one's mapping is taken, and the other one left alone. */
 static void test_two_gateways(void **state)
 {
     (void)state;
-    struct fake_host *f = fake_new();
     struct router r;
-    router_init(f, &r);
-    r.pcp = r.natpmp = true;
+    struct fake_host *f = start(&r, PCP | NATPMP);
     f->gateways[1] = (struct ph_gateway){.gateway = ph_addr_v4(10, 0, 0, 1, 0),
                                          .local = ph_addr_v4(10, 0, 0, 44, 0),
                                          .scope = 3,
                                          .metric = 600};
     f->gateway_count = 2;
-    ph_mapper_discover(fake_mapper(f, PCP | NATPMP), f->now);
+    ph_mapper_discover(f->mapper, f->now);
     fake_until(f, PH_MAPPER_IDLE, PH_SEC);
     assert_int_equal(r.announces, 2);
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
+    fake_acquire(f, PH_SEC);
     assert_int_equal(ph_mapper_mapping(f->mapper)->gateway.ip[0], 192);
     assert_int_equal(r.maps, 1);
-    release(f, &r);
-    fake_free(f);
+    finish(f, &r);
 }
 
 /* Only a gateway's own port is listened to; what comes from there is nobody else's. */
@@ -562,8 +515,7 @@ static void test_v6(void **state)
     struct ph_mapper *m = fake_mapper(f, PCP | NATPMP);
     ph_mapper_discover(m, f->now);
     fake_until(f, PH_MAPPER_IDLE, 2 * PH_MS); /* both have answered */
-    ph_mapper_acquire(m, f->now);
-    assert_int_equal(fake_until(f, PH_MAPPER_MAPPED, PH_SEC), PH_MS);
+    assert_int_equal(fake_acquire(f, PH_SEC), PH_MS);
     const struct ph_mapping *mapping = ph_mapper_mapping(m);
     assert_true(ph_addr_ip_eq(&mapping->external, &f->gateways[0].local));
     assert_int_equal(mapping->external.port, FAKE_PORT);

@@ -14,7 +14,7 @@ static void open_subject(struct subject *s)
     *s = (struct subject){.f = fake_new()};
     s->outlet = (struct ph_outlet){.host = &s->f->base, .sock = 1};
     ph_natpmp_client_init(&s->n, &s->outlet, &s->f->gateways[0], &s->f->gateways[0].local);
-    s->c = &s->n.base;
+    s->c = &s->n.asker.base;
     s->c->wish = (struct ph_client_wish){FAKE_PORT, 41000, 7200, true};
 }
 
@@ -26,29 +26,11 @@ static void close_subject(struct subject *s)
 
 static bool comes(struct subject *s, const void *data, size_t len)
 {
-    uint8_t *copy = malloc(len + 1);
-    assert_non_null(copy);
-    memcpy(copy, data, len);
+    uint8_t *copy = fake_copy(data, len);
     struct ph_datagram d = {.peer = s->c->server, .data = copy, .len = len};
     bool taken = ph_natpmp_client_on_datagram(&s->n, s->f->now, &d);
     free(copy);
     return taken;
-}
-
-static void runs(struct subject *s, ph_ns span)
-{
-    ph_ns until = s->f->now + span;
-    for (unsigned i = 0; i < 1000 && s->c->ops->deadline(s->c) <= until; i++) {
-        s->f->now = s->c->ops->deadline(s->c);
-        s->c->ops->on_timer(s->c, s->f->now);
-    }
-    s->f->now = until;
-}
-
-static const struct fake_sent *last(const struct subject *s)
-{
-    assert_true(s->f->sent_count > 0);
-    return &s->f->sent[s->f->sent_count - 1];
 }
 
 static const uint8_t address_request[2] = {0, 0};
@@ -76,10 +58,10 @@ static void test_bytes(void **state)
     struct subject s;
     open_subject(&s);
     s.c->ops->probe(s.c, s.f->now);
-    assert_int_equal(last(&s)->len, sizeof(address_request));
-    assert_memory_equal(last(&s)->data, address_request, sizeof(address_request));
+    assert_int_equal(fake_last(s.f)->len, sizeof(address_request));
+    assert_memory_equal(fake_last(s.f)->data, address_request, sizeof(address_request));
     struct ph_addr server = fake_port(FAKE_GATEWAY, 5351);
-    assert_true(ph_addr_eq(&last(&s)->to, &server));
+    assert_true(ph_addr_eq(&fake_last(s.f)->to, &server));
     s.f->now += 2 * PH_MS;
     assert_true(comes(&s, address, sizeof(address)));
     assert_int_equal(s.c->state, PH_CLIENT_PRESENT);
@@ -88,16 +70,16 @@ static void test_bytes(void **state)
     assert_true(ph_addr_ip_eq(&s.c->report.external, &ip));
     s.c->ops->map(s.c, s.f->now); /* the address is known: one round trip */
     assert_int_equal(s.f->sent_count, 2);
-    assert_int_equal(last(&s)->len, sizeof(map_request));
-    assert_memory_equal(last(&s)->data, map_request, sizeof(map_request));
+    assert_int_equal(fake_last(s.f)->len, sizeof(map_request));
+    assert_memory_equal(fake_last(s.f)->data, map_request, sizeof(map_request));
     assert_true(comes(&s, map, sizeof(map)));
     assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
     struct ph_addr external = fake_port(FAKE_EXTERNAL, 41000);
     assert_true(ph_addr_eq(&s.c->mapping.external, &external));
     assert_int_equal(s.c->mapping.lifetime_s, 7200);
     s.c->ops->release(s.c, s.f->now);
-    assert_int_equal(last(&s)->len, sizeof(delete_request));
-    assert_memory_equal(last(&s)->data, delete_request, sizeof(delete_request));
+    assert_int_equal(fake_last(s.f)->len, sizeof(delete_request));
+    assert_memory_equal(fake_last(s.f)->data, delete_request, sizeof(delete_request));
     assert_true(comes(&s, deleted, sizeof(deleted)));
     assert_int_equal(s.c->state, PH_CLIENT_PRESENT);
     assert_int_equal(s.c->report.said, PH_PORTMAP_RELEASED);
@@ -118,9 +100,9 @@ static void test_both_at_once(void **state)
         else
             comes(&s, address, sizeof(address));
         assert_int_equal(s.c->state, PH_CLIENT_MAPPING);
-        runs(&s, 300 * PH_MS);
+        fake_client_runs(s.f, s.c, 300 * PH_MS);
         assert_int_equal(s.f->sent_count, 3);
-        assert_int_equal(last(&s)->len, i == 0 ? 2 : 12);
+        assert_int_equal(fake_last(s.f)->len, i == 0 ? 2 : 12);
         comes(&s, address, sizeof(address));
         comes(&s, map, sizeof(map));
         assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
@@ -145,7 +127,7 @@ static void test_no_address(void **state)
     open_subject(&s);
     s.c->ops->map(s.c, s.f->now);
     comes(&s, map, sizeof(map));
-    runs(&s, PH_SEC); /* ... or silence */
+    fake_client_runs(s.f, s.c, PH_SEC); /* ... or silence */
     assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
     close_subject(&s);
 }
@@ -252,8 +234,8 @@ static void test_upkeep(void **state)
     open_subject(&s);
     make_mapped(&s);
     ph_ns made = s.f->now;
-    runs(&s, 60 * PH_SEC);
-    assert_int_equal(last(&s)->len, 2); /* the watch */
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
+    assert_int_equal(fake_last(s.f)->len, 2); /* the watch */
     memcpy(a, address, 12);
     a[7] = (uint8_t)(a[7] + 16); /* epoch 1016 after 60 s: it restarted */
     comes(&s, a, 12);
@@ -264,7 +246,7 @@ static void test_upkeep(void **state)
     /* Another external address, and an epoch that says that nothing happened (miniupnp#254). */
     open_subject(&s);
     make_mapped(&s);
-    runs(&s, 60 * PH_SEC);
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
     memcpy(a, address, 12);
     a[6] = 1060 >> 8;
     a[7] = 1060 & 0xff;
@@ -284,10 +266,11 @@ static void test_upkeep(void **state)
     open_subject(&s);
     make_mapped(&s);
     made = s.f->now;
-    while (last(&s)->len != 12 || last(&s)->at == made - PH_MS)
-        runs(&s, PH_SEC / 2);
-    assert_true(last(&s)->at >= made + 3600 * PH_SEC && last(&s)->at <= made + 3602 * PH_SEC);
-    assert_memory_equal(last(&s)->data, map_request, sizeof(map_request));
+    while (fake_last(s.f)->len != 12 || fake_last(s.f)->at == made - PH_MS)
+        fake_client_runs(s.f, s.c, PH_SEC / 2);
+    assert_true(fake_last(s.f)->at >= made + 3600 * PH_SEC &&
+                fake_last(s.f)->at <= made + 3602 * PH_SEC);
+    assert_memory_equal(fake_last(s.f)->data, map_request, sizeof(map_request));
     close_subject(&s);
 }
 
@@ -301,10 +284,10 @@ static void test_line_comes_back(void **state)
     uint8_t other[12] = {0, 128, 0, 0, 0, 0, 1120 >> 8, 1120 & 0xff, 203, 0, 113, 99};
     open_subject(&s);
     make_mapped(&s);
-    runs(&s, 60 * PH_SEC);
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
     comes(&s, none, sizeof(none));
     assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
-    runs(&s, 60 * PH_SEC);
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
     comes(&s, other, sizeof(other));
     assert_int_equal(s.c->state, PH_CLIENT_PRESENT);
     close_subject(&s);
@@ -317,7 +300,7 @@ static void test_line_comes_back(void **state)
     comes(&s, map, sizeof(map));
     assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
     assert_int_equal(s.c->mapping.external.ip[0], 0);
-    runs(&s, 60 * PH_SEC);
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
     other[6] = 1060 >> 8;
     other[7] = 1060 & 0xff;
     comes(&s, other, sizeof(other));
@@ -369,7 +352,7 @@ static void test_late_answers(void **state)
     s.c->ops->map(s.c, s.f->now);
     s.c->ops->release(s.c, s.f->now);
     assert_int_equal(s.c->state, PH_CLIENT_IDLE);
-    assert_memory_equal(last(&s)->data, delete_request, sizeof(delete_request));
+    assert_memory_equal(fake_last(s.f)->data, delete_request, sizeof(delete_request));
     comes(&s, map, sizeof(map));
     assert_int_equal(s.c->held, PH_HELD_SURE);
     close_subject(&s);

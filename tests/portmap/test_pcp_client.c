@@ -15,7 +15,7 @@ static void open_subject(struct subject *s, const struct ph_gateway *gateway, bo
     s->outlet = (struct ph_outlet){.host = &s->f->base, .sock = 1};
     ph_pcp_client_init(&s->p, &s->outlet, gateway ? gateway : &s->f->gateways[0],
                        gateway ? &gateway->local : &s->f->gateways[0].local, own);
-    s->c = &s->p.base;
+    s->c = &s->p.asker.base;
     s->c->wish = (struct ph_client_wish){FAKE_PORT, 41000, 7200, true};
 }
 
@@ -28,29 +28,11 @@ static void close_subject(struct subject *s)
 
 static bool comes(struct subject *s, const void *data, size_t len)
 {
-    uint8_t *copy = malloc(len + 1);
-    assert_non_null(copy);
-    memcpy(copy, data, len);
+    uint8_t *copy = fake_copy(data, len);
     struct ph_datagram d = {.peer = s->c->server, .data = copy, .len = len};
     bool taken = ph_pcp_client_on_datagram(&s->p, s->f->now, s->p.own ? s->p.own : 1, &d);
     free(copy);
     return taken;
-}
-
-static void runs(struct subject *s, ph_ns span)
-{
-    ph_ns until = s->f->now + span;
-    for (unsigned i = 0; i < 1000 && s->c->ops->deadline(s->c) <= until; i++) {
-        s->f->now = s->c->ops->deadline(s->c);
-        s->c->ops->on_timer(s->c, s->f->now);
-    }
-    s->f->now = until;
-}
-
-static const struct fake_sent *last(const struct subject *s)
-{
-    assert_true(s->f->sent_count > 0);
-    return &s->f->sent[s->f->sent_count - 1];
 }
 
 /* A MAP response to the last request: 203.0.113.7:41000 for `lifetime_s`. */
@@ -97,11 +79,11 @@ static void test_announce(void **state)
     struct subject s;
     open_subject(&s, NULL, false);
     s.c->ops->probe(s.c, s.f->now);
-    assert_int_equal(last(&s)->len, sizeof(want));
-    assert_memory_equal(last(&s)->data, want, sizeof(want));
+    assert_int_equal(fake_last(s.f)->len, sizeof(want));
+    assert_memory_equal(fake_last(s.f)->data, want, sizeof(want));
     struct ph_addr server = fake_port(FAKE_GATEWAY, 5351);
-    assert_true(ph_addr_eq(&last(&s)->to, &server));
-    assert_int_equal(last(&s)->scope, 0);
+    assert_true(ph_addr_eq(&fake_last(s.f)->to, &server));
+    assert_int_equal(fake_last(s.f)->scope, 0);
     s.f->now += 3 * PH_MS;
     assert_true(comes(&s, answer, sizeof(answer)));
     assert_int_equal(s.c->state, PH_CLIENT_PRESENT);
@@ -122,10 +104,10 @@ static void test_map_bytes(void **state)
     struct subject s;
     open_subject(&s, NULL, false);
     s.c->ops->map(s.c, s.f->now);
-    assert_int_equal(last(&s)->len, 60);
-    assert_memory_equal(last(&s)->data, head, sizeof(head));
-    assert_memory_equal(last(&s)->data + 36, tail, sizeof(tail));
-    assert_memory_equal(last(&s)->data + 24, s.p.nonce, 12);
+    assert_int_equal(fake_last(s.f)->len, 60);
+    assert_memory_equal(fake_last(s.f)->data, head, sizeof(head));
+    assert_memory_equal(fake_last(s.f)->data + 36, tail, sizeof(tail));
+    assert_memory_equal(fake_last(s.f)->data + 24, s.p.nonce, 12);
     uint8_t a[60];
     grant(&s, a, 3600, 77);
     s.f->now += PH_MS;
@@ -147,26 +129,27 @@ static void test_nonce(void **state)
     open_subject(&s, NULL, false);
     make_mapped(&s);
     memcpy(nonce, s.p.nonce, sizeof(nonce));
-    runs(&s, 3590 * PH_SEC);
-    while (last(&s)->len != 60) /* the renewal, beside ANNOUNCEs */
-        runs(&s, 100 * PH_MS);
+    fake_client_runs(s.f, s.c, 3590 * PH_SEC);
+    while (fake_last(s.f)->len != 60) /* the renewal, beside ANNOUNCEs */
+        fake_client_runs(s.f, s.c, 100 * PH_MS);
     assert_int_equal(s.f->now / PH_SEC, 3605); /* half of it, from 5 on */
-    assert_memory_equal(last(&s)->data + 24, nonce, sizeof(nonce));
-    assert_int_equal(last(&s)->data[42] << 8 | last(&s)->data[43], 41000); /* what it had */
-    assert_memory_equal(last(&s)->data + 56, "\xcb\x00\x71\x07", 4);
+    assert_memory_equal(fake_last(s.f)->data + 24, nonce, sizeof(nonce));
+    assert_int_equal(fake_last(s.f)->data[42] << 8 | fake_last(s.f)->data[43],
+                     41000); /* what it had */
+    assert_memory_equal(fake_last(s.f)->data + 56, "\xcb\x00\x71\x07", 4);
     grant(&s, a, 7200, 1000 + 3600);
     assert_true(comes(&s, a, sizeof(a)));
     s.c->ops->release(s.c, s.f->now);
     assert_int_equal(s.c->state, PH_CLIENT_RELEASING);
-    assert_memory_equal(last(&s)->data + 24, nonce, sizeof(nonce));
-    assert_memory_equal(last(&s)->data + 4, "\0\0\0\0", 4); /* lifetime 0 */
+    assert_memory_equal(fake_last(s.f)->data + 24, nonce, sizeof(nonce));
+    assert_memory_equal(fake_last(s.f)->data + 4, "\0\0\0\0", 4); /* lifetime 0 */
     grant(&s, a, 0, 1000 + 3600);
     assert_true(comes(&s, a, sizeof(a)));
     assert_int_equal(s.c->state, PH_CLIENT_PRESENT);
     assert_int_equal(s.c->held, PH_HELD_NOTHING);
     assert_int_equal(s.c->report.said, PH_PORTMAP_RELEASED);
     s.c->ops->map(s.c, s.f->now);
-    assert_memory_not_equal(last(&s)->data + 24, nonce, sizeof(nonce));
+    assert_memory_not_equal(fake_last(s.f)->data + 24, nonce, sizeof(nonce));
     close_subject(&s);
 }
 
@@ -275,7 +258,7 @@ static void test_retransmission(void **state)
     open_subject(&s, NULL, false);
     ph_ns start = s.f->now;
     s.c->ops->map(s.c, start);
-    runs(&s, 5 * PH_SEC);
+    fake_client_runs(s.f, s.c, 5 * PH_SEC);
     static const uint8_t nothing[4] = {0, 0, 0, 0}; /* lifetime of a deletion */
     assert_int_equal(s.f->sent_count, 4);
     assert_int_equal(s.f->sent[1].at - start, 250 * PH_MS);
@@ -302,7 +285,7 @@ static void test_renewal_unanswered(void **state)
         size_t n = s.f->sent_count;
         s.f->now = s.c->ops->deadline(s.c);
         s.c->ops->on_timer(s.c, s.f->now);
-        if (s.f->sent_count > n && last(&s)->len == 60 && s.f->now - before > 2 * PH_SEC) {
+        if (s.f->sent_count > n && fake_last(s.f)->len == 60 && s.f->now - before > 2 * PH_SEC) {
             asked++;
             before = s.f->now;
         }
@@ -324,13 +307,13 @@ static void test_epoch(void **state)
     uint8_t answer[24] = {2, 0x80};
     open_subject(&s, NULL, false);
     make_mapped(&s); /* epoch 1000 */
-    runs(&s, 60 * PH_SEC);
-    assert_int_equal(last(&s)->len, 24); /* the watch */
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
+    assert_int_equal(fake_last(s.f)->len, 24); /* the watch */
     answer[10] = 1060 >> 8;
     answer[11] = 1060 & 0xff;
     comes(&s, answer, sizeof(answer));
     assert_int_equal(s.c->state, PH_CLIENT_MAPPED);
-    runs(&s, 60 * PH_SEC);
+    fake_client_runs(s.f, s.c, 60 * PH_SEC);
     answer[10] = 0;
     answer[11] = 30;
     comes(&s, answer, sizeof(answer));
@@ -340,8 +323,8 @@ static void test_epoch(void **state)
     uint8_t nonce[12];
     memcpy(nonce, s.p.nonce, sizeof(nonce));
     s.c->ops->map(s.c, s.f->now);
-    assert_memory_equal(last(&s)->data + 24, nonce, sizeof(nonce));
-    assert_int_equal(last(&s)->data[42] << 8 | last(&s)->data[43], 41000);
+    assert_memory_equal(fake_last(s.f)->data + 24, nonce, sizeof(nonce));
+    assert_int_equal(fake_last(s.f)->data[42] << 8 | fake_last(s.f)->data[43], 41000);
     close_subject(&s);
 }
 
@@ -408,12 +391,12 @@ static void test_v6(void **state)
     open_subject(&s, &g, true);
     s.f->socks[1] = (struct ph_addr){.family = PH_AF_V6, .port = FAKE_PORT};
     s.c->ops->map(s.c, s.f->now);
-    assert_int_not_equal(last(&s)->sock, 1);
-    struct ph_addr from = s.f->socks[last(&s)->sock];
+    assert_int_not_equal(fake_last(s.f)->sock, 1);
+    struct ph_addr from = s.f->socks[fake_last(s.f)->sock];
     assert_true(ph_addr_ip_eq(&from, &g.local));
-    assert_int_equal(last(&s)->scope, 7);
-    assert_memory_equal(last(&s)->data + 8, g.local.ip, 16);
-    assert_int_equal(last(&s)->data[40] << 8 | last(&s)->data[41], FAKE_PORT);
+    assert_int_equal(fake_last(s.f)->scope, 7);
+    assert_memory_equal(fake_last(s.f)->data + 8, g.local.ip, 16);
+    assert_int_equal(fake_last(s.f)->data[40] << 8 | fake_last(s.f)->data[41], FAKE_PORT);
     uint8_t a[60];
     grant(&s, a, 7200, 1);
     memcpy(a + 44, g.local.ip, 16);

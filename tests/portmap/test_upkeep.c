@@ -2,13 +2,6 @@
 #include "fake_igd.h"
 #include "portmap/lease.h"
 
-static struct ph_portmap_protocol_report report(struct fake_host *f, enum ph_portmap_protocol p)
-{
-    struct ph_portmap_protocol_report r;
-    ph_mapper_report(f->mapper, p, &r);
-    return r;
-}
-
 static struct fake_host *start(struct igd *g, unsigned protocols, uint32_t lifetime_s)
 {
     struct fake_host *f = fake_new();
@@ -21,15 +14,6 @@ static struct fake_host *start(struct igd *g, unsigned protocols, uint32_t lifet
     f->now = 1000 * PH_SEC;
     assert_int_equal(ph_mapper_new(&c, &f->mapper), PH_OK);
     return f;
-}
-
-static void finish(struct fake_host *f, struct igd *g)
-{
-    ph_mapper_release(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
-    fake_run(f, 3 * PH_SEC);
-    assert_int_equal(router_count(&g->router), 0);
-    fake_free(f);
 }
 
 static void test_lease(void **state)
@@ -65,14 +49,13 @@ static void test_shortest_lease(void **state)
     for (size_t i = 0; i < sizeof(protocols) / sizeof(protocols[0]); i++) {
         struct igd g;
         struct fake_host *f = start(&g, protocols[i], 1);
-        ph_mapper_acquire(f->mapper, f->now);
-        fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
+        fake_acquire(f, PH_PORTMAP_ACQUIRE_MAX);
         size_t sent = f->sent_count + f->http_count;
         fake_run(f, 20 * PH_SEC);
         assert_int_equal(ph_mapper_changes(f->mapper), 1);
         assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_MAPPED);
         assert_true(f->sent_count + f->http_count - sent <= 42);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -118,7 +101,7 @@ static void test_storms(void **state)
         if (f->sent_count > 120 || f->timers > 200)
             fail_msg("row %zu: %zu packets, %zu deadlines", i, f->sent_count, f->timers);
         f->on_sent = router_on_sent;
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -139,7 +122,7 @@ static void test_brief_mappings(void **state)
     assert_true(g.router.maps <= 8);
     fake_run(f, 120 * PH_SEC); /* when that is over there is one again */
     assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_MAPPED);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* ---- Lifetimes that are none */
@@ -170,11 +153,12 @@ static void test_no_time(void **state)
         f->on_sent = zero_lifetime;
         ph_mapper_acquire(f->mapper, f->now);
         fake_until(f, PH_MAPPER_FAILED, PH_PORTMAP_ACQUIRE_MAX);
-        assert_int_equal(report(f, (enum ph_portmap_protocol)p).said, PH_PORTMAP_BROKEN);
-        assert_string_equal(report(f, (enum ph_portmap_protocol)p).text, "a mapping for 0 seconds");
+        assert_int_equal(fake_report(f, (enum ph_portmap_protocol)p).said, PH_PORTMAP_BROKEN);
+        assert_string_equal(fake_report(f, (enum ph_portmap_protocol)p).text,
+                            "a mapping for 0 seconds");
         fake_run(f, 600 * PH_SEC);
         assert_true(f->sent_count < 100);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -195,12 +179,11 @@ static void test_for_ever(void **state)
         struct igd g;
         struct fake_host *f = start(&g, 1u << p, 0);
         f->on_sent = for_ever;
-        ph_mapper_acquire(f->mapper, f->now);
-        fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
+        fake_acquire(f, PH_PORTMAP_ACQUIRE_MAX);
         const struct ph_mapping *m = ph_mapper_mapping(f->mapper);
         assert_int_equal(m->lifetime_s, UINT32_MAX);
         assert_int_equal(m->renew - m->made, 302400 * PH_SEC);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -215,8 +198,7 @@ static void test_address_returns(void **state)
     static const struct ph_addr away = {.family = PH_AF_V4, .ip = {192, 168, 1, 99}};
     struct igd g;
     struct fake_host *f = start(&g, PCP, 0);
-    ph_mapper_acquire(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
+    fake_acquire(f, PH_PORTMAP_ACQUIRE_MAX);
     struct router_entry before = g.router.table[0];
     g.router.lose = UINT32_MAX;
     for (unsigned i = 0; i < 3; i++) {
@@ -235,7 +217,7 @@ static void test_address_returns(void **state)
     assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_MAPPED);
     assert_int_equal(router_count(&g.router), 1);
     assert_memory_equal(g.router.table[0].nonce, before.nonce, sizeof(before.nonce));
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* ---- Silence and idleness */
@@ -277,7 +259,7 @@ static void test_idle(void **state)
         packets = f->sent_count + f->http_count - packets;
         if (timers > rows[i].timers || packets > rows[i].packets)
             fail_msg("row %zu: %zu deadlines, %zu packets", i, timers, packets);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -322,7 +304,7 @@ static void test_led_astray(void **state)
         assert_true(fake_deliver(f, f->sent[0].sock, &from, a, (size_t)len));
         if (f->http_count != (rows[i].fetched ? 1 : 0))
             fail_msg("row %zu: %zu requests", i, f->http_count);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
@@ -362,7 +344,7 @@ static void test_description_astray(void **state)
         fake_run(f, 3 * PH_SEC);
         assert_int_equal(f->http_count, 1);
         assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_FAILED);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 

@@ -3,22 +3,12 @@
 
 static struct ph_portmap_protocol_report report(const struct fake_host *f)
 {
-    struct ph_portmap_protocol_report r;
-    ph_mapper_report(f->mapper, PH_PORTMAP_UPNP, &r);
-    return r;
-}
-
-static void start(struct fake_host **f, struct igd *g)
-{
-    *f = fake_new();
-    igd_init(*f, g);
-    fake_mapper(*f, UPNP);
+    return fake_report(f, PH_PORTMAP_UPNP);
 }
 
 static ph_ns acquire(struct fake_host *f)
 {
-    ph_mapper_acquire(f->mapper, f->now);
-    return fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
+    return fake_acquire(f, PH_PORTMAP_ACQUIRE_MAX);
 }
 
 static void fails(struct fake_host *f)
@@ -37,23 +27,12 @@ static void check_port(struct fake_host *f, uint16_t port)
     assert_true(ph_addr_eq(&m->external, &external));
 }
 
-static void finish(struct fake_host *f, struct igd *g)
-{
-    ph_mapper_release(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
-    fake_run(f, 3 * PH_SEC);
-    assert_int_equal(router_count(&g->router), 0);
-    assert_int_equal(g->holes, 0);
-    fake_free(f);
-}
-
 static void test_good(void **state)
 {
     (void)state;
     for (unsigned version = 1; version <= 2; version++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g);
+        struct fake_host *f = igd_start(&g, UPNP);
         g.version = version;
         ph_mapper_discover(f->mapper, f->now);
         fake_until(f, PH_MAPPER_IDLE, PH_SEC);
@@ -71,18 +50,17 @@ static void test_good(void **state)
         for (size_t i = 0; i < f->http_count; i++)
             assert_string_equal(f->http[i].host, "192.168.1.1:49152");
         assert_true(fake_traced(f, "upnp mapping mapped"));
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
 static void test_at_once(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     assert_true(acquire(f) <= 10 * PH_MS); /* a connected public gateway is not compared with any */
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* 718: the port is another's, so another one is asked for; an entry of ours is taken as it is. */
@@ -91,9 +69,8 @@ static void test_conflicts(void **state)
     (void)state;
     static const int codes[] = {718, 729, 501};
     for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
-        struct fake_host *f;
         struct igd g;
-        start(&f, &g);
+        struct fake_host *f = igd_start(&g, UPNP);
         g.taken = FAKE_PORT;
         g.conflict_error = codes[i];
         acquire(f);
@@ -101,44 +78,41 @@ static void test_conflicts(void **state)
         assert_true(m->external.port >= 1024 && m->external.port != FAKE_PORT);
         assert_int_equal(g.adds, 2);
         assert_int_equal(g.queries, 1);
-        finish(f, &g);
+        igd_finish(f, &g);
     }
 }
 
 static void test_conflict_with_ourselves(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.add_error = 718;
     router_put(&g.router, FAKE_PORT, FAKE_PORT, 0); /* of an earlier life */
     acquire(f);
     check_port(f, FAKE_PORT);
     assert_int_equal(ph_mapper_mapping(f->mapper)->lifetime_s, 0);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 static void test_conflicts_without_end(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.add_error = 718;
     fails(f);
     assert_int_equal(g.adds, 5);
     assert_int_equal(report(f).said, PH_PORTMAP_REFUSED);
     assert_int_equal(report(f).code, 718);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 static void test_renewal(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.version = 2;
     acquire(f);
     fake_run(f, 3599 * PH_SEC);
@@ -147,60 +121,56 @@ static void test_renewal(void **state)
     fake_run(f, 2 * PH_SEC);
     assert_int_equal(g.adds, 2);
     assert_int_equal(ph_mapper_changes(f->mapper), 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 static void test_no_renewal_of_permanent(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.finite_error = 725;
     acquire(f);
     fake_run(f, 5000 * PH_SEC);
     assert_int_equal(g.adds, 2);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* The entry has gone: it is made again. */
 static void test_purged(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     acquire(f);
     memset(g.router.table, 0, sizeof(g.router.table));
     fake_run(f, 61 * PH_SEC);
     assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_MAPPED);
     assert_int_equal(router_count(&g.router), 1);
     assert_true(ph_mapper_changes(f->mapper) >= 3);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 static void test_new_address(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     acquire(f);
     g.router.address = ph_addr_v4(198, 51, 100, 9, 0);
     fake_run(f, 61 * PH_SEC);
     assert_int_equal(ph_mapper_mapping(f->mapper)->external.ip[3], 9);
     assert_int_equal(ph_mapper_mapping(f->mapper)->external.port, FAKE_PORT);
     assert_int_equal(ph_mapper_changes(f->mapper), 2);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* Released while Add is under way: what it makes is deleted. */
 static void test_release_during_add(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.http_delay = 100 * PH_MS;
     ph_mapper_acquire(f->mapper, f->now);
     while (g.adds == 0)
@@ -210,21 +180,19 @@ static void test_release_during_add(void **state)
     assert_int_equal(ph_mapper_state(f->mapper), PH_MAPPER_RELEASING);
     fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
     assert_int_equal(router_count(&g.router), 0);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* It answers, and then never again: everything ends in time. */
 static void test_never_ending(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.silent = true;
     fails(f);
     assert_int_equal(report(f).said, PH_PORTMAP_BROKEN);
-    ph_mapper_release(f->mapper, f->now);
-    fake_until(f, PH_MAPPER_IDLE, PH_PORTMAP_RELEASE_MAX);
+    fake_release(f);
     g.silent = false;
     fake_run(f, 61 * PH_SEC); /* for so long a verdict stands */
     acquire(f);
@@ -263,15 +231,14 @@ static void test_pinhole(void **state)
     fake_run(f, 3700 * PH_SEC); /* it is kept open */
     assert_int_equal(g.holes, 1);
     assert_int_equal(g.adds, 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 static void test_flood(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     g.ssdp_delay = 20 * PH_MS;
     ph_mapper_acquire(f->mapper, f->now);
     ph_sock sock = f->sent[0].sock;
@@ -290,16 +257,15 @@ static void test_flood(void **state)
     fake_until(f, PH_MAPPER_MAPPED, PH_PORTMAP_ACQUIRE_MAX);
     assert_true(f->http_count <= 16);
     check_port(f, FAKE_PORT);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* Our address is another one: the entry that leads to the old one is deleted, as well as can be. */
 static void test_farewell(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     acquire(f);
     f->gateways[0].local = ph_addr_v4(192, 168, 1, 77, 0);
     ph_mapper_on_network(f->mapper, f->now);
@@ -307,28 +273,27 @@ static void test_farewell(void **state)
     assert_int_equal(g.dels, 1);
     assert_string_equal(g.last_client, "192.168.1.77");
     assert_int_equal(router_count(&g.router), 1);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 /* The host has its hands full for a while. */
 static void test_host_is_busy(void **state)
 {
     (void)state;
-    struct fake_host *f;
     struct igd g;
-    start(&f, &g);
+    struct fake_host *f = igd_start(&g, UPNP);
     f->http_full = true;
     ph_mapper_acquire(f->mapper, f->now);
     fake_run(f, 120 * PH_MS);
     assert_int_equal(f->http_count, 0);
     f->http_full = false;
     fake_until(f, PH_MAPPER_MAPPED, PH_SEC);
-    finish(f, &g);
+    igd_finish(f, &g);
     /* ... or for ever. */
-    start(&f, &g);
+    f = igd_start(&g, UPNP);
     f->http_full = true;
     fails(f);
-    finish(f, &g);
+    igd_finish(f, &g);
 }
 
 int main(void)
