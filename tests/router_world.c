@@ -1,6 +1,7 @@
 #include "tests/router_world.h"
 
 #include "lab/net/netns.h"
+#include "tests/kernel_lab.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -24,20 +25,10 @@
 static struct world_spec spec;
 static struct layout layout;
 
-bool router_world_lab(struct kernel_lab **out, char why[1024])
+struct kernel_world *router_world_on(const char *topology, const char *profile,
+                                     const char *port_mapping)
 {
-    struct lab_error err = {.text = ""};
-    if (kernel_privileges(&err) != 0 || kernel_lab_open(out, &err) != 0) {
-        (void)snprintf(why, 1024, "%s", err.text);
-        *out = NULL;
-        return false;
-    }
-    return true;
-}
-
-struct kernel_world *router_world_on(struct kernel_lab *lab, const char *topology,
-                                     const char *profile, const char *port_mapping)
-{
+    struct kernel_lab *lab = kernel_lab_needed();
     struct topology t;
     struct kernel_world *w = NULL;
     struct lab_error err = {.text = ""};
@@ -64,10 +55,9 @@ struct kernel_world *router_world_on(struct kernel_lab *lab, const char *topolog
     return w;
 }
 
-struct kernel_world *router_world_new(struct kernel_lab *lab, const char *profile,
-                                      const char *port_mapping)
+struct kernel_world *router_world_new(const char *profile, const char *port_mapping)
 {
-    return router_world_on(lab, "two-nats", profile, port_mapping);
+    return router_world_on("two-nats", profile, port_mapping);
 }
 
 static size_t node_of(const struct kernel_world *w, const char *name)

@@ -10,17 +10,13 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* One for each program: false, and `why` says it, where the machine cannot. */
-bool router_world_lab(struct kernel_lab **out, char why[1024]);
-
 /* two-nats, NAT a with these fields on top of a profile: "pcp: true, faults: [x]" goes into
- * port_mapping, NULL for no server. Fails the test on any error but a missing program, which is
- * said and skipped. */
-struct kernel_world *router_world_new(struct kernel_lab *lab, const char *profile,
-                                      const char *port_mapping);
+ * port_mapping, NULL for no server. In the program's one lab (tests/kernel_lab.h, which the group
+ * sets up). Fails the test on any error but what the machine cannot, which is said and skipped. */
+struct kernel_world *router_world_new(const char *profile, const char *port_mapping);
 /* The same on another topology. */
-struct kernel_world *router_world_on(struct kernel_lab *lab, const char *topology,
-                                     const char *profile, const char *port_mapping);
+struct kernel_world *router_world_on(const char *topology, const char *profile,
+                                     const char *port_mapping);
 
 /* Where things are: the address of a host; of a NAT's router on its LAN; of a NAT outside. */
 struct ph_addr router_world_host(const struct kernel_world *w, const char *host);

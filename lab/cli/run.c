@@ -5,6 +5,7 @@
 #include "lab/report/progress.h"
 #include "lab/report/results.h"
 #include "lab/run/runner.h"
+#include "lab/run/truth.h"
 #include "lab/world/kernel.h"
 
 #include <argp.h>
@@ -190,41 +191,70 @@ static int filter_cells(const struct scenario *s, const struct options *o, struc
     return 0;
 }
 
-/* What one trial of the other subjects takes, about: routers that do not answer are waited for a
- * second, and a mapping is held. */
-static double other_seconds(const struct scenario *s)
+/* Ports that nobody knows beforehand, against a filter that asks for them. */
+static bool misses(const struct truth *from, const struct truth *to)
 {
-    return s->subject == SUBJECT_MAP ? 0.3 + (double)s->hold / 1e9 : 1.2;
+    return from->mapping != PH_MAPPING_NONE && from->mapping != PH_MAPPING_EIM &&
+           to->filtering == PH_FILTERING_APDF;
 }
 
-/* As measured: registration, set-up and drain take about five times offer and answer. A search for
- * a path that does not exist takes two or three seconds more, but who knows that beforehand? */
-static double cell_seconds(const struct run *run, size_t cell, bool sim)
+/* As measured. A netcheck waits a second for routers that do not answer, and gives up on UDP after
+ * 2.5 s; a mapping is held. Of a call registration, set-up and drain take about five times offer
+ * and answer; the search for a path that does not exist takes 2.5 s, in which media flows already.
+ */
+static double trial_seconds(const struct run *run, size_t cell, struct world_spec *spec,
+                            struct layout *l)
 {
+    const struct scenario *s = run->scenario;
+    const struct cell *c = &run->matrix.cells[cell];
+    struct truth a, b;
+    if (s->subject == SUBJECT_MAP)
+        return 0.3 + (double)s->hold / 1e9;
+    if (matrix_world(s, c, 0, spec, NULL) != 0 || layout_compute(spec, l, NULL) != 0)
+        return 0.0;
+    size_t caller = layout_find_host(l, TOPO_RUNS_PEER, 0);
+    truth_of(l, caller, &a);
+    if (s->subject == SUBJECT_NETCHECK)
+        return a.udp_blocked ? 2.5 : 1.0;
+    truth_of(l, layout_find_host(l, TOPO_RUNS_PEER, caller + 1), &b);
+    bool mapped = a.maps && a.translations == 1 && (matrix_stages(s, c) & 1u << PH_STAGE_PORTMAP);
+    double media = (double)s->media / 1e9, way = (double)run->floor_relay[cell] / 1e9;
+    if (!mapped && (misses(&a, &b) || misses(&b, &a)))
+        return 0.2 + way + (media > 2.5 ? media : 2.5);
+    return 0.2 + media + 5.0 * way;
+}
+
+/* A round of a kernel run takes as long as its slowest cell. 0: out of memory. */
+static double plan_seconds(const struct run *run, size_t jobs, bool sim)
+{
+    double seconds = 0.06 * (double)run->matrix.count; /* each world is built and proved, in turn */
     if (sim)
-        return 0.005 * (double)run->trials;
-    if (run->scenario->subject != SUBJECT_PINHOLE)
-        return (double)run->trials * other_seconds(run->scenario);
-    ph_ns floor = run->floor_relay[cell] == PH_NEVER ? 0 : run->floor_relay[cell];
-    double media = (double)run->scenario->media / 1e9;
-    return (double)run->trials * (0.2 + media + 5.0 * (double)floor / 1e9);
+        return 0.005 * (double)(run->matrix.count * run->trials) / (double)jobs;
+    struct world_spec *spec = calloc(1, sizeof(*spec));
+    struct layout *layout = calloc(1, sizeof(*layout));
+    size_t *order = runner_order(run);
+    for (size_t i = 0; spec != NULL && layout != NULL && order != NULL && i < run->matrix.count;) {
+        double slowest = 0.0;
+        for (size_t end = i + jobs; i < end && i < run->matrix.count; i++) {
+            double t = trial_seconds(run, order[i], spec, layout);
+            slowest = t > slowest ? t : slowest;
+        }
+        seconds += (double)run->trials * slowest;
+    }
+    free(spec);
+    free(layout);
+    free(order);
+    return seconds;
 }
 
 static void print_plan(const struct run *run, const struct options *o)
 {
-    size_t trials = run->matrix.count * run->trials;
-    size_t jobs = o->jobs != 0 ? o->jobs : runner_default_jobs(o->sim);
-    if (jobs > run->matrix.count)
-        jobs = run->matrix.count;
-    double seconds = 0.0;
-    for (size_t i = 0; i < run->matrix.count; i++)
-        seconds += cell_seconds(run, i, o->sim) / (double)jobs;
-    if (!o->sim)
-        seconds += 0.06 * (double)run->matrix.count; /* each world is built and proved, in turn */
+    size_t jobs = runner_jobs(run, o->jobs, o->sim);
     for (size_t i = 0; i < run->matrix.count && !o->quiet; i++)
         (void)printf("%s\n", run->matrix.cells[i].key);
     (void)printf("%s: %zu cells, %zu trials, about %.0f s with %zu at once\n", run->scenario->name,
-                 run->matrix.count, trials, seconds, jobs);
+                 run->matrix.count, run->matrix.count * run->trials,
+                 plan_seconds(run, jobs, o->sim), jobs);
 }
 
 static enum lab_exit run_scenario(const struct scenario *s, const struct options *o,

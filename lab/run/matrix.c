@@ -123,6 +123,24 @@ const char *matrix_value(const struct scenario *s, const struct cell *cell, cons
     return i == SIZE_MAX ? NULL : s->axes.items[i].values[cell->values[i]];
 }
 
+/* Where the router in front of the caller is the NAT itself, the axes port_mapping and fault take
+ * the place of what stands in its profile. */
+static int check_fields(const struct scenario *s, const struct world_spec *spec, const char *by,
+                        struct lab_error *err)
+{
+    for (size_t i = 0; i < s->axes.count; i++) {
+        const struct axis *axis = &s->axes.items[i];
+        if (axis->kind == AXIS_FIELD && axis->nat == spec->port_mapping.nat &&
+            strncmp(axis->field, "port_mapping.", 13) == 0 &&
+            spec->profiles[axis->nat].inside[0] == '\0')
+            return lab_fail(err, LAB_USAGE,
+                            "the axis %s says what the router in front of the caller speaks, so %s "
+                            "means nothing to it; leave out the one or the other",
+                            by, axis->name);
+    }
+    return 0;
+}
+
 /* The router in front of the caller: what it speaks, and how badly. */
 static int set_router(const struct scenario *s, const struct cell *cell, struct world_spec *out,
                       struct lab_error *err)
@@ -131,17 +149,18 @@ static int set_router(const struct scenario *s, const struct cell *cell, struct 
     const char *name = matrix_value(s, cell, "fault");
     const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
     const struct fault *fault = name != NULL ? axis_fault(name) : NULL;
+    unsigned protocols = fault != NULL ? fault->protocols : pm != NULL ? pm->protocols : 0;
     if (mapping == NULL && name == NULL)
         return 0;
-    if (fault == NULL)
-        return world_spec_set_port_mapping(out, pm != NULL ? pm->protocols : 0, NULL, err);
-    if (pm != NULL && (pm->protocols != 0 || pm->off))
+    if (fault != NULL && pm != NULL && (pm->protocols != 0 || pm->off))
         return lab_fail(
             err, LAB_USAGE,
             "a router with the fault %s speaks what the fault is about, so port_mapping "
             "%s means nothing to it; exclude the one or the other, or write none",
             name, mapping);
-    return world_spec_set_port_mapping(out, fault->protocols, fault->name, err);
+    if (world_spec_set_port_mapping(out, protocols, fault != NULL ? fault->name : NULL, err) != 0)
+        return -1;
+    return check_fields(s, out, mapping != NULL ? "port_mapping" : "fault", err);
 }
 
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,

@@ -75,10 +75,20 @@ static bool may_be_real_time(void)
 
 /* The more worlds at once, the more packets wait for one another: fewer where others' processes
  * come in between as well. */
-size_t runner_default_jobs(bool sim)
+static size_t default_jobs(bool sim)
 {
     size_t jobs = (sim ? 2 : may_be_real_time() ? 20 : 12) * cores();
     return jobs < JOBS_DEFAULT_MAX ? jobs : JOBS_DEFAULT_MAX;
+}
+
+size_t runner_jobs(const struct run *run, size_t wanted, bool sim)
+{
+    size_t jobs = wanted != 0 ? wanted : default_jobs(sim);
+    if (jobs > JOBS_MAX)
+        jobs = JOBS_MAX;
+    /* Rounds of one size: a small last one would cost as much time as the others. */
+    size_t rounds = (run->matrix.count + jobs - 1) / jobs;
+    return (run->matrix.count + rounds - 1) / rounds;
 }
 
 struct ordered {
@@ -95,7 +105,7 @@ static int by_floor(const void *a, const void *b)
 }
 
 /* A round takes as long as its slowest cell, so cells of like delays run together. */
-static size_t *order_cells(const struct run *run)
+size_t *runner_order(const struct run *run)
 {
     size_t n = run->matrix.count;
     struct ordered *list = calloc(n, sizeof(*list));
@@ -413,12 +423,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->builder.sock = -1;
     for (size_t i = 0; i < WORKERS_MAX; i++)
         r->workers[i].sock = -1;
-    r->slots = config->jobs != 0 ? config->jobs : runner_default_jobs(config->sim);
-    if (r->slots > JOBS_MAX)
-        r->slots = JOBS_MAX;
-    /* Rounds of one size: a small last one would cost as much time as the others. */
-    size_t rounds = (run->matrix.count + r->slots - 1) / r->slots;
-    r->slots = (run->matrix.count + rounds - 1) / rounds;
+    r->slots = runner_jobs(run, config->jobs, config->sim);
     r->worker_count = config->workers != 0 ? config->workers : cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
@@ -435,7 +440,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->scheduler = scheduler_new(&sc);
     r->held = calloc(r->slots, sizeof(*r->held));
     r->in = calloc(1, sizeof(*r->in));
-    r->order = order_cells(run);
+    r->order = runner_order(run);
     if (r->scheduler == NULL || r->order == NULL || r->held == NULL || r->in == NULL) {
         lab_fail(err, LAB_CANNOT, "out of memory");
         goto cleanup;

@@ -262,10 +262,10 @@ static int start(struct trial *base, struct ph_rng *rng)
 {
     struct call *t = (struct call *)base;
     const struct layout *l = base->world->layout;
-    t->peers[0].node = trial_find_host(l, TOPO_RUNS_PEER, 0);
+    t->peers[0].node = layout_find_host(l, TOPO_RUNS_PEER, 0);
     if (t->peers[0].node == SIZE_MAX)
         return PH_ERR_INVAL;
-    t->peers[1].node = trial_find_host(l, TOPO_RUNS_PEER, t->peers[0].node + 1);
+    t->peers[1].node = layout_find_host(l, TOPO_RUNS_PEER, t->peers[0].node + 1);
     if (t->peers[1].node == SIZE_MAX)
         return PH_ERR_INVAL;
     for (size_t i = 0; i < 2; i++) {

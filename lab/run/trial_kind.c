@@ -21,14 +21,6 @@ void trial_look_now(struct trial *t)
     trial_look(t, t->world->ops->now(t->world));
 }
 
-size_t trial_find_host(const struct layout *l, enum topo_runs runs, size_t from)
-{
-    for (size_t i = from; i < l->node_count; i++)
-        if (l->nodes[i].kind == LAYOUT_HOST && l->nodes[i].runs == runs)
-            return i;
-    return SIZE_MAX;
-}
-
 static struct ph_addr with_port(struct ph_addr a, uint16_t port)
 {
     a.port = port;
@@ -168,8 +160,8 @@ int trial_start(struct world *w, const struct trial_spec *spec,
     t->spec = *spec;
     t->done = done;
     t->user = user;
-    t->servers.relay_node = trial_find_host(w->layout, TOPO_RUNS_RELAY, 0);
-    t->servers.stun_node = trial_find_host(w->layout, TOPO_RUNS_STUN, 0);
+    t->servers.relay_node = layout_find_host(w->layout, TOPO_RUNS_RELAY, 0);
+    t->servers.stun_node = layout_find_host(w->layout, TOPO_RUNS_STUN, 0);
     if (t->servers.relay_node == SIZE_MAX || t->servers.stun_node == SIZE_MAX) {
         free(t);
         return PH_ERR_INVAL;

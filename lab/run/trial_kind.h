@@ -51,8 +51,6 @@ void trial_finish(struct trial *t, struct trial_result *result);
 /* The same for a lab that has failed; err may be PH_OK. */
 void trial_finish_lab_error(struct trial *t, const char *why, int err);
 
-/* The first host that runs a thing, from node `from` on; SIZE_MAX when none does. */
-size_t trial_find_host(const struct layout *l, enum topo_runs runs, size_t from);
 /* The relay's address; the STUN servers' (their first ports), returns how many. */
 struct ph_addr trial_relay_addr(const struct trial *t);
 size_t trial_stun_addrs(const struct trial *t, struct ph_addr *out, size_t cap);

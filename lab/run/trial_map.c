@@ -310,7 +310,7 @@ static int start(struct trial *base, struct ph_rng *rng)
     struct map *t = (struct map *)base;
     struct world *w = base->world;
     const struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
-    size_t node = trial_find_host(w->layout, TOPO_RUNS_PEER, 0);
+    size_t node = layout_find_host(w->layout, TOPO_RUNS_PEER, 0);
     if (node == SIZE_MAX)
         return PH_ERR_INVAL;
     truth_of(w->layout, node, &t->truth);

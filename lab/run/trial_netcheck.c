@@ -68,7 +68,7 @@ static int start(struct trial *base, struct ph_rng *rng)
 {
     struct netcheck *t = (struct netcheck *)base;
     struct world *w = base->world;
-    t->node = trial_find_host(w->layout, TOPO_RUNS_PEER, 0);
+    t->node = layout_find_host(w->layout, TOPO_RUNS_PEER, 0);
     if (t->node == SIZE_MAX)
         return PH_ERR_INVAL;
     int rc = w->ops->host_new(w, t->node, NULL, NULL, &t->host);

@@ -121,18 +121,13 @@ static size_t counter_of(const struct layout *l, const size_t *chain, size_t n)
 
 static void set_router(const struct nat_profile *p, struct truth *out)
 {
-    static const char *const names[] = {
-        [PH_PORTMAP_PCP] = "pcp",
-        [PH_PORTMAP_NATPMP] = "nat-pmp",
-        [PH_PORTMAP_UPNP] = "upnp",
-    };
     out->by = PH_PORTMAP_NONE;
     if (p->port_mapping.fault_count > 0)
         out->fault = fault_find(p->port_mapping.faults[0]);
     if (out->fault != NULL) {
         out->maps = out->fault->outcome == FAULT_MAPPED;
         for (int i = 0; out->fault->by != NULL && i < PH_PORTMAP_PROTOCOLS; i++)
-            if (strcmp(out->fault->by, names[i]) == 0)
+            if (strcmp(out->fault->by, ph_portmap_protocol_name((enum ph_portmap_protocol)i)) == 0)
                 out->by = (enum ph_portmap_protocol)i;
         return;
     }

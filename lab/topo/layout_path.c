@@ -22,6 +22,16 @@ size_t layout_find(const struct layout *l, const char *name)
     return SIZE_MAX;
 }
 
+size_t layout_find_host(const struct layout *l, enum topo_runs runs, size_t from)
+{
+    for (size_t i = from; i < l->node_count; i++) {
+        if (l->nodes[i].kind == LAYOUT_HOST && l->nodes[i].runs == runs) {
+            return i;
+        }
+    }
+    return SIZE_MAX;
+}
+
 /* A layout is a tree for each network, so the first way found is the only one. */
 uint64_t layout_delay_ns(const struct layout *l, size_t from, size_t to)
 {

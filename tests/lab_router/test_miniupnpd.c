@@ -1,4 +1,5 @@
 /* The real server on a lab's router, asked in bytes that are written here by hand. */
+#include "tests/kernel_lab.h"
 #include "tests/router_world.h"
 
 #include <setjmp.h>
@@ -12,31 +13,6 @@
 #define PORT     41000
 #define WAIT_MS  5000
 #define QUIET_MS 60 /* how long nothing must come, in a world without delays */
-
-static struct kernel_lab *lab;
-static char cannot[1024];
-
-#define NEEDS_KERNEL()                                                                             \
-    do {                                                                                           \
-        if (lab == NULL) {                                                                         \
-            print_message("%s\n", cannot);                                                         \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
-
-static int setup(void **state)
-{
-    (void)state;
-    (void)router_world_lab(&lab, cannot);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kernel_lab_close(lab);
-    return 0;
-}
 
 /* RFC 6886 section 3.3: a UDP mapping of port 41000 (0xa028). */
 static const uint8_t natpmp_map[12] = {
@@ -100,8 +76,7 @@ static void test_natpmp(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "random", "nat_pmp: true");
+    w = router_world_new("random", "nat_pmp: true");
     to = server(w, 5351);
     wan = router_world_wan(w, "a.nat");
     fd = router_world_udp(w, "a", PORT);
@@ -134,8 +109,7 @@ static void test_pcp(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "random", "pcp: true");
+    w = router_world_new("random", "pcp: true");
     to = server(w, 5351);
     me = router_world_host(w, "a");
     wan = router_world_wan(w, "a.nat");
@@ -181,9 +155,8 @@ static void test_one_protocol_alone(void **state)
                                  "ST: urn:schemas-upnp-org:device:InternetGatewayDevice:1\r\n\r\n";
     (void)state;
 
-    NEEDS_KERNEL();
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        struct kernel_world *w = router_world_new(lab, NULL, cases[i].port_mapping);
+        struct kernel_world *w = router_world_new(NULL, cases[i].port_mapping);
         struct ph_addr to = server(w, 5351), ssdp = server(w, 1900);
         struct ph_addr group = ph_addr_v4(239, 255, 255, 250, 1900), me, from;
         int fd = router_world_udp(w, "a", 0);
@@ -225,8 +198,7 @@ static void test_reset(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "full-cone", "nat_pmp: true, pcp: true");
+    w = router_world_new("full-cone", "nat_pmp: true, pcp: true");
     if (kernel_world_check(w, &err) != 0)
         fail_msg("%s", err.text);
     to = server(w, 5351);
@@ -252,10 +224,9 @@ static void test_nats_are_what_they_declare(void **state)
                                            "random", "cgnat-eim"};
     (void)state;
 
-    NEEDS_KERNEL();
     for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); i++) {
         struct kernel_world *w =
-            router_world_new(lab, profiles[i], "nat_pmp: true, pcp: true, upnp: true");
+            router_world_new(profiles[i], "nat_pmp: true, pcp: true, upnp: true");
         struct lab_error err = {.text = ""};
         if (kernel_world_check(w, &err) != 0)
             fail_msg("%s", err.text);
@@ -269,9 +240,8 @@ static void test_many_worlds(void **state)
     struct kernel_world *worlds[64];
     (void)state;
 
-    NEEDS_KERNEL();
     for (size_t i = 0; i < 64; i++)
-        worlds[i] = router_world_new(lab, NULL, "nat_pmp: true, pcp: true, upnp: true");
+        worlds[i] = router_world_new(NULL, "nat_pmp: true, pcp: true, upnp: true");
     for (size_t i = 0; i < 64; i++) {
         struct ph_addr to = server(worlds[i], 5351);
         int fd = router_world_udp(worlds[i], "a", PORT);
@@ -294,5 +264,6 @@ int main(void)
         cmocka_unit_test(test_nats_are_what_they_declare),
         cmocka_unit_test(test_many_worlds),
     };
-    return cmocka_run_group_tests_name("lab/router/miniupnpd", tests, setup, teardown);
+    return cmocka_run_group_tests_name("lab/router/miniupnpd", tests, kernel_lab_setup,
+                                       kernel_lab_teardown);
 }

@@ -2,6 +2,7 @@
  * world. What it says to which bytes is test_scripted.c's. */
 #include "lab/router/fault.h"
 #include "lab/router/scripted.h"
+#include "tests/kernel_lab.h"
 #include "tests/router_world.h"
 
 #include <setjmp.h>
@@ -16,31 +17,6 @@
 #define PORT     41000
 #define WAIT_MS  5000
 #define QUIET_MS 60 /* how long nothing must come, in a world without delays */
-
-static struct kernel_lab *lab;
-static char cannot[1024];
-
-#define NEEDS_KERNEL()                                                                             \
-    do {                                                                                           \
-        if (lab == NULL) {                                                                         \
-            print_message("%s\n", cannot);                                                         \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
-
-static int setup(void **state)
-{
-    (void)state;
-    (void)router_world_lab(&lab, cannot);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kernel_lab_close(lab);
-    return 0;
-}
 
 /* RFC 6886 section 3.3: UDP port 41000 (0xa028), external port 42000 (0xa410), 600 s. */
 static const uint8_t natpmp_map[12] = {0x00, 0x01, 0x00, 0x00, 0xa0, 0x28,
@@ -95,8 +71,7 @@ static void test_a_mapping_works_both_ways(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "random", "nat_pmp: true, faults: [pcp-silent]");
+    w = router_world_new("random", "nat_pmp: true, faults: [pcp-silent]");
     if (kernel_world_check(w, &err) != 0)
         fail_msg("%s", err.text);
     fd = router_world_udp(w, "a", PORT);
@@ -121,8 +96,7 @@ static void test_dnat_without_snat(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "random", "nat_pmp: true, faults: [dnat-without-snat]");
+    w = router_world_new("random", "nat_pmp: true, faults: [dnat-without-snat]");
     fd = router_world_udp(w, "a", PORT);
     map_one(w, fd);
     must_come_in(w, fd, 42000, true);
@@ -187,8 +161,7 @@ static void test_upnp(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "random", "upnp: true, faults: [location-elsewhere]");
+    w = router_world_new("random", "upnp: true, faults: [location-elsewhere]");
     at = discover(w, &to);
     assert_int_equal(at.ip[3], SCRIPTED_ELSEWHERE);
     (void)router_world_tcp(w, "a", &at, "GET /rootDesc.xml HTTP/1.1\r\nHost: x:1\r\n\r\n", out,
@@ -229,10 +202,8 @@ static void test_reboot(void **state)
     int fd, tries = 0;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_new(lab, "random",
-                         "nat_pmp: true, upnp: true, faults: "
-                         "[reboot-new-http-port, other-port]");
+    w = router_world_new("random", "nat_pmp: true, upnp: true, faults: "
+                                   "[reboot-new-http-port, other-port]");
     to = server(w, SCRIPTED_SSDP_PORT);
     before = discover(w, &to);
     fd = router_world_udp(w, "a", PORT);
@@ -270,7 +241,6 @@ static void test_every_fault_starts(void **state)
     size_t count;
     (void)state;
 
-    NEEDS_KERNEL();
     all = fault_list(&count);
     assert_true(count <= 64);
     for (size_t i = 0; i < count; i++) {
@@ -279,7 +249,7 @@ static void test_every_fault_starts(void **state)
                        (all[i].protocols & FAULT_PCP) != 0 ? "true" : "false",
                        (all[i].protocols & FAULT_NAT_PMP) != 0 ? "true" : "false",
                        (all[i].protocols & FAULT_UPNP) != 0 ? "true" : "false", all[i].name);
-        worlds[i] = router_world_new(lab, NULL, text);
+        worlds[i] = router_world_new(NULL, text);
         assert_int_equal(router_world_mappings(worlds[i]), 0);
     }
     for (size_t i = 0; i < count; i++)
@@ -295,8 +265,7 @@ static void test_a_home_router_behind_a_carrier(void **state)
     int fd;
     (void)state;
 
-    NEEDS_KERNEL();
-    w = router_world_on(lab, "same-cgnat", NULL, "nat_pmp: true");
+    w = router_world_on("same-cgnat", NULL, "nat_pmp: true");
     to = router_world_lan(w, "a.nat");
     to.port = SCRIPTED_PORT;
     wan = router_world_wan(w, "a.nat");
@@ -323,5 +292,6 @@ int main(void)
         cmocka_unit_test(test_every_fault_starts),
         cmocka_unit_test(test_a_home_router_behind_a_carrier),
     };
-    return cmocka_run_group_tests_name("lab/router/router", tests, setup, teardown);
+    return cmocka_run_group_tests_name("lab/router/router", tests, kernel_lab_setup,
+                                       kernel_lab_teardown);
 }

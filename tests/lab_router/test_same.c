@@ -1,6 +1,7 @@
 /* The scripted router beside miniupnpd: one and the same question to each, answers compared byte by
  * byte. Both keep one table for NAT-PMP and PCP, and whose an entry is shows in who may delete it.
  */
+#include "tests/kernel_lab.h"
 #include "tests/router_world.h"
 
 #include <setjmp.h>
@@ -13,23 +14,6 @@
 
 #define PORT    41000
 #define WAIT_MS 5000
-
-static struct kernel_lab *lab;
-static char cannot[1024];
-
-static int setup(void **state)
-{
-    (void)state;
-    (void)router_world_lab(&lab, cannot);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kernel_lab_close(lab);
-    return 0;
-}
 
 /* Where an answer has the time since the server's start (RFC 6886 section 3.2, RFC 6887 section
  * 7.2), which the two do not share. */
@@ -169,12 +153,8 @@ static void test_natpmp_and_pcp(void **state)
     struct kernel_world *w[2];
     int fd[2];
     (void)state;
-    if (lab == NULL) {
-        print_message("%s\n", cannot);
-        skip();
-    }
     for (int i = 0; i < 2; i++) {
-        w[i] = router_world_new(lab, NULL, port_mapping[i]);
+        w[i] = router_world_new(NULL, port_mapping[i]);
         fd[i] = router_world_udp(w[i], "a", PORT);
     }
     for (size_t k = 0; k < sizeof(steps) / sizeof(steps[0]); k++) {
@@ -202,5 +182,6 @@ static void test_natpmp_and_pcp(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_natpmp_and_pcp)};
-    return cmocka_run_group_tests_name("lab/router/same", tests, setup, teardown);
+    return cmocka_run_group_tests_name("lab/router/same", tests, kernel_lab_setup,
+                                       kernel_lab_teardown);
 }

@@ -1,5 +1,6 @@
 /* Independent witnesses: programs that share nothing with ours see what the lab says is there.
  * upnpc and natpmpc speak to its routers; coturn's natdiscovery classifies its NATs (RFC 5780). */
+#include "tests/kernel_lab.h"
 #include "tests/router_world.h"
 
 #include <setjmp.h>
@@ -16,34 +17,14 @@
 #define TEXT_MAX   16384
 #define WORLDS_MAX 32
 
-static struct kernel_lab *lab;
-static char cannot[1024];
-
 #define NEEDS(program, package)                                                                    \
     do {                                                                                           \
-        if (lab == NULL) {                                                                         \
-            print_message("%s\n", cannot);                                                         \
-            skip();                                                                                \
-        }                                                                                          \
+        (void)kernel_lab_needed();                                                                 \
         if (!router_world_has(program)) {                                                          \
             print_message("%s is missing: sudo apt-get install %s\n", program, package);           \
             skip();                                                                                \
         }                                                                                          \
     } while (0)
-
-static int setup(void **state)
-{
-    (void)state;
-    (void)router_world_lab(&lab, cannot);
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kernel_lab_close(lab);
-    return 0;
-}
 
 static void must_say(const char *text, const char *what)
 {
@@ -74,7 +55,7 @@ static void test_natpmpc(void **state)
     (void)state;
     NEEDS("natpmpc", "natpmpc");
     for (size_t i = 0; i < sizeof(routers) / sizeof(routers[0]); i++) {
-        struct kernel_world *w = router_world_new(lab, "random", routers[i]);
+        struct kernel_world *w = router_world_new("random", routers[i]);
         struct ph_addr gateway = router_world_lan(w, "a.nat"), wan = router_world_wan(w, "a.nat");
         char text[TEXT_MAX], lan[PH_ADDR_STRLEN], ip[PH_ADDR_STRLEN], line[96];
         const char *add[] = {"natpmpc", "-g", lan, "-a", "42000", "41000", "udp", "600", NULL};
@@ -98,7 +79,7 @@ static void test_upnpc(void **state)
     (void)state;
     NEEDS("upnpc", "miniupnpc");
     for (size_t i = 0; i < sizeof(routers) / sizeof(routers[0]); i++) {
-        struct kernel_world *w = router_world_new(lab, "random", routers[i]);
+        struct kernel_world *w = router_world_new("random", routers[i]);
         struct ph_addr me = router_world_host(w, "a"), wan = router_world_wan(w, "a.nat");
         char text[TEXT_MAX], ip[PH_ADDR_STRLEN], url[128], line[128];
         const char *status[] = {"upnpc", "-s", NULL};
@@ -256,7 +237,7 @@ static void test_natdiscovery(void **state)
         fail_msg("%s", err.text);
     assert_true(count > 0 && count <= WORLDS_MAX);
     for (size_t i = 0; i < count; i++) {
-        views[i].world = router_world_new(lab, names[i], NULL);
+        views[i].world = router_world_new(names[i], NULL);
         views[i].seen = seen_profile(views[i].world);
         start_server(&views[i]);
     }
@@ -289,5 +270,6 @@ int main(void)
         cmocka_unit_test(test_upnpc),
         cmocka_unit_test(test_natdiscovery),
     };
-    return cmocka_run_group_tests_name("lab/router/witness", tests, setup, teardown);
+    return cmocka_run_group_tests_name("lab/router/witness", tests, kernel_lab_setup,
+                                       kernel_lab_teardown);
 }

@@ -5,6 +5,7 @@
 #include "lab/net/netns.h"
 #include "lab/run/trial.h"
 #include "lab/world/kernel_private.h"
+#include "tests/kernel_lab.h"
 
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
@@ -20,24 +21,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-static struct lab_error cannot;
-static struct kernel_lab *lab;
-
-static int setup(void **state)
-{
-    (void)state;
-    if (kernel_privileges(&cannot) != 0 || kernel_lab_open(&lab, &cannot) != 0)
-        return cannot.code == LAB_CANNOT ? 0 : -1;
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kernel_lab_close(lab);
-    return 0;
-}
 
 /* What went over one peer's wire. */
 struct capture {
@@ -164,7 +147,7 @@ static void on_done(void *user, const struct trial_result *result)
     o->done = true;
 }
 
-static struct kernel_world *build(struct layout *layout)
+static struct kernel_world *build(struct kernel_lab *lab, struct layout *layout)
 {
     struct topology t;
     struct world_spec *spec = calloc(1, sizeof(*spec));
@@ -191,6 +174,7 @@ static struct kernel_world *build(struct layout *layout)
 
 static void run(enum ph_answer_mode answer, struct outcome *o)
 {
+    struct kernel_lab *lab = kernel_lab_needed();
     struct layout *layout = calloc(1, sizeof(*layout));
     int fds[LAYOUT_NODES_MAX];
     struct ph_loop *loop = NULL;
@@ -202,7 +186,7 @@ static void run(enum ph_answer_mode answer, struct outcome *o)
 
     assert_non_null(layout);
     memset(o, 0, sizeof(*o));
-    w = build(layout);
+    w = build(lab, layout);
     o->a = capture_open(w, "a", "b");
     o->b = capture_open(w, "b", "a");
     allow_servers(&o->a, layout);
@@ -238,10 +222,6 @@ static void test_privacy(void **state)
     struct outcome o;
     (void)state;
 
-    if (lab == NULL) {
-        print_message("%s\n", cannot.text);
-        skip();
-    }
     run(PH_ANSWER_PRIVACY, &o);
     assert_int_equal(o.result.status, TRIAL_OK);
     assert_true(o.result.connected);
@@ -261,10 +241,6 @@ static void test_full_answer_shows(void **state)
     struct outcome o;
     (void)state;
 
-    if (lab == NULL) {
-        print_message("%s\n", cannot.text);
-        skip();
-    }
     run(PH_ANSWER_FULL, &o);
     assert_int_equal(o.result.status, TRIAL_OK);
     assert_true(o.result.direct);
@@ -281,5 +257,5 @@ int main(void)
         cmocka_unit_test(test_privacy),
         cmocka_unit_test(test_full_answer_shows),
     };
-    return cmocka_run_group_tests(tests, setup, teardown);
+    return cmocka_run_group_tests(tests, kernel_lab_setup, kernel_lab_teardown);
 }

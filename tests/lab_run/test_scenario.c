@@ -317,6 +317,10 @@ static const struct {
     {HEAD "matrix: {fault: [wrong-nonce], port_mapping: [none, all]}\n",
      "s.yaml:3:9: the cell fault=wrong-nonce,port_mapping=all cannot be: a router with the fault "
      "wrong-nonce speaks what the fault is about, so port_mapping all means nothing to it"},
+    {HEAD "matrix: {port_mapping: [all], a.nat.port_mapping.upnp: ['true']}\n",
+     "s.yaml:3:9: the cell port_mapping=all,a.nat.port_mapping.upnp=true cannot be: the axis "
+     "port_mapping says what the router in front of the caller speaks, so "
+     "a.nat.port_mapping.upnp means nothing to it; leave out the one or the other"},
     {HEAD "matrix: {a.nat: [firewall], fault: [wrong-nonce]}\n",
      "s.yaml:3:9: the cell a.nat=firewall,fault=wrong-nonce cannot be: profile firewall does not "
      "translate"},

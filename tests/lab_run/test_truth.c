@@ -142,254 +142,82 @@ static void compare(const char *profile, uint32_t flows, const struct report *r,
     truth_compare(&t, &f, 61000, v);
 }
 
-#define APDM PH_MAPPING_APDM, PH_FILTERING_APDF
+/* Reports of a hard NAT, without hairpin: of a kind; of a block of n ports; of a counter. And of an
+ * easy one, by its last port. */
+#define APDM(kind)                                                                                 \
+    {                                                                                              \
+        PH_MAPPING_APDM, PH_FILTERING_APDF, {.type = PH_ALLOCATION_##kind}, PH_NO                  \
+    }
+#define BLOCK(n)                                                                                   \
+    {                                                                                              \
+        PH_MAPPING_APDM, PH_FILTERING_APDF,                                                        \
+            {.type = PH_ALLOCATION_BLOCK, .low = 1024, .high = 1024 + (n)-1}, PH_NO                \
+    }
+#define COUNTS(by, rate, least, most)                                                              \
+    {                                                                                              \
+        PH_MAPPING_APDM, PH_FILTERING_APDF,                                                        \
+            {.type = PH_ALLOCATION_SEQUENTIAL,                                                     \
+             .step = (by),                                                                         \
+             .cross_rate = (rate),                                                                 \
+             .cross_low = (least),                                                                 \
+             .cross_high = (most)},                                                                \
+            PH_NO                                                                                  \
+    }
+#define EIM(kind, port)                                                                            \
+    {                                                                                              \
+        PH_MAPPING_EIM, PH_FILTERING_APDF, {.type = PH_ALLOCATION_##kind, .last = (port)}, PH_NO   \
+    }
 
 static void test_comparison(void **state)
 {
     (void)state;
-    enum {
-        NO = RIGHT_UNASKED,
-        OK = RIGHT_YES,
-        UN = RIGHT_UNKNOWN,
-        BAD = RIGHT_WRONG
-    };
+    static const char marks[] = {
+        [RIGHT_UNASKED] = '.', [RIGHT_YES] = '+', [RIGHT_UNKNOWN] = '?', [RIGHT_WRONG] = '-'};
     static const struct {
         const char *profile;
         uint32_t flows;
+        const char *want; /* mapping, filtering, allocation, step, drift, block, hairpin */
         struct report report;
-        int mapping, filtering, allocation, step, drift, block, hairpin;
     } cases[] = {
-        {"random", 0, {APDM, {.type = PH_ALLOCATION_RANDOM}, PH_NO}, OK, OK, OK, NO, NO, NO, OK},
+        {"random", 0, "+++...+", APDM(RANDOM)},
         {"random",
          0,
-         {PH_MAPPING_ADM, PH_FILTERING_ADF, {.type = PH_ALLOCATION_BLOCK}, PH_YES},
-         BAD,
-         BAD,
-         BAD,
-         NO,
-         NO,
-         NO,
-         BAD},
-        {"random", 0, {0}, UN, UN, UN, NO, NO, NO, UN},
-        {"udp-blocked", 0, {0}, OK, OK, OK, NO, NO, NO, NO},
-        {"udp-blocked",
-         0,
-         {APDM, {.type = PH_ALLOCATION_RANDOM}, PH_NO},
-         BAD,
-         BAD,
-         BAD,
-         NO,
-         NO,
-         NO,
-         NO},
+         "---...-",
+         {PH_MAPPING_ADM, PH_FILTERING_ADF, {.type = PH_ALLOCATION_BLOCK}, PH_YES}},
+        {"random", 0, "???...?", {0}},
+        {"udp-blocked", 0, "+++....", {0}},
+        {"udp-blocked", 0, "---....", APDM(RANDOM)},
         {"open",
          0,
-         {PH_MAPPING_NONE, PH_FILTERING_EIF, {.type = PH_ALLOCATION_NONE}, PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         NO,
-         NO},
+         "+++....",
+         {PH_MAPPING_NONE, PH_FILTERING_EIF, {.type = PH_ALLOCATION_NONE}, PH_NO}},
         /* A block: its size may be off by a factor of two. */
-        {"block-512",
-         0,
-         {APDM, {.type = PH_ALLOCATION_BLOCK, .low = 1024, .high = 1024 + 1023}, PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         OK,
-         OK},
-        {"block-512",
-         0,
-         {APDM, {.type = PH_ALLOCATION_BLOCK, .low = 1024, .high = 1024 + 1024}, PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         BAD,
-         OK},
-        {"block-512",
-         0,
-         {APDM, {.type = PH_ALLOCATION_BLOCK, .low = 1024, .high = 1024 + 255}, PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         OK,
-         OK},
-        {"block-512",
-         0,
-         {APDM, {.type = PH_ALLOCATION_BLOCK, .low = 1024, .high = 1024 + 254}, PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         BAD,
-         OK},
-        {"block-512",
-         0,
-         {APDM, {.type = PH_ALLOCATION_RANDOM}, PH_NO},
-         OK,
-         OK,
-         BAD,
-         NO,
-         NO,
-         BAD,
-         OK},
+        {"block-512", 0, "+++..++", BLOCK(1024)},
+        {"block-512", 0, "+++..-+", BLOCK(1025)},
+        {"block-512", 0, "+++..++", BLOCK(256)},
+        {"block-512", 0, "+++..-+", BLOCK(255)},
+        {"block-512", 0, "++-..-+", APDM(RANDOM)},
         /* A counter: its step to the sign, others' flows within their interval or a factor of 2. */
-        {"sequential-down",
-         20,
-         {APDM,
-          {.type = PH_ALLOCATION_SEQUENTIAL,
-           .step = -1,
-           .cross_rate = 3,
-           .cross_low = 1,
-           .cross_high = 20},
-          PH_NO},
-         OK,
-         OK,
-         OK,
-         OK,
-         OK,
-         NO,
-         OK},
-        {"sequential-down",
-         20,
-         {APDM,
-          {.type = PH_ALLOCATION_SEQUENTIAL,
-           .step = 1,
-           .cross_rate = 40,
-           .cross_low = 30,
-           .cross_high = 50},
-          PH_NO},
-         OK,
-         OK,
-         OK,
-         BAD,
-         OK,
-         NO,
-         OK},
-        {"sequential",
-         20,
-         {APDM,
-          {.type = PH_ALLOCATION_SEQUENTIAL,
-           .step = 1,
-           .cross_rate = 41,
-           .cross_low = 30,
-           .cross_high = 50},
-          PH_NO},
-         OK,
-         OK,
-         OK,
-         OK,
-         BAD,
-         NO,
-         OK},
-        {"sequential",
-         0,
-         {APDM,
-          {.type = PH_ALLOCATION_SEQUENTIAL,
-           .step = 1,
-           .cross_rate = 0,
-           .cross_low = 0,
-           .cross_high = 2},
-          PH_NO},
-         OK,
-         OK,
-         OK,
-         OK,
-         OK,
-         NO,
-         OK},
-        {"sequential",
-         0,
-         {APDM, {.type = PH_ALLOCATION_SEQUENTIAL, .step = 1, .cross_rate = -1}, PH_NO},
-         OK,
-         OK,
-         OK,
-         OK,
-         UN,
-         NO,
-         OK},
-        {"sequential",
-         20,
-         {APDM, {.type = PH_ALLOCATION_RANDOM}, PH_NO},
-         OK,
-         OK,
-         BAD,
-         BAD,
-         BAD,
-         NO,
-         OK},
+        {"sequential-down", 20, "+++++.+", COUNTS(-1, 3, 1, 20)},
+        {"sequential-down", 20, "+++-+.+", COUNTS(1, 40, 30, 50)},
+        {"sequential", 20, "++++-.+", COUNTS(1, 41, 30, 50)},
+        {"sequential", 0, "+++++.+", COUNTS(1, 0, 0, 2)},
+        {"sequential", 0, "++++?.+", COUNTS(1, -1, 0, 0)},
+        {"sequential", 20, "++---.+", APDM(RANDOM)},
         /* One socket cannot tell luck from habit; but it can tell the port that it has. */
-        {"block-eim",
-         0,
-         {PH_MAPPING_EIM,
-          PH_FILTERING_APDF,
-          {.type = PH_ALLOCATION_PRESERVING, .last = 61000},
-          PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         NO,
-         OK},
-        {"block-eim",
-         0,
-         {PH_MAPPING_EIM,
-          PH_FILTERING_APDF,
-          {.type = PH_ALLOCATION_PRESERVING, .last = 61001},
-          PH_NO},
-         OK,
-         OK,
-         BAD,
-         NO,
-         NO,
-         NO,
-         OK},
-        {"port-preserving",
-         0,
-         {PH_MAPPING_EIM,
-          PH_FILTERING_APDF,
-          {.type = PH_ALLOCATION_ONE_PORT, .last = 61000},
-          PH_NO},
-         OK,
-         OK,
-         BAD,
-         NO,
-         NO,
-         NO,
-         OK},
-        {"hairpin",
-         0,
-         {PH_MAPPING_EIM, PH_FILTERING_APDF, {.type = PH_ALLOCATION_PRESERVING}, PH_NO},
-         OK,
-         OK,
-         OK,
-         NO,
-         NO,
-         NO,
-         BAD},
+        {"block-eim", 0, "+++...+", EIM(PRESERVING, 61000)},
+        {"block-eim", 0, "++-...+", EIM(PRESERVING, 61001)},
+        {"port-preserving", 0, "++-...+", EIM(ONE_PORT, 61000)},
+        {"hairpin", 0, "+++...-", EIM(PRESERVING, 0)},
     };
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct truth_verdict v;
         compare(cases[i].profile, cases[i].flows, &cases[i].report, &v);
-        const int got[] = {(int)v.mapping, (int)v.filtering, (int)v.allocation, (int)v.step,
-                           (int)v.drift,   (int)v.block,     (int)v.hairpin};
-        const int want[] = {cases[i].mapping, cases[i].filtering, cases[i].allocation,
-                            cases[i].step,    cases[i].drift,     cases[i].block,
-                            cases[i].hairpin};
+        const enum right got[] = {v.mapping, v.filtering, v.allocation, v.step,
+                                  v.drift,   v.block,     v.hairpin};
         for (size_t k = 0; k < 7; k++)
-            if (got[k] != want[k])
-                fail_msg("case %zu (%s): verdict %zu is %d", i, cases[i].profile, k, got[k]);
+            if (marks[got[k]] != cases[i].want[k])
+                fail_msg("case %zu (%s): verdict %zu is %d", i, cases[i].profile, k, (int)got[k]);
     }
     assert_null(right_name(RIGHT_UNASKED));
     assert_string_equal(right_name(RIGHT_WRONG), "wrong");

@@ -1,6 +1,7 @@
 /* Kernel worlds: real packets through real namespaces and NATs. */
 #include "lab/net/netns.h"
 #include "lab/world/kernel_private.h"
+#include "tests/kernel_lab.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -24,34 +25,8 @@
 #define WAIT_MS  5000
 #define QUIET_MS 60 /* how long nothing must come, in a world without delays */
 
-static struct lab_error cannot;
-static struct kernel_lab *lab;
 static struct world_spec spec;
 static struct layout layout;
-
-#define NEEDS_KERNEL()                                                                             \
-    do {                                                                                           \
-        if (lab == NULL) {                                                                         \
-            print_message("%s\n", cannot.text);                                                    \
-            skip();                                                                                \
-        }                                                                                          \
-    } while (0)
-
-static int setup(void **state)
-{
-    (void)state;
-    if (kernel_privileges(&cannot) != 0 || kernel_lab_open(&lab, &cannot) != 0) {
-        return cannot.code == LAB_CANNOT ? 0 : -1;
-    }
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    kernel_lab_close(lab);
-    return 0;
-}
 
 static void load(const char *topology, const char *profile_a, const char *profile_b)
 {
@@ -71,7 +46,7 @@ static struct kernel_world *build(void)
     struct kernel_world *w = NULL;
     struct lab_error err = {.text = ""};
 
-    if (kernel_world_build(lab, &layout, &w, &err) != 0) {
+    if (kernel_world_build(kernel_lab_needed(), &layout, &w, &err) != 0) {
         fail_msg("%s", err.text);
     }
     return w;
@@ -159,7 +134,6 @@ static void test_two_nats(void **state)
     struct lab_error err = {.text = ""};
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", NULL, NULL);
     w = build();
     nat = &layout.nodes[layout_find(&layout, "a.nat")];
@@ -182,7 +156,6 @@ static void test_every_address(void **state)
     int c, s;
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", NULL, NULL);
     w = build();
     c = open_udp(w, "a", 0);
@@ -209,7 +182,6 @@ static void test_hops(void **state)
     int from, at;
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", "open", "open");
     w = build();
     b = address(w, "b");
@@ -233,7 +205,6 @@ static void test_same_lan(void **state)
     int from, at;
     (void)state;
 
-    NEEDS_KERNEL();
     load("same-lan", NULL, NULL);
     w = build();
     b = address(w, "b");
@@ -275,7 +246,6 @@ static void test_punch(void **state)
     static const char *const names[] = {"two-nats", "same-nat", "same-cgnat", "no-nat"};
     (void)state;
 
-    NEEDS_KERNEL();
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         struct kernel_world *w;
         struct lab_error err = {.text = ""};
@@ -299,7 +269,6 @@ static void test_home(void **state)
     struct lab_error err = {.text = ""};
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", "cgnat", "double-nat");
     w = build();
     if (kernel_world_check(w, &err) != 0) {
@@ -319,7 +288,6 @@ static void test_mismatch(void **state)
     struct lab_error err = {.text = ""};
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", "random", "port-preserving");
     w = build();
     assert_int_equal(nat_profile_find("port-preserving",
@@ -348,7 +316,6 @@ static void test_links(void **state)
     uint64_t packets, start;
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", NULL, NULL);
     w = build();
     assert_int_equal(kernel_world_links_on(w, 1, &err), 0);
@@ -378,7 +345,6 @@ static void test_reset(void **state)
     int a, s;
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", "full-cone", NULL);
     w = build();
     relay = address(w, "relay");
@@ -405,7 +371,6 @@ static void test_many(void **state)
     struct kernel_world *worlds[MANY];
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", NULL, NULL);
     for (size_t i = 0; i < MANY; i++) {
         worlds[i] = build();
@@ -481,7 +446,6 @@ static void test_attach(void **state)
     ph_ns deadline;
     (void)state;
 
-    NEEDS_KERNEL();
     load("two-nats", NULL, NULL);
     w = build();
     nodes[0] = layout_find(&layout, "a");
@@ -574,7 +538,7 @@ static void test_killed(void **state)
     char c;
     (void)state;
 
-    NEEDS_KERNEL();
+    (void)kernel_lab_needed();
     load("two-nats", NULL, NULL);
     assert_int_equal(pipe(ready), 0);
     builder = fork();
@@ -611,5 +575,6 @@ int main(void)
         cmocka_unit_test(test_attach),   cmocka_unit_test(test_killed),
     };
 
-    return cmocka_run_group_tests_name("kernel worlds", tests, setup, teardown);
+    return cmocka_run_group_tests_name("kernel worlds", tests, kernel_lab_setup,
+                                       kernel_lab_teardown);
 }
