@@ -37,20 +37,14 @@ static void over(struct ph_portmap_stage *s, ph_ns now, const char *why)
     ph_waterfall_end(&s->call->waterfall, PH_STAGE_PORTMAP, PH_STAGE_LOST, now, why);
 }
 
-/* The routers were asked before, and nobody there knows how to map. */
-static bool nobody_there(const struct ph_mapper *m)
+/* What the mapper has sent since the last look is this stage's, with the checks by its paths. */
+static void count(struct ph_portmap_stage *s)
 {
-    enum ph_mapper_state state = ph_mapper_state(m);
-    if (state == PH_MAPPER_DISCOVERING || state == PH_MAPPER_ACQUIRING)
-        return false;
-    for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++) {
-        struct ph_portmap_protocol_report r;
-        ph_mapper_report(m, (enum ph_portmap_protocol)i, &r);
-        if (r.said != PH_PORTMAP_SILENT && r.said != PH_PORTMAP_UNSUPPORTED &&
-            r.said != PH_PORTMAP_BROKEN)
-            return false;
-    }
-    return true;
+    struct ph_stage_report *r = &s->call->waterfall.stages[PH_STAGE_PORTMAP];
+    uint64_t packets = s->packets, bytes = s->bytes;
+    ph_mapper_sent(mapper(s), &s->packets, &s->bytes);
+    r->packets += s->packets - packets;
+    r->bytes += s->bytes - bytes;
 }
 
 void ph_portmap_stage_start(struct ph_portmap_stage *s, ph_ns now)
@@ -62,11 +56,12 @@ void ph_portmap_stage_start(struct ph_portmap_stage *s, ph_ns now)
         ph_waterfall_end(w, PH_STAGE_PORTMAP, PH_STAGE_SKIPPED, now, "not to be had here");
         return;
     }
-    if (nobody_there(mapper(s))) {
+    if (ph_mapper_found_nobody(mapper(s))) {
         ph_waterfall_end(w, PH_STAGE_PORTMAP, PH_STAGE_SKIPPED, now, "no router answers");
         ph_network_look_again(&s->call->agent->network, now);
         return;
     }
+    ph_mapper_sent(mapper(s), &s->packets, &s->bytes);
     ph_waterfall_start(w, PH_STAGE_PORTMAP, now);
     set_state(s, PH_PORTMAP_STAGE_ASKING);
     ph_mapper_acquire(mapper(s), now);
@@ -131,6 +126,8 @@ static void tell(struct ph_portmap_stage *s, ph_ns now)
 
 void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now)
 {
+    if (s->state == PH_PORTMAP_STAGE_ASKING || s->state == PH_PORTMAP_STAGE_OFFERED)
+        count(s);
     if (s->state == PH_PORTMAP_STAGE_ASKING) {
         if (ph_mapper_mapping(mapper(s))) {
             s->patience = PH_NEVER;

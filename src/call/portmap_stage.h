@@ -26,8 +26,9 @@ enum ph_portmap_stage_state {
 struct ph_portmap_stage {
     struct ph_call *call;
     enum ph_portmap_stage_state state;
-    ph_ns patience;      /* until then the offer or answer waits; PH_NEVER: it does not */
-    struct ph_addr told; /* the mapped address that the peer knows; family NONE: none */
+    ph_ns patience;          /* until then the offer or answer waits; PH_NEVER: it does not */
+    uint64_t packets, bytes; /* that the mapper had sent when this was last counted */
+    struct ph_addr told;     /* the mapped address that the peer knows; family NONE: none */
 };
 
 void ph_portmap_stage_init(struct ph_portmap_stage *s, struct ph_call *call);

@@ -152,18 +152,6 @@ static struct ph_addr reflexive_of(const struct side *s)
     return s->survey ? ph_survey_reflexive(s->survey) : (struct ph_addr){0};
 }
 
-/* No protocol is still waiting for an answer. */
-static bool all_have_said(const struct ph_netcheck *n)
-{
-    for (int p = 0; p < PH_PORTMAP_PROTOCOLS; p++) {
-        struct ph_portmap_protocol_report r;
-        ph_mapper_report(n->mapper, (enum ph_portmap_protocol)p, &r);
-        if (r.said == PH_PORTMAP_WAITING)
-            return false;
-    }
-    return true;
-}
-
 /* A mapping is held until it is known what it is worth and what else there is, but never so long
  * that it could not be given back in time. */
 static bool is_time_to_release(const struct ph_netcheck *n, ph_ns now)
@@ -175,7 +163,7 @@ static bool is_time_to_release(const struct ph_netcheck *n, ph_ns now)
         return true;
     if (state == PH_MAPPER_FAILED || state == PH_MAPPER_IDLE)
         return true;
-    return state == PH_MAPPER_MAPPED && all_have_said(n) &&
+    return state == PH_MAPPER_MAPPED && !ph_mapper_is_waiting(n->mapper) &&
            (ph_addr_is_set(&reflexive) || side_is_done(n->map_side));
 }
 

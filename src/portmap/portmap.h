@@ -136,6 +136,10 @@ uint32_t ph_mapper_changes(const struct ph_mapper *m);
 ph_ns ph_mapper_expected(const struct ph_mapper *m);
 void ph_mapper_report(const struct ph_mapper *m, enum ph_portmap_protocol protocol,
                       struct ph_portmap_protocol_report *out);
+/* Some protocol's server is asked and has not said a word yet, nor had its time to. */
+bool ph_mapper_is_waiting(const struct ph_mapper *m);
+/* All were asked, and nobody there maps ports. */
+bool ph_mapper_found_nobody(const struct ph_mapper *m);
 /* The packets and bytes that it has sent (HTTP counts as a packet a request). */
 void ph_mapper_sent(const struct ph_mapper *m, uint64_t *packets, uint64_t *bytes);
 

@@ -86,3 +86,28 @@ void ph_mapper_report(const struct ph_mapper *m, enum ph_portmap_protocol protoc
             *out = c->report;
     }
 }
+
+bool ph_mapper_is_waiting(const struct ph_mapper *m)
+{
+    for (int p = 0; p < PH_PORTMAP_PROTOCOLS; p++) {
+        struct ph_portmap_protocol_report r;
+        ph_mapper_report(m, (enum ph_portmap_protocol)p, &r);
+        if (r.said == PH_PORTMAP_WAITING)
+            return true;
+    }
+    return false;
+}
+
+bool ph_mapper_found_nobody(const struct ph_mapper *m)
+{
+    if (m->state == PH_MAPPER_DISCOVERING || m->state == PH_MAPPER_ACQUIRING)
+        return false;
+    for (int p = 0; p < PH_PORTMAP_PROTOCOLS; p++) {
+        struct ph_portmap_protocol_report r;
+        ph_mapper_report(m, (enum ph_portmap_protocol)p, &r);
+        if (r.said != PH_PORTMAP_SILENT && r.said != PH_PORTMAP_UNSUPPORTED &&
+            r.said != PH_PORTMAP_BROKEN)
+            return false;
+    }
+    return true;
+}

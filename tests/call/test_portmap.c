@@ -78,6 +78,24 @@ static void test_joins_hard_pairs(void **state)
     }
 }
 
+/* What the router is asked is counted as the stage's: nothing else has gone out by then. */
+static void test_counts_what_the_router_is_asked(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.nat = {"random", "random"}, .routers = {PCP, 0}, .seed = 13};
+    struct sim_fixture *f = ready(&c);
+    assert_int_equal(
+        ph_agent_call(f->peer[0].agent, ph_agent_fingerprint(f->peer[1].agent), &f->peer[0].call),
+        PH_OK);
+    sim_fixture_run(f, 5 * PH_MS);
+    const struct ph_stage_report *s = stage(f, 0, PH_STAGE_PORTMAP);
+    assert_int_equal(s->state, PH_STAGE_RUNNING);
+    assert_true(s->end != PH_NEVER); /* the mapping is there */
+    assert_true(s->packets >= 1 && s->bytes >= 60);
+    assert_int_equal(s->probes + s->openers, 0);
+    sim_fixture_free(f);
+}
+
 /* The peer of one that is mapped sends to the mapped address, which its offer names. */
 static void test_the_mapped_address_is_used(void **state)
 {
@@ -279,6 +297,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_joins_hard_pairs),
+        cmocka_unit_test(test_counts_what_the_router_is_asked),
         cmocka_unit_test(test_the_mapped_address_is_used),
         cmocka_unit_test(test_costs_nothing_without_a_router),
         cmocka_unit_test(test_late_mapping),
