@@ -65,6 +65,7 @@ struct values {
 
 static void take_values(struct input *in, struct values *v)
 {
+    static const uint8_t families[] = {PH_AF_NONE, PH_AF_V4, PH_AF_V6};
     uint8_t family;
 
     take(in, &v->m.external_port, sizeof(v->m.external_port));
@@ -74,7 +75,7 @@ static void take_values(struct input *in, struct values *v)
     take(in, &v->cap, sizeof(v->cap));
     take(in, &family, 1);
     v->m.internal.port = 9; /* of no matter */
-    v->m.internal.family = (enum ph_family[]){PH_AF_NONE, PH_AF_V4, PH_AF_V6}[family % 3];
+    v->m.internal.family = families[family % 3];
     if (v->m.internal.family != PH_AF_NONE)
         take(in, v->m.internal.ip, v->m.internal.family == PH_AF_V4 ? 4 : 16);
     take_line(in, v->description, sizeof(v->description));
