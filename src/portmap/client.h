@@ -38,7 +38,7 @@ enum ph_client_held {
 struct ph_client_wish {
     uint16_t internal_port;
     uint16_t external_port; /* never 0 */
-    uint32_t lifetime_s;
+    uint32_t lifetime_s;    /* at most PH_LEASE_LIFETIME_MAX */
     bool upkeep;
 };
 

@@ -1,12 +1,6 @@
 /* Which of the devices that were found is the gateway. */
+#include "portmap/reach.h"
 #include "portmap/upnp_discovery.h"
-
-static bool is_public(const struct ph_addr *external)
-{
-    struct ph_addr a = *external;
-    a.port = 1;
-    return !ph_addr_is_unusable(&a) && !ph_addr_is_private(&a) && !ph_addr_is_loopback(&a);
-}
 
 unsigned ph_upnp_device_score(const struct ph_upnp_device *v)
 {
@@ -15,7 +9,7 @@ unsigned ph_upnp_device_score(const struct ph_upnp_device *v)
         score += 32;
     else if (!v->has_status)
         score += 16;
-    if (is_public(&v->external))
+    if (ph_portmap_is_public(&v->external))
         score += 8;
     if (v->is_gateway)
         score += v->gateway == 0 ? 4 : 2;
@@ -29,7 +23,7 @@ bool ph_upnp_device_is_good(const struct ph_upnp_discovery *d, const struct ph_u
 {
     return d->bound.family == PH_AF_V6
                ? v->is_gateway
-               : (v->connected || !v->has_status) && is_public(&v->external);
+               : (v->connected || !v->has_status) && ph_portmap_is_public(&v->external);
 }
 
 const struct ph_upnp_device *ph_upnp_discovery_best(const struct ph_upnp_discovery *d)

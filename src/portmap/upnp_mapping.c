@@ -5,8 +5,6 @@
 
 #include <string.h>
 
-/* Some routers refuse more. */
-#define LEASE_MAX_S 604800
 /* WANIPv6FirewallControl:1 section 2.5.3 allows no more. */
 #define HOLE_LEASE_MAX_S 86400
 #define ADDRESS_FRESH    (60 * PH_SEC)
@@ -37,11 +35,10 @@ static struct ph_igd_mapping wanted(const struct ph_upnp_client *u)
 
 static uint32_t lease_to_ask(const struct ph_upnp_client *u)
 {
-    uint32_t most = ph_upnp_is_firewall(u) ? HOLE_LEASE_MAX_S : LEASE_MAX_S;
     uint32_t lease_s = u->base.wish.lifetime_s;
     if (u->permanent)
         return 0;
-    return lease_s < most ? lease_s : most;
+    return ph_upnp_is_firewall(u) && lease_s > HOLE_LEASE_MAX_S ? HOLE_LEASE_MAX_S : lease_s;
 }
 
 static int write_add(struct ph_upnp_client *u, char *body, size_t cap, char *action)

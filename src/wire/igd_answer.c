@@ -110,29 +110,22 @@ static void on_leaf(void *user, struct ph_span name, struct ph_span text)
         read_u16(text, &out->unique_id, &out->has_unique_id);
 }
 
-static void begin(struct answer *a, struct ph_igd_answer *out)
+static void begin(void *user)
 {
+    struct answer *a = user;
+    struct ph_igd_answer *out = a->out;
+
     *out = (struct ph_igd_answer){0};
     *a = (struct answer){.out = out};
 }
 
 int ph_igd_parse_answer(const char *xml, size_t len, struct ph_igd_answer *out)
 {
-    struct answer a;
+    struct answer a = {.out = out};
     const struct ph_xml_sink sink = {&a, on_open, on_leaf, on_close};
-    size_t junk = 0;
 
-    begin(&a, out);
-    if (len == 0)
-        return PH_ERR_FORMAT;
-    if (len > PH_IGD_XML_MAX)
-        len = PH_IGD_XML_MAX;
-    while (junk < len && xml[junk] != '<')
-        junk++;
-    if (ph_xml_parse(xml + junk, len - junk, PH_IGD_DEPTH_MAX, &sink) != PH_OK) {
-        begin(&a, out);
-        ph_xml_scan(xml + junk, len - junk, &sink);
-    }
+    begin(&a);
+    ph_xml_read(xml, len < PH_IGD_XML_MAX ? len : PH_IGD_XML_MAX, PH_IGD_DEPTH_MAX, &sink, begin);
     if (ph_addr_is_set(&out->internal))
         out->internal.port = a.internal_port;
     if (!a.fault)

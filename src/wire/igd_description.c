@@ -155,8 +155,11 @@ static void resolve(struct description *d, const struct ph_url *from)
     igd->count = kept;
 }
 
-static void begin(struct description *d, struct ph_igd *igd)
+static void begin(void *user)
 {
+    struct description *d = user;
+    struct ph_igd *igd = d->igd;
+
     *igd = (struct ph_igd){0};
     *d = (struct description){.igd = igd};
 }
@@ -164,23 +167,15 @@ static void begin(struct description *d, struct ph_igd *igd)
 int ph_igd_parse_description(const char *xml, size_t len, const struct ph_url *from,
                              struct ph_igd *out)
 {
-    struct description d;
+    struct description d = {.igd = out};
     const struct ph_xml_sink sink = {&d, on_boundary, on_leaf, on_boundary};
-    size_t junk = 0;
 
-    begin(&d, out);
-    if (len == 0)
-        return PH_ERR_FORMAT;
+    begin(&d);
     if (len > PH_IGD_XML_MAX)
         len = PH_IGD_XML_MAX;
-    while (junk < len && xml[junk] != '<') /* blanks, a byte order mark */
-        junk++;
-    if (ph_xml_parse(xml + junk, len - junk, PH_IGD_DEPTH_MAX, &sink) != PH_OK) {
-        begin(&d, out);
-        ph_xml_scan(xml + junk, len - junk, &sink);
+    out->scanned = ph_xml_read(xml, len, PH_IGD_DEPTH_MAX, &sink, begin);
+    if (out->scanned)
         end_service(&d);
-        out->scanned = true;
-    }
     resolve(&d, from);
     return out->count > 0 ? PH_OK : PH_ERR_FORMAT;
 }

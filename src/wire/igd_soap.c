@@ -1,5 +1,6 @@
 #include "wire/igd.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 
 #include <stdio.h>
@@ -7,30 +8,13 @@
 
 #define UDP_NUMBER 17 /* IANA's, which WANIPv6FirewallControl:1 has for its Protocol */
 
-/* A request under construction. `bad`: it did not fit. */
-struct soap {
-    char *out;
-    size_t len, cap;
-    bool bad;
-};
-
-static void put(struct soap *w, const char *text, size_t len)
+static void put_text(struct ph_writer *w, const char *text)
 {
-    if (w->bad || len > w->cap - w->len) {
-        w->bad = true;
-        return;
-    }
-    memcpy(w->out + w->len, text, len);
-    w->len += len;
-}
-
-static void put_text(struct soap *w, const char *text)
-{
-    put(w, text, strlen(text));
+    ph_write_bytes(w, text, strlen(text));
 }
 
 /* Text of any bytes as the text of an element. */
-static void put_escaped(struct soap *w, const char *text)
+static void put_escaped(struct ph_writer *w, const char *text)
 {
     for (; *text != '\0'; text++) {
         switch (*text) {
@@ -50,12 +34,12 @@ static void put_escaped(struct soap *w, const char *text)
             put_text(w, "&apos;");
             break;
         default:
-            put(w, *text >= ' ' && *text < 0x7f ? text : "?", 1);
+            ph_write_bytes(w, *text >= ' ' && *text < 0x7f ? text : "?", 1);
         }
     }
 }
 
-static void put_argument(struct soap *w, const char *name, const char *value)
+static void put_argument(struct ph_writer *w, const char *name, const char *value)
 {
     put_text(w, "<");
     put_text(w, name);
@@ -66,7 +50,7 @@ static void put_argument(struct soap *w, const char *name, const char *value)
     put_text(w, ">");
 }
 
-static void put_number(struct soap *w, const char *name, uint32_t value)
+static void put_number(struct ph_writer *w, const char *name, uint32_t value)
 {
     char text[16];
 
@@ -74,7 +58,7 @@ static void put_number(struct soap *w, const char *name, uint32_t value)
     put_argument(w, name, text);
 }
 
-static void put_ip(struct soap *w, const char *name, const struct ph_addr *a)
+static void put_ip(struct ph_writer *w, const char *name, const struct ph_addr *a)
 {
     char text[PH_ADDR_STRLEN];
 
@@ -82,10 +66,10 @@ static void put_ip(struct soap *w, const char *name, const struct ph_addr *a)
 }
 
 /* UPnP Device Architecture 1.1 section 3.1.1, on one line: some routers read no other. */
-static struct soap begin(const struct ph_igd_service *s, const char *name, char *out, size_t cap,
-                         char action[PH_IGD_ACTION_MAX])
+static struct ph_writer begin(const struct ph_igd_service *s, const char *name, char *out,
+                              size_t cap, char action[PH_IGD_ACTION_MAX])
 {
-    struct soap w = {out, 0, cap, false};
+    struct ph_writer w = ph_writer_init(out, cap);
 
     snprintf(action, PH_IGD_ACTION_MAX, "%s#%s", s->type, name);
     put_text(&w, "<?xml version=\"1.0\"?>"
@@ -100,19 +84,19 @@ static struct soap begin(const struct ph_igd_service *s, const char *name, char 
 }
 
 /* The NUL behind the body is for who prints it. */
-static int end(struct soap *w, const char *name)
+static int end(struct ph_writer *w, const char *name)
 {
     put_text(w, "</u:");
     put_text(w, name);
     put_text(w, "></s:Body></s:Envelope>");
-    put(w, "", 1);
-    return w->bad ? PH_ERR_SPACE : (int)w->len - 1;
+    ph_write_u8(w, '\0');
+    return w->bad ? PH_ERR_SPACE : (int)ph_writer_len(w) - 1;
 }
 
 static int without_arguments(const struct ph_igd_service *s, const char *name, char *out,
                              size_t cap, char action[PH_IGD_ACTION_MAX])
 {
-    struct soap w = begin(s, name, out, cap, action);
+    struct ph_writer w = begin(s, name, out, cap, action);
 
     return end(&w, name);
 }
@@ -130,7 +114,7 @@ int ph_igd_status(const struct ph_igd_service *s, char *out, size_t cap,
 }
 
 /* What names a mapping: WANIPConnection:1 section 2.4.16. */
-static void put_key(struct soap *w, uint16_t external_port)
+static void put_key(struct ph_writer *w, uint16_t external_port)
 {
     put_argument(w, "NewRemoteHost", "");
     put_number(w, "NewExternalPort", external_port);
@@ -141,7 +125,7 @@ int ph_igd_add(const struct ph_igd_service *s, const struct ph_igd_mapping *m, b
                size_t cap, char action[PH_IGD_ACTION_MAX])
 {
     const char *name = any ? "AddAnyPortMapping" : "AddPortMapping";
-    struct soap w;
+    struct ph_writer w;
 
     if (m->external_port == 0 || m->internal_port == 0 || !ph_addr_is_set(&m->internal))
         return PH_ERR_INVAL;
@@ -158,7 +142,7 @@ int ph_igd_add(const struct ph_igd_service *s, const struct ph_igd_mapping *m, b
 static int by_key(const struct ph_igd_service *s, const char *name, uint16_t external_port,
                   char *out, size_t cap, char action[PH_IGD_ACTION_MAX])
 {
-    struct soap w;
+    struct ph_writer w;
 
     if (external_port == 0)
         return PH_ERR_INVAL;
@@ -183,7 +167,7 @@ int ph_igd_add_pinhole(const struct ph_igd_service *s, const struct ph_igd_mappi
                        size_t cap, char action[PH_IGD_ACTION_MAX])
 {
     static const char name[] = "AddPinhole";
-    struct soap w;
+    struct ph_writer w;
 
     if (m->internal_port == 0 || !ph_addr_is_set(&m->internal))
         return PH_ERR_INVAL;
@@ -201,7 +185,7 @@ int ph_igd_update_pinhole(const struct ph_igd_service *s, uint16_t unique_id, ui
                           char *out, size_t cap, char action[PH_IGD_ACTION_MAX])
 {
     static const char name[] = "UpdatePinhole";
-    struct soap w = begin(s, name, out, cap, action);
+    struct ph_writer w = begin(s, name, out, cap, action);
 
     put_number(&w, "UniqueID", unique_id);
     put_number(&w, "NewLeaseTime", lease_s);
@@ -212,7 +196,7 @@ int ph_igd_delete_pinhole(const struct ph_igd_service *s, uint16_t unique_id, ch
                           char action[PH_IGD_ACTION_MAX])
 {
     static const char name[] = "DeletePinhole";
-    struct soap w = begin(s, name, out, cap, action);
+    struct ph_writer w = begin(s, name, out, cap, action);
 
     put_number(&w, "UniqueID", unique_id);
     return end(&w, name);

@@ -29,4 +29,10 @@ int ph_xml_parse(const char *xml, size_t len, unsigned depth_max, const struct p
  * lacks its last digit is another number. */
 void ph_xml_scan(const char *xml, size_t len, const struct ph_xml_sink *sink);
 
+/* By the parser; where it refuses the document, `begin` has the sink's user begin anew, and the
+ * scan reads it. What stands before the first '<' (blanks, a byte order mark) is passed over. True:
+ * it was scanned. */
+bool ph_xml_read(const char *xml, size_t len, unsigned depth_max, const struct ph_xml_sink *sink,
+                 void (*begin)(void *user));
+
 #endif

@@ -1,5 +1,6 @@
 #include "wire/xml.h"
 
+#include "base/err.h"
 #include "wire/xml_private.h"
 
 #include <string.h>
@@ -208,4 +209,20 @@ void ph_xml_scan(const char *xml, size_t len, const struct ph_xml_sink *sink)
         if (*s.p != '<' || !take_markup(&s))
             take_character(&s);
     }
+}
+
+bool ph_xml_read(const char *xml, size_t len, unsigned depth_max, const struct ph_xml_sink *sink,
+                 void (*begin)(void *user))
+{
+    size_t junk = 0;
+
+    if (len == 0)
+        return false;
+    while (junk < len && xml[junk] != '<')
+        junk++;
+    if (ph_xml_parse(xml + junk, len - junk, depth_max, sink) == PH_OK)
+        return false;
+    begin(sink->user);
+    ph_xml_scan(xml + junk, len - junk, sink);
+    return true;
 }
