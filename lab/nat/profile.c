@@ -1,5 +1,7 @@
 #include "lab/nat/profile.h"
 
+#include "lab/router/fault.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,6 +49,12 @@ void nat_profile_init(struct nat_profile *p)
     p->timeout.udp_s = 30;
     p->timeout.udp_stream_s = 120;
     p->pool.addresses = 1;
+}
+
+unsigned nat_profile_protocols(const struct nat_profile *p)
+{
+    return (p->port_mapping.pcp ? FAULT_PCP : 0u) | (p->port_mapping.nat_pmp ? FAULT_NAT_PMP : 0u) |
+           (p->port_mapping.upnp ? FAULT_UPNP : 0u);
 }
 
 bool nat_profile_exact(const struct nat_profile *p)

@@ -112,6 +112,10 @@ int nat_profile_set(struct nat_profile *p, const char *field, const char *value,
 struct nat_profile nat_profile_compose(const struct nat_profile *outer,
                                        const struct nat_profile *inner);
 
+/* What the port-mapping server beside the NAT speaks: bits of enum fault_protocol
+ * (lab/router/fault.h). 0: there is none. */
+unsigned nat_profile_protocols(const struct nat_profile *p);
+
 /* An endpoint-independent mapping that never gives one inside endpoint two ports. Only `preserving`
  * and `block` can do without, as netfilter itself does: while nobody else wants the port. */
 bool nat_profile_exact(const struct nat_profile *p);

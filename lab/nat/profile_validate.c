@@ -155,9 +155,7 @@ static bool unknown_fault(const char *name, struct nat_refusal *r)
 
 static bool port_mapping_fits(const struct nat_profile *p, struct nat_refusal *r)
 {
-    unsigned spoken = (p->port_mapping.pcp ? FAULT_PCP : 0u) |
-                      (p->port_mapping.nat_pmp ? FAULT_NAT_PMP : 0u) |
-                      (p->port_mapping.upnp ? FAULT_UPNP : 0u);
+    unsigned spoken = nat_profile_protocols(p);
     for (size_t i = 0; i < p->port_mapping.fault_count; i++) {
         const struct fault *f = fault_find(p->port_mapping.faults[i]);
         if (f == NULL)

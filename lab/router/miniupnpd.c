@@ -4,6 +4,7 @@
 #include "lab/net/netns.h"
 #include "lab/net/nft.h"
 #include "lab/router/miniupnpd_process.h"
+#include "lab/router/router_process.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -130,36 +131,28 @@ int miniupnpd_rules(const struct nat_profile *p, const struct router_site *site,
 
 static int write_config(const struct miniupnpd *m, char *out, size_t cap, struct lab_error *err)
 {
-    char lan6[PH_ADDR_STRLEN];
+    char lan6[PH_ADDR_STRLEN], ipv6[128] = "ipv6_disable=yes\n";
     uint64_t id = ph_hash64(0, m->name, strlen(m->name));
-    int n = snprintf(out, cap,
-                     "ext_ifname=%s\nlistening_ip=%s\nport=0\n"
-                     "enable_natpmp=yes\nenable_upnp=%s\nsecure_mode=yes\nsystem_uptime=no\n"
-                     "min_lifetime=1\nmax_lifetime=86400\nnotify_interval=1800\n"
-                     "clean_ruleset_interval=0\n"
-                     "uuid=6e61746c-6162-4000-8000-%012llx\nfriendly_name=natlab %s\n"
-                     "upnp_table_name=pinhole_map\nupnp_nat_table_name=pinhole_map\n"
-                     "upnp_forward_chain=" FORWARD "\nupnp_nat_chain=" NAT "\n"
-                     "upnp_nat_postrouting_chain=" PEER "\n",
-                     m->wan_if, m->lan_if, m->upnp ? "yes" : "no",
-                     (unsigned long long)(id & 0xffffffffffffull), m->name);
-    if (n > 0 && (size_t)n < cap) {
-        size_t at = (size_t)n;
-        if (v6(m))
-            n = snprintf(out + at, cap - at, "ext_ifname6=%s\nipv6_listening_ip=%s\n", m->wan_if,
-                         ph_addr_format_ip(&m->site.lan6, lan6));
-        else
-            n = snprintf(out + at, cap - at, "ipv6_disable=yes\n");
-        if (n > 0 && (size_t)n < cap - at) {
-            at += (size_t)n;
-            n = snprintf(out + at, cap - at,
-                         "allow 1024-65535 0.0.0.0/0 1024-65535\n"
-                         "deny 0-65535 0.0.0.0/0 0-65535\n");
-            if (n > 0 && (size_t)n < cap - at)
-                return 0;
-        }
-    }
-    return lab_fail(err, LAB_BROKEN, "miniupnpd's configuration is too long");
+    int n;
+    if (v6(m))
+        (void)snprintf(ipv6, sizeof(ipv6), "ext_ifname6=%s\nipv6_listening_ip=%s\n", m->wan_if,
+                       ph_addr_format_ip(&m->site.lan6, lan6));
+    n = snprintf(out, cap,
+                 "ext_ifname=%s\nlistening_ip=%s\nport=0\n"
+                 "enable_natpmp=yes\nenable_upnp=%s\nsecure_mode=yes\nsystem_uptime=no\n"
+                 "min_lifetime=1\nmax_lifetime=86400\nnotify_interval=1800\n"
+                 "clean_ruleset_interval=0\n"
+                 "uuid=6e61746c-6162-4000-8000-%012llx\nfriendly_name=natlab %s\n"
+                 "upnp_table_name=pinhole_map\nupnp_nat_table_name=pinhole_map\n"
+                 "upnp_forward_chain=" FORWARD "\nupnp_nat_chain=" NAT "\n"
+                 "upnp_nat_postrouting_chain=" PEER "\n%s"
+                 "allow 1024-65535 0.0.0.0/0 1024-65535\n"
+                 "deny 0-65535 0.0.0.0/0 0-65535\n",
+                 m->wan_if, m->lan_if, m->upnp ? "yes" : "no",
+                 (unsigned long long)(id & 0xffffffffffffull), m->name, ipv6);
+    return n > 0 && (size_t)n < cap
+               ? 0
+               : lab_fail(err, LAB_BROKEN, "miniupnpd's configuration is too long");
 }
 
 /* What nat_apply does for IPv4. */
@@ -186,7 +179,7 @@ static int launch(struct miniupnpd *m, struct lab_error *err)
         return -1;
     if (miniupnpd_await(m->site.netns_fd, m->pid, &m->site, err) == 0)
         return 0;
-    miniupnpd_end(m->pid);
+    router_process_end(m->pid);
     m->pid = -1;
     return -1;
 }
@@ -253,7 +246,7 @@ int miniupnpd_flush(struct miniupnpd *m, struct lab_error *err)
         return -1;
     if (count == 0)
         return 0;
-    miniupnpd_end(m->pid);
+    router_process_end(m->pid);
     m->pid = -1;
     if (nft_run(m->site.netns_fd,
                 "flush chain " TABLE " " FORWARD "\nflush chain " TABLE " " NAT
@@ -268,6 +261,6 @@ void miniupnpd_stop(struct miniupnpd *m)
     if (m == NULL)
         return;
     if (m->pid > 0)
-        miniupnpd_end(m->pid);
+        router_process_end(m->pid);
     free(m);
 }

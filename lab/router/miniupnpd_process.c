@@ -2,6 +2,7 @@
 
 #include "base/time.h"
 #include "lab/net/netns.h"
+#include "lab/router/router_process.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -83,39 +84,12 @@ static bool confine(void)
            prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
 }
 
-static void default_signals(void)
-{
-    struct sigaction act = {.sa_handler = SIG_DFL};
-    sigset_t none;
-    for (int sig = 1; sig < NSIG; sig++)
-        (void)sigaction(sig, &act, NULL);
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-}
-
-/* Moves a descriptor to where it is wanted. The sources lie above. */
-static bool place(int from, int to)
-{
-    return dup2(from, to) == to;
-}
-
 static __attribute__((noreturn)) void child(int netns_fd, int config, int pid_file, pid_t parent)
 {
     char path_of_config[32], path_of_pid[32];
-    int null;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent || netns_enter(netns_fd, NULL) != 0)
+    if (!router_process_detach(netns_fd, parent, config, pid_file) ||
+        dup2(STDOUT_FILENO, STDERR_FILENO) < 0)
         _exit(EXIT_CONFINED);
-    /* An interrupt from the terminal is the lab's to handle. */
-    (void)setpgid(0, 0);
-    default_signals();
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    config = fcntl(config, F_DUPFD_CLOEXEC, 16);
-    pid_file = fcntl(pid_file, F_DUPFD_CLOEXEC, 16);
-    if (null < 0 || !place(null, 0) || !place(null, 1) || !place(null, 2) ||
-        !place(config, CONFIG_FD) || !place(pid_file, PID_FD))
-        _exit(EXIT_CONFINED);
-    (void)close_range(PID_FD + 1, ~0u, 0);
     if (!confine())
         _exit(EXIT_CONFINED);
     (void)snprintf(path_of_config, sizeof(path_of_config), "/proc/self/fd/%d", CONFIG_FD);
@@ -174,13 +148,6 @@ cleanup:
     if (pid_file >= 0)
         (void)close(pid_file);
     return rc;
-}
-
-void miniupnpd_end(pid_t pid)
-{
-    (void)kill(pid, SIGKILL);
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR) {
-    }
 }
 
 static ph_ns clock_now(void)

@@ -14,7 +14,5 @@ int miniupnpd_spawn(int netns_fd, const char *config, pid_t *out, struct lab_err
  * waited for: it comes after a pause of up to 50 ms). The process's end or a deadline is a failure.
  */
 int miniupnpd_await(int netns_fd, pid_t pid, const struct router_site *site, struct lab_error *err);
-/* Ends it and waits for it. */
-void miniupnpd_end(pid_t pid);
 
 #endif

@@ -15,7 +15,7 @@ struct router {
 
 bool router_wanted(const struct nat_profile *p)
 {
-    return p->port_mapping.nat_pmp || p->port_mapping.pcp || p->port_mapping.upnp;
+    return nat_profile_protocols(p) != 0;
 }
 
 static bool is_scripted(const struct nat_profile *p, const struct router_site *site)

@@ -36,9 +36,7 @@ int scripted_new(const struct scripted_config *config, const struct scripted_ops
         free(s);
         return PH_ERR_INVAL;
     }
-    s->protocols = (p->port_mapping.pcp ? FAULT_PCP : 0u) |
-                   (p->port_mapping.nat_pmp ? FAULT_NAT_PMP : 0u) |
-                   (p->port_mapping.upnp ? FAULT_UPNP : 0u);
+    s->protocols = nat_profile_protocols(p);
     if (has(s, F_PCP_SILENT) || has(s, F_PCP_VERSION_0))
         s->protocols &= ~(unsigned)FAULT_PCP;
     s->lan = config->lan;

@@ -2,16 +2,14 @@
 #include "lab/router/scripted_child.h"
 
 #include "base/rng.h"
-#include "lab/net/netns.h"
 #include "lab/net/rtnl.h"
+#include "lab/router/router_process.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <netinet/in.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -156,35 +154,6 @@ static void answer(const struct lab_error *err, uint64_t count)
     (void)send(CONTROL_FD, &reply, sizeof(reply), MSG_NOSIGNAL);
 }
 
-/* Leaves behind what the parent has open and how it takes signals. */
-static void detach(int control, int netns_fd, pid_t parent)
-{
-    struct sigaction act = {.sa_handler = SIG_DFL};
-    sigset_t none;
-    int null;
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (getppid() != parent || netns_enter(netns_fd, NULL) != 0)
-        _exit(0);
-    (void)setpgid(0, 0);
-    for (int sig = 1; sig < NSIG; sig++)
-        (void)sigaction(sig, &act, NULL);
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    control = fcntl(control, F_DUPFD_CLOEXEC, 16);
-    netns_fd = fcntl(netns_fd, F_DUPFD_CLOEXEC, 16);
-    if (control < 0 || netns_fd < 0 || dup2(control, CONTROL_FD) != CONTROL_FD ||
-        dup2(netns_fd, NETNS_FD) != NETNS_FD)
-        _exit(0);
-    (void)close_range(NETNS_FD + 1, ~0u, 0);
-    null = open("/dev/null", O_RDWR | O_CLOEXEC);
-    if (null >= 0) {
-        (void)dup2(null, STDIN_FILENO);
-        (void)dup2(null, STDOUT_FILENO);
-        (void)close(null);
-    }
-    (void)prctl(PR_SET_NAME, "natlab-router");
-}
-
 static int add_elsewhere(const struct child *c, struct lab_error *err)
 {
     struct ph_addr a = scripted_elsewhere(c->scripted);
@@ -307,7 +276,9 @@ void scripted_child(int control, pid_t parent, const struct nat_profile *profile
 {
     static struct child child;
     struct lab_error err = {.code = LAB_GOOD};
-    detach(control, site->netns_fd, parent);
+    if (!router_process_detach(site->netns_fd, parent, control, site->netns_fd))
+        _exit(0);
+    (void)prctl(PR_SET_NAME, "natlab-router");
     child.site = *site;
     child.site.netns_fd = NETNS_FD;
     if (start(&child, profile, &err) != 0) {

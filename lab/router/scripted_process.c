@@ -1,14 +1,13 @@
 #include "lab/router/scripted_process.h"
 
+#include "lab/router/router_process.h"
 #include "lab/router/scripted_child.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* A request takes milliseconds; a process that says nothing for so long never will. */
@@ -110,10 +109,7 @@ void scripted_process_stop(struct scripted_process *p)
         return;
     if (p->control >= 0)
         (void)close(p->control);
-    if (p->pid > 0) {
-        (void)kill(p->pid, SIGKILL);
-        while (waitpid(p->pid, NULL, 0) < 0 && errno == EINTR) {
-        }
-    }
+    if (p->pid > 0)
+        router_process_end(p->pid);
     free(p);
 }

@@ -131,7 +131,7 @@ static void set_router(const struct nat_profile *p, struct truth *out)
                 out->by = (enum ph_portmap_protocol)i;
         return;
     }
-    out->maps = p->port_mapping.pcp || p->port_mapping.nat_pmp || p->port_mapping.upnp;
+    out->maps = nat_profile_protocols(p) != 0;
     if (out->maps) /* the best that it speaks is what a mapper is to keep */
         out->by = p->port_mapping.pcp       ? PH_PORTMAP_PCP
                   : p->port_mapping.nat_pmp ? PH_PORTMAP_NATPMP
