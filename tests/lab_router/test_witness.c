@@ -222,6 +222,28 @@ static const char *filtering_text(const struct nat_profile *p)
     return "NAT with Address and Port Dependent Filtering!";
 }
 
+/* What the witness says, in `text`, against what the profile declares. */
+static bool agrees(const struct view *v, char text[TEXT_MAX])
+{
+    const struct nat_profile *p = &v->seen;
+    (void)router_world_finish(v->client, v->client_fd, text, TEXT_MAX, 30000);
+    if (p->udp_blocked)
+        return strstr(text, "NAT with") == NULL;
+    return strstr(text, mapping_text(p)) != NULL && strstr(text, filtering_text(p)) != NULL;
+}
+
+/* A NAT that draws from a block of 512 gives one port to two destinations every so often, and then
+ * looks like another to a witness that asks each of them once: it is asked to look again. */
+static bool agrees_in_the_end(struct view *v, char text[TEXT_MAX])
+{
+    if (agrees(v, text))
+        return true;
+    if (v->seen.allocation.type != NAT_ALLOC_BLOCK || kernel_world_reset(v->world, 1, NULL) != 0)
+        return false;
+    start_client(v);
+    return agrees(v, text);
+}
+
 /* All profiles side by side: what takes time is waiting for packets that are filtered. */
 static void test_natdiscovery(void **state)
 {
@@ -246,11 +268,8 @@ static void test_natdiscovery(void **state)
         start_client(&views[i]);
     }
     for (size_t i = 0; i < count; i++) {
-        const struct nat_profile *p = &views[i].seen;
-        (void)router_world_finish(views[i].client, views[i].client_fd, text, sizeof(text), 30000);
-        if (p->udp_blocked ? strstr(text, "NAT with") != NULL
-                           : strstr(text, mapping_text(p)) == NULL ||
-                                 strstr(text, filtering_text(p)) == NULL) {
+        if (!agrees_in_the_end(&views[i], text)) {
+            const struct nat_profile *p = &views[i].seen;
             print_message("%s is not what it declares (%s %s):\n%s\n", names[i], mapping_text(p),
                           filtering_text(p), text);
             wrong++;
