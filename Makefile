@@ -184,7 +184,7 @@ PC_REQUIRES := libngtcp2_crypto_ossl >= 1.22, libngtcp2 >= 1.22, openssl >= 3.5,
                libnl-3.0, expat
 # What pinhole.h includes, and the loop that carries it on Linux.
 PUBLIC_HEADERS := base/addr.h base/err.h base/time.h host/host.h host/loop.h nat/allocation.h \
-    nat/behaviour.h nat/facts.h nat/nat.h portmap/portmap.h wire/signal.h
+    nat/behaviour.h nat/facts.h nat/nat.h nat/plan.h nat/ports.h portmap/portmap.h wire/signal.h
 
 clean: ## remove what was built
 	rm -rf build

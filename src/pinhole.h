@@ -12,6 +12,7 @@
 #include "base/time.h"
 #include "host/host.h"
 #include "nat/facts.h"
+#include "nat/plan.h"
 #include "portmap/portmap.h"
 #include "wire/signal.h"
 
@@ -56,9 +57,11 @@ struct ph_stage_report {
     ph_ns end;        /* PH_NEVER: not ended */
     uint64_t packets; /* sent by this stage */
     uint64_t bytes;
-    uint32_t sockets; /* the most it had open at once, beyond the call's own */
-    uint32_t openers; /* packets of low TTL that only open a hole */
-    uint32_t probes;  /* full-TTL checks */
+    uint32_t sockets;       /* the most it had open at once, beyond the call's own */
+    uint32_t openers;       /* packets of low TTL that only open a hole */
+    uint32_t probes;        /* full-TTL checks */
+    uint32_t probes_to_hit; /* of guessed ports: which one was the first to be answered; 0: none */
+    uint32_t mappings;      /* new ones that it asked of the own NAT, the most at once */
 };
 
 /* Media is a paced stream of numbered, time-stamped frames of 20 ms. */
@@ -99,6 +102,13 @@ struct ph_call_report {
     struct ph_media_report media;
 };
 
+/* What is sent to guessed ports. */
+enum ph_probe_kind {
+    PH_PROBE_CHECK,        /* authenticated checks (path/check.h), 96 bytes */
+    PH_PROBE_QUIC_INITIAL, /* one QUIC connection's first packet, to all of them; 1,200 bytes. What
+                            * gets through is answered with a check */
+};
+
 struct ph_agent;
 struct ph_call;
 
@@ -132,7 +142,15 @@ struct ph_agent_config {
     ph_ns give_up;   /* for the direct path; 0: 15 s */
     enum ph_answer_mode answer_mode;
     bool no_ttl_learning; /* keep the default of 3 for openers */
-    bool deterministic;   /* see quic/quic.h; for the simulator */
+    /* Hard NATs. */
+    struct ph_budget budget; /* 0: the defaults of nat/plan.h */
+    enum ph_probe_kind probe;
+    bool privileged_ports; /* ports below 1024 may be bound, and are of use (nat/plan.h) */
+    bool no_canary;        /* do not look whether others can still open flows: for comparison */
+    /* In place of ph_plan_make: for comparison. Both peers need the same. `user` is the config's.
+     */
+    void (*plan)(void *user, const struct ph_plan_input *in, uint64_t seed, struct ph_plan *out);
+    bool deterministic; /* see quic/quic.h; for the simulator */
     struct ph_agent_callbacks callbacks;
     void *user;
 };
