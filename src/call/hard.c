@@ -85,6 +85,8 @@ static void tell_facts(struct ph_hard *h, ph_ns now)
     ph_hard_facts_own(h->call, now, &m.probe);
     m.probe.generation = h->own.generation + 1;
     h->own = m.probe;
+    if (!h->told && !h->heard)
+        h->patience = now + PEER_PATIENCE;
     h->told = true;
     say(h, &m);
 }
@@ -198,8 +200,8 @@ static void begin_move(struct ph_hard *h, ph_ns now, size_t index)
     h->index = index;
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_MOVING);
-    ph_waterfall_start(&h->call->waterfall, m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY,
-                       now);
+    ph_waterfall_start_after_all(&h->call->waterfall,
+                                 m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY, now);
     ph_call_trace(h->call, "move", ph_move_kind_name(m->kind), m->why);
     ph_move_begin(&h->run, now, m, index, m->acceptor == side_of_own(h));
 }
@@ -259,6 +261,7 @@ static void replan(struct ph_hard *h, ph_ns now)
             rest(h, now, h->plan.why);
         else
             set_state(h, PH_HARD_LEARNING); /* more is coming */
+        h->patience = PH_NEVER;
         return;
     }
     if (h->own.final && h->peer.final)
@@ -458,14 +461,11 @@ void ph_hard_pump(struct ph_hard *h, ph_ns now)
     if (h->state == PH_HARD_IDLE || h->state == PH_HARD_WON)
         return;
     if (facts_are_due(h, now)) {
-        bool first = !h->told;
         tell_facts(h, now);
-        if (first && !h->heard)
-            h->patience = now + PEER_PATIENCE;
         if (h->heard)
             replan(h, now);
     }
-    if (h->state == PH_HARD_LEARNING && h->told && h->patience <= now && !h->heard)
+    if (h->state == PH_HARD_LEARNING && h->told && now >= h->patience)
         rest(h, now, "the peer says nothing of its NAT");
     if (now >= gives_up_at(h) && ph_hard_is_running(h))
         rest(h, now, "out of time");

@@ -31,11 +31,20 @@ void ph_waterfall_init(struct ph_waterfall *w, ph_ns now, unsigned stages)
 void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
 {
     struct ph_stage_report *r = &w->stages[stage];
-    if (r->state != PH_STAGE_IDLE && r->state != PH_STAGE_SKIPPED)
+    if (r->state != PH_STAGE_IDLE)
         return;
     r->state = PH_STAGE_RUNNING;
-    r->reason[0] = '\0';
     r->start = now;
+}
+
+void ph_waterfall_start_after_all(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    struct ph_stage_report *r = &w->stages[stage];
+    if (r->state == PH_STAGE_SKIPPED) {
+        r->state = PH_STAGE_IDLE;
+        r->reason[0] = '\0';
+    }
+    ph_waterfall_start(w, stage, now);
 }
 
 void ph_waterfall_mark(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
