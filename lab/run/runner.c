@@ -40,7 +40,8 @@ struct runner {
     struct child workers[WORKERS_MAX];
     size_t worker_count, slots;
     struct held *held;
-    size_t *order;      /* the scheduler's n-th cell is this one of the run */
+    size_t *order;      /* the n-th cell of the run's is this one */
+    bool scattered;     /* each trial is a cell of its own to the scheduler */
     struct message *in; /* the last message received */
     int signals;
     unsigned deaths;
@@ -86,6 +87,8 @@ size_t runner_jobs(const struct run *run, size_t wanted, bool sim)
     size_t jobs = wanted != 0 ? wanted : default_jobs(sim);
     if (jobs > JOBS_MAX)
         jobs = JOBS_MAX;
+    if (sim)
+        return jobs;
     /* Rounds of one size: a small last one would cost as much time as the others. */
     size_t rounds = (run->matrix.count + jobs - 1) / jobs;
     return (run->matrix.count + rounds - 1) / rounds;
@@ -124,12 +127,22 @@ size_t *runner_order(const struct run *run)
     return order;
 }
 
+/* The cell and trial of the run that the scheduler's are. */
+static void of_run(const struct runner *r, size_t *cell, unsigned *trial)
+{
+    if (r->scattered) {
+        *trial = (unsigned)(*cell % r->run->trials);
+        *cell /= r->run->trials;
+    }
+    *cell = r->order[*cell];
+}
+
 /* The cell of the run, trial and worker that a slot is at. */
 static void where(const struct runner *r, size_t slot, size_t *cell, unsigned *trial,
                   size_t *worker)
 {
     scheduler_where(r->scheduler, slot, cell, trial, worker);
-    *cell = r->order[*cell];
+    of_run(r, cell, trial);
 }
 
 static uint64_t trial_seed(const struct runner *r, size_t cell, unsigned trial)
@@ -179,14 +192,16 @@ static void drop_world(struct held *h)
 
 static int start_trial(struct runner *r, const struct scheduler_action *a)
 {
-    size_t cell = r->order[a->cell];
+    size_t cell = a->cell;
+    unsigned trial = a->trial;
+    of_run(r, &cell, &trial);
     struct message m = {
         .type = MESSAGE_START,
         .slot = (uint32_t)a->slot,
         .cell = (uint32_t)cell,
-        .trial = a->trial,
+        .trial = trial,
         .ok = true,
-        .seed = trial_seed(r, cell, a->trial),
+        .seed = trial_seed(r, cell, trial),
         .world_seed = world_seed(r, cell),
         .fd_count = r->held[a->slot].world.fd_count,
     };
@@ -427,9 +442,11 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->worker_count = config->workers != 0 ? config->workers : cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
+    /* A simulated world costs nothing to share out: the trials of one cell keep all cores busy. */
+    r->scattered = config->sim;
     struct scheduler_config sc = {
-        .cells = run->matrix.count,
-        .trials = run->trials,
+        .cells = r->scattered ? run->matrix.count * run->trials : run->matrix.count,
+        .trials = r->scattered ? 1 : run->trials,
         .slots = r->slots,
         .workers = r->worker_count,
         .builds_max = config->sim ? r->slots : 2,

@@ -1,5 +1,4 @@
-/* The simulator itself: NAT models, forwarding, links, repetition. */
-#include "lab/world/sim/nat.h"
+/* The simulator itself: forwarding, links, repetition. */
 #include "lab/world/sim/sim.h"
 
 #include "base/err.h"
@@ -10,105 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static const struct ph_addr wan = {.family = PH_AF_V4, .ip = {11, 0, 0, 1}};
-
-static struct sim_nat *nat_of(const char *profile)
-{
-    struct nat_profile p;
-    struct lab_error err;
-    struct sim_nat *n;
-    if (nat_profile_find(profile, &p, &err) != 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(sim_nat_new(&p, &wan, 99, &n), PH_OK);
-    return n;
-}
-
-static struct ph_addr out(struct sim_nat *n, ph_ns now, struct ph_addr src, struct ph_addr dst)
-{
-    assert_true(sim_nat_outbound(n, now, &src, &dst));
-    return src;
-}
-
-static bool in(struct sim_nat *n, ph_ns now, struct ph_addr src, struct ph_addr dst)
-{
-    return sim_nat_inbound(n, now, &src, &dst);
-}
-
-static void test_mapping_and_filtering(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *profile;
-        bool same_for_other_port, same_for_other_host; /* the outside port */
-        bool lets_other_port, lets_other_host;         /* in, to the first mapping */
-    } rows[] = {
-        {"full-cone", true, true, true, true},
-        {"address-restricted", true, true, true, false},
-        {"port-restricted", true, true, false, false},
-        {"random", false, false, false, false},
-        {"sequential", false, false, false, false},
-    };
-    struct ph_addr inside = ph_addr_v4(10, 0, 0, 2, 40000);
-    struct ph_addr x = ph_addr_v4(11, 1, 0, 1, 100), x2 = ph_addr_v4(11, 1, 0, 1, 101);
-    struct ph_addr y = ph_addr_v4(11, 2, 0, 1, 100), z = ph_addr_v4(11, 3, 0, 1, 100);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sim_nat *n = nat_of(rows[i].profile);
-        struct ph_addr first = out(n, PH_SEC, inside, x);
-        assert_true(in(n, PH_SEC, x, first));
-        assert_true(in(n, PH_SEC, x2, first) == rows[i].lets_other_port);
-        assert_true(in(n, PH_SEC, z, first) == rows[i].lets_other_host);
-        struct ph_addr other_port = out(n, PH_SEC, inside, x2);
-        struct ph_addr other_host = out(n, PH_SEC, inside, y);
-        assert_true(ph_addr_eq(&other_port, &first) == rows[i].same_for_other_port);
-        assert_true(ph_addr_eq(&other_host, &first) == rows[i].same_for_other_host);
-        assert_true(ph_addr_ip_eq(&first, &wan));
-        struct ph_addr back = first;
-        assert_true(sim_nat_inbound(n, PH_SEC, &x, &back));
-        assert_true(ph_addr_eq(&back, &inside));
-        sim_nat_free(n);
-    }
-}
-
-static void test_sequential_steps(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *profile;
-        int step;
-    } rows[] = {{"sequential", 1}, {"sequential-2", 2}, {"sequential-down", -1}};
-    struct ph_addr inside = ph_addr_v4(10, 0, 0, 2, 40000);
-    for (size_t i = 0; i < 3; i++) {
-        struct sim_nat *n = nat_of(rows[i].profile);
-        int last = 0;
-        for (uint16_t k = 0; k < 5; k++) {
-            int port = out(n, PH_SEC, inside, ph_addr_v4(11, 1, 0, 1, (uint16_t)(100 + k))).port;
-            if (k > 0)
-                assert_int_equal(port - last, rows[i].step);
-            last = port;
-        }
-        sim_nat_free(n);
-    }
-}
-
-static void test_timeout_and_clash(void **state)
-{
-    (void)state;
-    struct sim_nat *n = nat_of("port-restricted");
-    struct ph_addr a = ph_addr_v4(10, 0, 0, 2, 40000), b = ph_addr_v4(10, 0, 0, 3, 40000);
-    struct ph_addr x = ph_addr_v4(11, 1, 0, 1, 100);
-    struct ph_addr pa = out(n, PH_SEC, a, x), pb = out(n, PH_SEC, b, x);
-    assert_false(ph_addr_eq(&pa, &pb)); /* two hosts on one port */
-    assert_int_equal(sim_nat_mappings(n), 2);
-    /* 30 s after the last packet it is gone; a reply would have made it 120. */
-    assert_true(in(n, 30 * PH_SEC, x, pa));
-    assert_false(in(n, 31 * PH_SEC, x, pb));
-    assert_true(in(n, 149 * PH_SEC, x, pa));
-    assert_false(in(n, 269 * PH_SEC, x, pa));
-    sim_nat_flush(n);
-    assert_int_equal(sim_nat_mappings(n), 0);
-    sim_nat_free(n);
-}
 
 /* Two endpoints that count what they get. */
 struct sink {
@@ -143,6 +43,25 @@ struct net {
     struct ph_addr stun;
 };
 
+static void net_join(struct net *t)
+{
+    static const char *const names[2] = {"a", "stun"};
+    memset(t->sinks, 0, sizeof(t->sinks));
+    for (int i = 0; i < 2; i++) {
+        struct sink *s = &t->sinks[i];
+        size_t node = layout_find(&t->layout, names[i]);
+        struct ph_addr any = ph_addr_v4(0, 0, 0, 0, (uint16_t)(7000 + i));
+        s->endpoint = (struct ph_endpoint){.on_datagrams = sink_in, .on_timer = sink_timer};
+        assert_int_equal(t->world->ops->host_new(t->world, node, NULL, NULL, &s->host), PH_OK);
+        s->host->endpoint = &s->endpoint;
+        assert_int_equal(s->host->ops->udp_open(s->host, &any, &s->sock), PH_OK);
+        if (i == 1) {
+            t->stun = t->layout.nodes[node].addrs[2];
+            t->stun.port = 7001;
+        }
+    }
+}
+
 static struct net *net_new(const char *link, uint64_t seed)
 {
     struct net *t = calloc(1, sizeof(*t));
@@ -157,27 +76,19 @@ static struct net *net_new(const char *link, uint64_t seed)
         sim_world_new(&t->layout, seed, &t->world, &err) != 0)
         fail_msg("%s", err.text);
     free(spec);
-    static const char *const names[2] = {"a", "stun"};
-    for (int i = 0; i < 2; i++) {
-        struct sink *s = &t->sinks[i];
-        size_t node = layout_find(&t->layout, names[i]);
-        struct ph_addr any = ph_addr_v4(0, 0, 0, 0, (uint16_t)(7000 + i));
-        s->endpoint = (struct ph_endpoint){.on_datagrams = sink_in, .on_timer = sink_timer};
-        assert_int_equal(t->world->ops->host_new(t->world, node, NULL, NULL, &s->host), PH_OK);
-        s->host->endpoint = &s->endpoint;
-        assert_int_equal(s->host->ops->udp_open(s->host, &any, &s->sock), PH_OK);
-        if (i == 1) {
-            t->stun = t->layout.nodes[node].addrs[2];
-            t->stun.port = 7001;
-        }
-    }
+    net_join(t);
     return t;
+}
+
+static void net_leave(struct net *t)
+{
+    for (int i = 0; i < 2; i++)
+        t->world->ops->host_free(t->world, t->sinks[i].host);
 }
 
 static void net_free(struct net *t)
 {
-    for (int i = 0; i < 2; i++)
-        t->world->ops->host_free(t->world, t->sinks[i].host);
+    net_leave(t);
     t->world->ops->free(t->world);
     free(t);
 }
@@ -215,15 +126,20 @@ static void test_delay_and_ttl(void **state)
     net_free(t);
 }
 
-static size_t arrived_of(uint64_t seed, uint64_t *digest)
+static size_t lossy(struct net *t)
 {
-    struct net *t = net_new("20ms-5%", seed);
     for (int i = 0; i < 2000; i++) {
         send_one(t, 0);
         sim_run_until(t->world, t->world->ops->now(t->world) + 10 * PH_MS);
     }
     sim_run_until(t->world, t->world->ops->now(t->world) + PH_SEC);
-    size_t got = t->sinks[1].got;
+    return t->sinks[1].got;
+}
+
+static size_t arrived_of(uint64_t seed, uint64_t *digest)
+{
+    struct net *t = net_new("20ms-5%", seed);
+    size_t got = lossy(t);
     *digest = sim_digest(t->world);
     net_free(t);
     return got;
@@ -239,6 +155,97 @@ static void test_loss_is_seeded(void **state)
     assert_true(d1 == d2);
     arrived_of(6, &d3);
     assert_true(d1 != d3);
+}
+
+/* A world that was used is as a new one of the same seed, packets under way and all. */
+static void test_reset(void **state)
+{
+    struct net *t = net_new("20ms-5%", 6);
+    struct lab_error err;
+    uint64_t fresh;
+    (void)state;
+    size_t first = arrived_of(5, &fresh);
+    (void)lossy(t);
+    send_one(t, 0);
+    assert_int_equal(sim_world_reset(t->world, 5, &err), -1); /* its hosts stand in it */
+    net_leave(t);
+    assert_int_equal(sim_world_reset(t->world, 5, &err), 0);
+    net_join(t);
+    assert_int_equal(lossy(t), first);
+    assert_true(sim_digest(t->world) == fresh);
+    net_free(t);
+}
+
+static enum sim_verdict pass(void *user, const struct sim_tap_packet *p)
+{
+    (void)p;
+    ++*(size_t *)user;
+    return SIM_PASS;
+}
+
+/* In one step or hop by hop (a tap makes it so): the same packets at the same times. */
+static void test_steps_and_hops(void **state)
+{
+    static const char *const links[] = {"lan", "20ms", "80ms-1%", "lte", "satellite"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        uint64_t digest[2];
+        size_t seen = 0;
+        for (int hops = 0; hops < 2; hops++) {
+            struct net *t = net_new(links[i], 3);
+            if (hops)
+                sim_tap(t->world, pass, &seen);
+            for (unsigned k = 0; k < 600; k++) {
+                send_one(t, (uint8_t)(k % 9));
+                if (k % 3 == 0)
+                    sim_run_until(t->world, t->world->ops->now(t->world) + PH_MS);
+            }
+            sim_run_until(t->world, t->world->ops->now(t->world) + 5 * PH_SEC);
+            assert_in_range(t->sinks[1].got, 100, 600);
+            digest[hops] = sim_digest(t->world);
+            net_free(t);
+        }
+        if (digest[0] != digest[1])
+            fail_msg("%s: not the same", links[i]);
+        assert_true(seen > 1500);
+    }
+}
+
+/* Hundreds of sockets on one host, opened and closed in between: each gets what is its own, and an
+ * old number is nobody's. */
+static void test_many_sockets(void **state)
+{
+    enum {
+        SOCKETS = 600
+    };
+    static ph_sock socks[SOCKETS];
+    struct net *t = net_new("lan", 1);
+    struct ph_host *h = t->sinks[1].host;
+    struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
+    (void)state;
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        any.port = (uint16_t)(20000 + i);
+        assert_int_equal(h->ops->udp_open(h, &any, &socks[i]), PH_OK);
+    }
+    for (unsigned i = 0; i < SOCKETS; i += 2)
+        h->ops->udp_close(h, socks[i]);
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        size_t before = t->sinks[1].got;
+        t->stun.port = (uint16_t)(20000 + i);
+        send_one(t, 0);
+        sim_run_until(t->world, t->world->ops->now(t->world) + PH_MS);
+        assert_int_equal(t->sinks[1].got - before, i % 2);
+        assert_int_equal(h->ops->udp_local(h, socks[i]).port, i % 2 ? 20000 + i : 0);
+    }
+    ph_sock again;
+    any.port = 0;
+    assert_int_equal(h->ops->udp_open(h, &any, &again), PH_OK);
+    assert_in_range(h->ops->udp_local(h, again).port, 32768, 60999);
+    for (unsigned i = 0; i < SOCKETS; i++)
+        assert_int_not_equal(again, socks[i]);
+    h->ops->udp_close(h, socks[0]); /* nobody's: nothing happens */
+    assert_int_not_equal(h->ops->udp_local(h, again).port, 0);
+    net_free(t);
 }
 
 static void count_call(void *user)
@@ -286,12 +293,9 @@ static void test_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mapping_and_filtering),
-        cmocka_unit_test(test_sequential_steps),
-        cmocka_unit_test(test_timeout_and_clash),
-        cmocka_unit_test(test_delay_and_ttl),
-        cmocka_unit_test(test_loss_is_seeded),
-        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_delay_and_ttl), cmocka_unit_test(test_loss_is_seeded),
+        cmocka_unit_test(test_reset),         cmocka_unit_test(test_steps_and_hops),
+        cmocka_unit_test(test_many_sockets),  cmocka_unit_test(test_slots),
         cmocka_unit_test(test_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
