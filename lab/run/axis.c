@@ -1,25 +1,46 @@
 #include "lab/run/axis.h"
 
+#include "lab/run/strategy.h"
 #include "portmap/portmap.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Axes of the file format that this version cannot run. */
-static const char *const later_axes[] = {"strategy", "probe", "family"};
+static const char *const later_axes[] = {"family"};
 
 /* The axes whose name alone says what they are. */
 static const struct {
     const char *name;
     enum axis_kind kind;
 } named_axes[] = {
-    {"gateway", AXIS_GATEWAY},       {"link", AXIS_LINK},   {"port_mapping", AXIS_PORT_MAPPING},
-    {"background", AXIS_BACKGROUND}, {"fault", AXIS_FAULT},
+    {"gateway", AXIS_GATEWAY},
+    {"link", AXIS_LINK},
+    {"port_mapping", AXIS_PORT_MAPPING},
+    {"fault", AXIS_FAULT},
+    {"background", AXIS_BACKGROUND},
+    {"strategy", AXIS_STRATEGY},
+    {"probe", AXIS_PROBE},
+    {"canary", AXIS_CANARY},
+    {"openers", AXIS_OPENERS},
+    {"probes", AXIS_PROBES},
+    {"rate", AXIS_RATE},
 };
 
-#define NAMED_AXES     (sizeof(named_axes) / sizeof(named_axes[0]))
-#define BACKGROUND_MAX 10000 /* as of a profile's background.flows_per_second */
+#define NAMED_AXES (sizeof(named_axes) / sizeof(named_axes[0]))
+
+/* Those whose values are whole numbers. */
+static const struct {
+    enum axis_kind kind;
+    int64_t min, max;
+} numbers[] = {
+    {AXIS_BACKGROUND, 0, 10000}, /* as of a profile's background.flows_per_second */
+    {AXIS_OPENERS, 1, PH_BUDGET_OPENERS_MOST},
+    {AXIS_PROBES, 1, PH_BUDGET_PROBES_MOST},
+    {AXIS_RATE, 1, PH_BUDGET_RATE_MOST},
+};
 
 static const struct axis_port_mapping port_mappings[] = {
     {"pcp", 1u << PH_PORTMAP_PCP, false},
@@ -38,6 +59,12 @@ const struct axis_port_mapping *axis_port_mapping(const char *name)
         if (strcmp(port_mappings[i].name, name) == 0)
             return &port_mappings[i];
     return NULL;
+}
+
+bool axis_is_of_calls(enum axis_kind kind)
+{
+    return kind == AXIS_STRATEGY || kind == AXIS_PROBE || kind == AXIS_CANARY ||
+           kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
 size_t axes_find(const struct axes *axes, const char *name)
@@ -77,15 +104,36 @@ static int check_port_mapping(struct yaml_node *value, struct lab_error *err)
     return yaml_enum(value, "port_mapping", names, PORT_MAPPINGS, &index, err);
 }
 
+static int check_strategy(struct yaml_node *value, struct lab_error *err)
+{
+    const char *names[AXIS_VALUES_MAX];
+    size_t count, n = 0;
+    int index;
+    const struct strategy *all = strategy_list(&count);
+    for (; n < count && n < AXIS_VALUES_MAX; n++)
+        names[n] = all[n].name;
+    return yaml_enum(value, "strategy", names, n, &index, err);
+}
+
+static int check_number(const struct axis *axis, struct yaml_node *value, struct lab_error *err)
+{
+    int64_t number;
+    size_t i = 0;
+    while (numbers[i].kind != axis->kind)
+        i++;
+    return yaml_int(value, axis->name, numbers[i].min, numbers[i].max, &number, err);
+}
+
 static int check_value(const struct axis *axis, struct yaml_node *value, const char *text,
                        struct lab_error *err)
 {
     static const char *const gateways[] = {"accept", "drop", "reject"};
+    static const char *const probes[] = {"check", "quic-initial"};
+    static const char *const switches[] = {"on", "off"};
     struct link_params params;
     struct nat_profile profile;
     struct lab_error why = {0};
     char path[NAT_PATH_MAX];
-    int64_t flows;
     int index;
     switch (axis->kind) {
     case AXIS_NAT:
@@ -100,8 +148,17 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
         return check_port_mapping(value, err);
     case AXIS_FAULT:
         return check_fault(value, text, err);
+    case AXIS_STRATEGY:
+        return check_strategy(value, err);
+    case AXIS_PROBE:
+        return yaml_enum(value, "probe", probes, 2, &index, err);
+    case AXIS_CANARY:
+        return yaml_enum(value, "canary", switches, 2, &index, err);
     case AXIS_BACKGROUND:
-        return yaml_int(value, "background", 0, BACKGROUND_MAX, &flows, err);
+    case AXIS_OPENERS:
+    case AXIS_PROBES:
+    case AXIS_RATE:
+        return check_number(axis, value, err);
     case AXIS_FIELD:
         nat_profile_init(&profile);
         if (nat_profile_set(&profile, axis->field, text, &why) == 0)
@@ -227,11 +284,15 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
         if (strcmp(name, later_axes[i]) == 0)
             return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
     const char *near = yaml_nearest(name, known, NAMED_AXES + 2);
+    char list[256];
+    size_t used = 0;
+    for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, ", %s", named_axes[i].name);
     return yaml_fail(at, err,
                      "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
-                     "b.nat.FIELD, gateway, link, port_mapping, fault, background",
+                     "b.nat.FIELD%s",
                      name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                     near != NULL ? "\"?" : "");
+                     near != NULL ? "\"?" : "", list);
 }
 
 int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,

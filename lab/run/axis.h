@@ -6,7 +6,7 @@
 #include "lab/topo/topology.h"
 #include "lab/yaml.h"
 
-#define AXES_MAX        12
+#define AXES_MAX        16
 #define AXIS_NAME_MAX   64
 #define AXIS_VALUES_MAX 96
 #define AXIS_VALUE_MAX  48
@@ -20,6 +20,13 @@ enum axis_kind {
     AXIS_PORT_MAPPING, /* what the router in front of the caller speaks: axis_port_mapping */
     AXIS_FAULT,        /* a scripted router there, with a fault of lab/router/fault.h, or none */
     AXIS_BACKGROUND,   /* other people's flows a second behind each NAT */
+    /* What both peers of a call are told. */
+    AXIS_STRATEGY, /* lab/run/strategy.h */
+    AXIS_PROBE,    /* what is sent to guessed ports: check, quic-initial */
+    AXIS_CANARY,   /* on, off: whether they look if others can still open flows */
+    AXIS_OPENERS,  /* their budgets (nat/plan.h) */
+    AXIS_PROBES,
+    AXIS_RATE,
 };
 
 struct axis {
@@ -41,6 +48,8 @@ struct axes {
  * preset), with its place in the file when it is wrong. */
 int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,
               struct lab_error *err);
+/* Its values are for the peers of a call; no other subject has any use for them. */
+bool axis_is_of_calls(enum axis_kind kind);
 /* SIZE_MAX when there is none. */
 size_t axes_find(const struct axes *axes, const char *name);
 /* A value of the axis port_mapping. `none`: no server; `off`: none either, and the peers do not ask

@@ -1,5 +1,7 @@
 #include "lab/run/matrix.h"
 
+#include "lab/run/strategy.h"
+#include "lab/run/trial.h"
 #include "pinhole.h"
 
 #include <fnmatch.h>
@@ -110,6 +112,13 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
     case AXIS_PORT_MAPPING:
     case AXIS_FAULT:
         return 0; /* set_router, for both together */
+    case AXIS_STRATEGY:
+    case AXIS_PROBE:
+    case AXIS_CANARY:
+    case AXIS_OPENERS:
+    case AXIS_PROBES:
+    case AXIS_RATE:
+        return 0; /* matrix_peers */
     case AXIS_BACKGROUND:
         world_spec_set_background(out, (uint32_t)strtoul(value, NULL, 10));
         return 0;
@@ -185,6 +194,35 @@ int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t see
         if (nat_profile_validate(&out->profiles[i], err) != 0)
             return -1;
     return 0;
+}
+
+/* 0 where there is no such axis: the default. */
+static uint16_t number(const struct scenario *s, const struct cell *cell, const char *axis)
+{
+    const char *value = matrix_value(s, cell, axis);
+    return value != NULL ? (uint16_t)strtoul(value, NULL, 10) : 0;
+}
+
+static bool is_value(const struct scenario *s, const struct cell *cell, const char *axis,
+                     const char *wanted)
+{
+    const char *value = matrix_value(s, cell, axis);
+    return value != NULL && strcmp(value, wanted) == 0;
+}
+
+void matrix_peers(const struct scenario *s, const struct cell *cell, struct trial_spec *out)
+{
+    const char *name = matrix_value(s, cell, "strategy");
+    const struct strategy *strategy = name != NULL ? strategy_find(name) : NULL;
+    bool own = strategy == NULL || strategy->plan == NULL;
+    out->plan = own ? NULL : strategy->plan;
+    out->probe =
+        is_value(s, cell, "probe", "quic-initial") ? PH_PROBE_QUIC_INITIAL : PH_PROBE_CHECK;
+    out->no_canary = is_value(s, cell, "canary", "off") || (!own && strategy->no_canary);
+    out->budget = own ? (struct ph_budget){.openers = number(s, cell, "openers"),
+                                           .probes = number(s, cell, "probes"),
+                                           .rate = number(s, cell, "rate")}
+                      : *strategy->budget;
 }
 
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell)

@@ -305,18 +305,53 @@ static int check_keys(struct yaml_node *root, const struct scenario *s, struct l
     return 0;
 }
 
+/* What a strategy spends is part of it. */
+static bool strategy_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
+                                 size_t cap)
+{
+    static const char *const ours[] = {"canary", "openers", "probes", "rate"};
+    const char *strategy = matrix_value(s, cell, "strategy");
+    if (strategy == NULL || strcmp(strategy, "pinhole") == 0)
+        return false;
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
+        if (axes_find(&s->axes, ours[i]) == SIZE_MAX)
+            continue;
+        (void)snprintf(why, cap,
+                       "the strategy %s is what was published of it, and so %s means nothing to "
+                       "it; leave out that axis",
+                       strategy, ours[i]);
+        return true;
+    }
+    return false;
+}
+
 /* What stands in the way of two of a cell's values together; false: nothing. */
 static bool cell_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
                              size_t cap)
 {
     const char *mapping = matrix_value(s, cell, "port_mapping");
     const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
+    if (strategy_is_nonsense(s, cell, why, cap))
+        return true;
     if (pm == NULL || !pm->off || s->subject != SUBJECT_MAP)
         return false;
     (void)snprintf(why, cap,
                    "port_mapping off is a peer that does not ask for a mapping, and subject map is "
                    "nothing else; leave it out, or write none");
     return true;
+}
+
+static int check_axes(const struct yaml_node *matrix, const struct scenario *s,
+                      struct lab_error *err)
+{
+    for (size_t i = 0; i < s->axes.count; i++) {
+        const struct yaml_pair *p = &matrix->pairs[i]; /* axes_read keeps their order */
+        struct yaml_node at = {.file = matrix->file, .line = p->line, .column = p->column};
+        if (s->subject != SUBJECT_PINHOLE && axis_is_of_calls(s->axes.items[i].kind))
+            return yaml_fail(&at, err, "the axis %s is of calls, and means nothing to subject %s",
+                             p->key, subject_name(s->subject));
+    }
+    return 0;
 }
 
 static int check_cell(struct yaml_node *root, const struct scenario *s, const struct cell *cell,
@@ -399,8 +434,8 @@ static int read_all(struct yaml_node *root, struct scenario *s, struct lab_error
     struct yaml_node *matrix = yaml_get(root, "matrix");
     if (matrix == NULL)
         return yaml_fail(root, err, "the scenario has no matrix");
-    if (axes_read(matrix, &s->topology, &s->axes, err) != 0 || read_pairs(root, s, err) != 0 ||
-        read_rules(root, s, err) != 0)
+    if (axes_read(matrix, &s->topology, &s->axes, err) != 0 || check_axes(matrix, s, err) != 0 ||
+        read_pairs(root, s, err) != 0 || read_rules(root, s, err) != 0)
         return -1;
     return check_cells(root, s, err);
 }

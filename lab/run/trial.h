@@ -19,7 +19,12 @@ struct trial_spec {
     ph_ns hold;                 /* subject map */
     uint32_t lifetime_s;        /* subject map: what it asks for; 0: the mapper's default */
     enum ph_answer_mode answer; /* how the callee answers */
-    bool deterministic;         /* sim */
+    /* Of both peers, as in ph_agent_config. */
+    void (*plan)(void *user, const struct ph_plan_input *in, uint64_t seed, struct ph_plan *out);
+    struct ph_budget budget;
+    enum ph_probe_kind probe;
+    bool no_canary;
+    bool deterministic; /* sim */
 };
 
 enum trial_status {

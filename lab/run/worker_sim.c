@@ -46,6 +46,7 @@ static int simulate(const struct run *run, const struct message *m, struct world
         .lifetime_s = s->lifetime_s,
         .deterministic = true,
     };
+    matrix_peers(s, &run->matrix.cells[m->cell], &ts);
     int rc = trial_start(world, &ts, on_done, o, &trial);
     if (rc != PH_OK) {
         world->ops->free(world);
