@@ -57,7 +57,7 @@ static bool is_good(const struct run *run, const struct record *r)
 
 void progress_trial(struct progress *p, size_t cell, unsigned trial)
 {
-    const struct record *r = &p->run->records[cell * p->run->trials + trial];
+    const struct record *r = run_record(p->run, cell, trial);
     p->done++;
     p->connected += record_is(r, RATE_CONNECTED) ? 1 : 0;
     p->direct += record_is(r, RATE_DIRECT) ? 1 : 0;

@@ -81,15 +81,19 @@ static void print_row(const struct run *run, size_t c, const struct columns *col
 
 static void print_stages(const struct summary *s, FILE *out)
 {
-    (void)fputs("\n| stage | won | lost | beaten | skipped | took p50 ms | p95 ms |\n"
-                "|---|---|---|---|---|---|---|\n",
-                out);
+    (void)fputs(
+        "\n| stage | won | lost | beaten | skipped | took p50 ms | p95 ms | probes to the hit "
+        "p50 | p95 |\n|---|---|---|---|---|---|---|---|---|\n",
+        out);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         const struct stage_summary *st = &s->stages[i];
         (void)fprintf(out, "| %s | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |",
                       ph_stage_name((enum ph_stage)i), st->won, st->lost, st->beaten, st->skipped);
         print_time(out, &st->time);
-        (void)fputc('\n', out);
+        if (st->to_hit.count > 0)
+            (void)fprintf(out, " %.0f | %.0f |\n", st->to_hit.p50, st->to_hit.p95);
+        else
+            (void)fputs(" | |\n", out);
     }
 }
 

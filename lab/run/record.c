@@ -81,7 +81,7 @@ static ph_ns patience(const struct scenario *s)
 struct record *run_add(struct run *run, size_t cell, unsigned trial,
                        const struct trial_result *result)
 {
-    struct record *r = &run->records[cell * run->trials + trial];
+    struct record *r = run_record(run, cell, trial);
     memset(r, 0, sizeof(*r));
     r->present = true;
     r->status = result->status;
@@ -98,11 +98,13 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
                             : result->subject == SUBJECT_NETCHECK ? result->netcheck.protocol
                                                                   : result->mapping.protocol);
     score_times(result, r->times);
+    score_counts(result, r->counts);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = (uint8_t)result->stages[i].state;
         r->stages[i].start = result->stages[i].start;
         r->stages[i].end = result->stages[i].end;
         r->stages[i].packets = result->stages[i].packets;
+        r->stages[i].probes_to_hit = result->stages[i].probes_to_hit;
     }
     return r;
 }
@@ -148,7 +150,7 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
                   const struct trial_result *r)
 {
     char seed_text[17];
-    const struct record *kept = &run->records[cell * run->trials + trial];
+    const struct record *kept = run_record(run, cell, trial);
     json_t *o = json_object();
     json_t *lateness = json_object();
     if (snprintf(seed_text, sizeof(seed_text), "%016llx", (unsigned long long)seed) < 0)

@@ -16,12 +16,14 @@ struct record {
     uint32_t asked, good; /* 1u << RATE_x: the rates that it has, and of those what held */
     uint8_t stage;        /* enum ph_stage */
     uint8_t protocol;     /* enum ph_portmap_protocol, mapped: by which */
-    ph_ns times[SUBJECT_TIME_COUNT]; /* PH_NEVER: absent */
+    ph_ns times[SUBJECT_TIME_COUNT];      /* PH_NEVER: absent */
+    uint32_t counts[SUBJECT_COUNT_COUNT]; /* SCORE_ABSENT: absent (lab/run/score.h) */
     ph_ns lateness;
     struct {
         uint8_t state; /* enum ph_stage_state */
         ph_ns start, end;
         uint64_t packets;
+        uint32_t probes_to_hit; /* 0: none hit */
     } stages[PH_STAGE_COUNT];
 };
 
@@ -42,6 +44,12 @@ struct run {
 int run_init(struct run *run, const struct scenario *scenario, struct matrix *matrix,
              unsigned trials, struct lab_error *err);
 void run_fini(struct run *run);
+
+/* Of trial t of a cell. */
+static inline struct record *run_record(const struct run *run, size_t cell, unsigned trial)
+{
+    return &run->records[cell * run->trials + trial];
+}
 
 static inline bool record_is(const struct record *r, enum rate rate)
 {

@@ -32,6 +32,9 @@ static json_t *stage_json(const struct ph_stage_report *r)
     json_object_set_new(o, "sockets", record_integer(r->sockets));
     json_object_set_new(o, "openers", record_integer(r->openers));
     json_object_set_new(o, "probes", record_integer(r->probes));
+    json_object_set_new(o, "probes_to_hit",
+                        r->probes_to_hit > 0 ? record_integer(r->probes_to_hit) : json_null());
+    json_object_set_new(o, "peak_mappings", record_integer(r->mappings));
     return o;
 }
 
