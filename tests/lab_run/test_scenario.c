@@ -166,9 +166,9 @@ static void test_axes_of_the_network(void **state)
         uint32_t flows = strcmp(matrix_value(s, c, "background"), "20") == 0 ? 20 : 0;
         assert_null(matrix_value(s, c, "link"));
         assert_int_equal(matrix_world(s, c, 1, &spec, &err), 0);
-        assert_true(spec.port_mapping.set);
-        assert_int_equal(spec.port_mapping.nat, 0);
-        assert_int_equal(spec.port_mapping.protocols, 0);
+        assert_true(spec.routers[0].set && !spec.routers[1].set);
+        assert_int_equal(world_spec_caller_nat(&spec), 0);
+        assert_int_equal(spec.routers[0].protocols, 0);
         assert_int_equal(matrix_stages(s, c), off ? 31 & ~(1u << PH_STAGE_PORTMAP) : 31);
         for (size_t k = 0; k < 2; k++) {
             assert_int_equal(spec.profiles[k].background.flows_per_second, flows);
