@@ -5,6 +5,7 @@
 #include "lab/report/progress.h"
 #include "lab/report/results.h"
 #include "lab/run/runner.h"
+#include "lab/run/spread.h"
 #include "lab/run/truth.h"
 #include "lab/world/kernel.h"
 
@@ -123,7 +124,7 @@ cleanup:
 
 static bool anything_ran(const struct run *run)
 {
-    for (size_t i = 0; i < run->matrix.count * run->trials; i++)
+    for (size_t i = 0; i < run->total; i++)
         if (run->records[i].present)
             return true;
     return false;
@@ -146,8 +147,7 @@ static enum lab_exit run_one(struct run *run, const struct options *o, const cha
     }
     if (!o->quiet)
         (void)fprintf(stderr, "%s: %zu cells, %zu trials, seed %016llx\n", run->scenario->name,
-                      run->matrix.count, run->matrix.count * run->trials,
-                      (unsigned long long)run->seed);
+                      run_cells(run), run->total, (unsigned long long)run->seed);
     struct runner_config config = {
         .sim = o->sim,
         .jobs = o->jobs,
@@ -227,19 +227,20 @@ static double trial_seconds(const struct run *run, size_t cell, struct world_spe
 /* A round of a kernel run takes as long as its slowest cell. 0: out of memory. */
 static double plan_seconds(const struct run *run, size_t jobs, bool sim)
 {
-    double seconds = 0.06 * (double)run->matrix.count; /* each world is built and proved, in turn */
+    size_t cells = run_cells(run);
+    double seconds = 0.06 * (double)cells; /* each world is built and proved, in turn */
     if (sim)
-        return 0.005 * (double)(run->matrix.count * run->trials) / (double)jobs;
+        return 0.005 * (double)run->total / (double)jobs;
     struct world_spec *spec = calloc(1, sizeof(*spec));
     struct layout *layout = calloc(1, sizeof(*layout));
     size_t *order = runner_order(run);
-    for (size_t i = 0; spec != NULL && layout != NULL && order != NULL && i < run->matrix.count;) {
+    for (size_t i = 0; spec != NULL && layout != NULL && order != NULL && i < cells;) {
         double slowest = 0.0;
-        for (size_t end = i + jobs; i < end && i < run->matrix.count; i++) {
-            double t = trial_seconds(run, order[i], spec, layout);
+        for (size_t end = i + jobs; i < end && i < cells; i++) {
+            double t = run_trials(run, order[i]) * trial_seconds(run, order[i], spec, layout);
             slowest = t > slowest ? t : slowest;
         }
-        seconds += (double)run->trials * slowest;
+        seconds += slowest;
     }
     free(spec);
     free(layout);
@@ -251,10 +252,12 @@ static void print_plan(const struct run *run, const struct options *o)
 {
     size_t jobs = runner_jobs(run, o->jobs, o->sim);
     for (size_t i = 0; i < run->matrix.count && !o->quiet; i++)
-        (void)printf("%s\n", run->matrix.cells[i].key);
+        if (run->scenario->population.count == 0)
+            (void)printf("%s\n", run->matrix.cells[i].key);
+        else if (run_trials(run, i) > 0)
+            (void)printf("%s: %u\n", run->matrix.cells[i].key, run_trials(run, i));
     (void)printf("%s: %zu cells, %zu trials, about %.0f s with %zu at once\n", run->scenario->name,
-                 run->matrix.count, run->matrix.count * run->trials,
-                 plan_seconds(run, jobs, o->sim), jobs);
+                 run_cells(run), run->total, plan_seconds(run, jobs, o->sim), jobs);
 }
 
 static enum lab_exit run_scenario(const struct scenario *s, const struct options *o,
@@ -265,12 +268,17 @@ static enum lab_exit run_scenario(const struct scenario *s, const struct options
     if (matrix_expand(s, &matrix, err) != 0)
         return err->code;
     size_t all = matrix.count;
+    unsigned trials = o->trials != 0 ? o->trials : s->trials;
+    if (spread_trials(s, &matrix, trials, o->seed) != 0) {
+        matrix_free(&matrix);
+        lab_fail(err, LAB_CANNOT, "out of memory");
+        return err->code;
+    }
     if (filter_cells(s, o, &matrix, err) != 0) {
         matrix_free(&matrix);
         return err->code;
     }
     size_t cells = matrix.count;
-    unsigned trials = o->trials != 0 ? o->trials : s->trials;
     if (run_init(&run, s, &matrix, trials, err) != 0)
         return err->code;
     run.world = o->sim ? "sim" : "kernel";

@@ -84,7 +84,7 @@ static void gather(const struct run *run, const bool *cells, unsigned which, str
     for (size_t c = 0; c < run->matrix.count; c++) {
         if (!chosen(cells, c))
             continue;
-        for (unsigned t = 0; t < run->trials; t++) {
+        for (unsigned t = 0; t < run_trials(run, c); t++) {
             const struct record *r = run_record(run, c, t);
             if (!r->present || r->status == TRIAL_LAB_ERROR)
                 continue;
@@ -139,18 +139,18 @@ static void count_record(const struct record *r, struct summary *out)
 int summary_of(const struct run *run, const bool *cells, struct summary *out)
 {
     memset(out, 0, sizeof(*out));
-    size_t chosen_cells = 0;
+    size_t chosen_trials = 0;
     for (size_t c = 0; c < run->matrix.count; c++) {
         if (!chosen(cells, c))
             continue;
-        chosen_cells++;
-        for (unsigned t = 0; t < run->trials; t++)
+        chosen_trials += run_trials(run, c);
+        for (unsigned t = 0; t < run_trials(run, c); t++)
             if (run_record(run, c, t)->present)
                 count_record(run_record(run, c, t), out);
     }
     out->connected = out->rates[RATE_CONNECTED].good;
     out->direct = out->rates[RATE_DIRECT].good;
-    struct bag bag = {.values = calloc(chosen_cells * run->trials + 1, sizeof(double))};
+    struct bag bag = {.values = calloc(chosen_trials + 1, sizeof(double))};
     if (bag.values == NULL)
         return -1;
     for (unsigned i = 0; i < SUBJECT_TIME_COUNT; i++)
@@ -169,10 +169,13 @@ int summary_of(const struct run *run, const bool *cells, struct summary *out)
 int summary_of_cell(const struct run *run, size_t cell, struct summary *out)
 {
     /* A run of this one cell, in the same memory. */
+    size_t none = 0;
     struct run one = *run;
     one.matrix.cells = &run->matrix.cells[cell];
     one.matrix.count = 1;
-    one.records = &run->records[cell * run->trials];
+    one.records = &run->records[run->first[cell]];
+    one.first = &none;
+    one.total = run_trials(run, cell);
     one.floor_direct = &run->floor_direct[cell];
     one.floor_relay = &run->floor_relay[cell];
     return summary_of(&one, NULL, out);

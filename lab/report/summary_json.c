@@ -158,6 +158,8 @@ char *summary_json(const struct run *run, const struct expect_result *expects)
     fill(total, run->scenario->subject, &s);
     json_object_set_new(root, "total", total);
     for (size_t c = 0; c < run->matrix.count; c++) {
+        if (run_trials(run, c) == 0)
+            continue;
         if (summary_of_cell(run, c, &s) != 0)
             goto cleanup;
         json_array_append_new(cells, cell_json(run, c, &s));

@@ -104,7 +104,7 @@ int summary_markdown(const struct run *run, const struct expect_result *expects,
         return -1;
     bool call = run->scenario->subject == SUBJECT_PINHOLE;
     (void)fprintf(out, "# %s\n\n%s world, %zu cells, %" PRIu64 " trials", run->scenario->name,
-                  run->world, run->matrix.count, s.trials);
+                  run->world, run_cells(run), s.trials);
     if (call)
         (void)fprintf(out, ": %" PRIu64 " connected, %" PRIu64 " direct", s.connected, s.direct);
     else
@@ -121,6 +121,7 @@ int summary_markdown(const struct run *run, const struct expect_result *expects,
     choose_columns(run, &s, &cols);
     print_head(run, &cols, out);
     for (size_t c = 0; c < run->matrix.count; c++)
-        print_row(run, c, &cols, out);
+        if (run_trials(run, c) > 0)
+            print_row(run, c, &cols, out);
     return ferror(out) ? -1 : 0;
 }

@@ -19,6 +19,7 @@ static const struct {
     {"gateway", AXIS_GATEWAY},
     {"link", AXIS_LINK},
     {"port_mapping", AXIS_PORT_MAPPING},
+    {"mapping_routers", AXIS_MAPPING_ROUTERS},
     {"fault", AXIS_FAULT},
     {"background", AXIS_BACKGROUND},
     {"strategy", AXIS_STRATEGY},
@@ -95,13 +96,16 @@ static int check_fault(struct yaml_node *value, const char *text, struct lab_err
                      near != NULL ? "\"?" : "");
 }
 
-static int check_port_mapping(struct yaml_node *value, struct lab_error *err)
+/* of_side: what a router speaks; whether its peer asks is no business of the router. */
+static int check_port_mapping(struct yaml_node *value, bool of_side, struct lab_error *err)
 {
     const char *names[PORT_MAPPINGS];
+    size_t n = 0;
     int index;
     for (size_t i = 0; i < PORT_MAPPINGS; i++)
-        names[i] = port_mappings[i].name;
-    return yaml_enum(value, "port_mapping", names, PORT_MAPPINGS, &index, err);
+        if (!of_side || !port_mappings[i].off)
+            names[n++] = port_mappings[i].name;
+    return yaml_enum(value, "port_mapping", names, n, &index, err);
 }
 
 static int check_strategy(struct yaml_node *value, struct lab_error *err)
@@ -134,6 +138,7 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     struct nat_profile profile;
     struct lab_error why = {0};
     char path[NAT_PATH_MAX];
+    double share;
     int index;
     switch (axis->kind) {
     case AXIS_NAT:
@@ -145,9 +150,12 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
             return 0;
         return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
     case AXIS_PORT_MAPPING:
-        return check_port_mapping(value, err);
+    case AXIS_SIDE_MAPPING:
+        return check_port_mapping(value, axis->kind == AXIS_SIDE_MAPPING, err);
     case AXIS_FAULT:
         return check_fault(value, text, err);
+    case AXIS_MAPPING_ROUTERS:
+        return yaml_percent(value, "mapping_routers", &share, err);
     case AXIS_STRATEGY:
         return check_strategy(value, err);
     case AXIS_PROBE:
@@ -218,13 +226,35 @@ static int copy_same(const struct axes *axes, struct axis *axis, struct yaml_nod
                      axis->name);
 }
 
+/* "a.nat: population": every NAT that somebody there is behind. */
+static int copy_population(const struct population *population, struct axis *axis,
+                           const struct topology *topology, struct yaml_node *value,
+                           struct lab_error *err)
+{
+    const struct population_nat *nats[AXIS_VALUES_MAX];
+    size_t n = population_nats(population, nats, AXIS_VALUES_MAX), index;
+    if (n == 0)
+        return yaml_fail(value, err, "%s is \"population\", but the scenario has none", axis->name);
+    for (size_t i = 0; i < n; i++) {
+        struct yaml_node at = nats[i]->at;
+        if (axis_add_value(axis, topology, &at, &index, err) != 0)
+            return -1;
+    }
+    axis->listed = axis->count;
+    return 0;
+}
+
 static int read_values(const struct axes *axes, struct axis *axis, const struct topology *topology,
-                       struct yaml_node *value, struct lab_error *err)
+                       const struct population *population, struct yaml_node *value,
+                       struct lab_error *err)
 {
     if (value->type == YAML_MAPPING)
         return yaml_fail(value, err, "%s is a mapping; it must be a list of values", axis->name);
     if (value->type == YAML_SCALAR && strcmp(value->scalar, "same") == 0)
         return copy_same(axes, axis, value, err);
+    if (value->type == YAML_SCALAR && axis->kind == AXIS_NAT &&
+        strcmp(value->scalar, "population") == 0)
+        return copy_population(population, axis, topology, value, err);
     if (value->type == YAML_SEQUENCE && value->count == 0)
         return yaml_fail(value, err, "%s has no values", axis->name);
     size_t n = value->type == YAML_SEQUENCE ? value->count : 1;
@@ -253,8 +283,8 @@ static int read_nat_axis(const struct yaml_node *at, const struct topology *topo
         return yaml_fail(at, err, "axis \"%s\": the topology \"%s\" has no NAT \"%.*s\"",
                          axis->name, topology->name, (int)len, axis->name);
     axis->nat = nat;
-    axis->kind = AXIS_NAT;
-    if (strcmp(dot, ".nat") == 0)
+    axis->kind = strcmp(dot, ".nat") == 0 ? AXIS_NAT : AXIS_SIDE_MAPPING;
+    if (axis->kind == AXIS_NAT || strcmp(dot, ".port_mapping") == 0)
         return 0;
     if (strlen(dot + 5) >= sizeof(axis->field))
         return yaml_fail(at, err, "axis \"%s\": a profile has no such field", axis->name);
@@ -266,15 +296,16 @@ static int read_nat_axis(const struct yaml_node *at, const struct topology *topo
 static int read_name(const struct yaml_node *at, const struct topology *topology, const char *name,
                      struct axis *axis, struct lab_error *err)
 {
-    const char *known[NAMED_AXES + 2] = {"a.nat", "b.nat"};
+    const char *known[NAMED_AXES + 4] = {"a.nat", "b.nat", "a.port_mapping", "b.port_mapping"};
     if (strlen(name) >= sizeof(axis->name))
         return yaml_fail(at, err, "an axis's name has at most %d characters", AXIS_NAME_MAX - 1);
     memcpy(axis->name, name, strlen(name) + 1);
     const char *dot = strchr(name, '.');
-    if (dot != NULL && (strcmp(dot, ".nat") == 0 || strncmp(dot, ".nat.", 5) == 0))
+    if (dot != NULL && (strcmp(dot, ".nat") == 0 || strcmp(dot, ".port_mapping") == 0 ||
+                        strncmp(dot, ".nat.", 5) == 0))
         return read_nat_axis(at, topology, axis, axis->name + (dot - name), err);
     for (size_t i = 0; i < NAMED_AXES; i++) {
-        known[2 + i] = named_axes[i].name;
+        known[4 + i] = named_axes[i].name;
         if (strcmp(name, named_axes[i].name) != 0)
             continue;
         axis->kind = named_axes[i].kind;
@@ -283,20 +314,20 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
     for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
         if (strcmp(name, later_axes[i]) == 0)
             return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
-    const char *near = yaml_nearest(name, known, NAMED_AXES + 2);
+    const char *near = yaml_nearest(name, known, NAMED_AXES + 4);
     char list[256];
     size_t used = 0;
     for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, ", %s", named_axes[i].name);
     return yaml_fail(at, err,
                      "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
-                     "b.nat.FIELD%s",
+                     "b.nat.FIELD, a.port_mapping, b.port_mapping%s",
                      name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
                      near != NULL ? "\"?" : "", list);
 }
 
-int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,
-              struct lab_error *err)
+int axes_read(struct yaml_node *matrix, const struct topology *topology,
+              const struct population *population, struct axes *out, struct lab_error *err)
 {
     memset(out, 0, sizeof(*out));
     if (matrix->type != YAML_MAPPING || matrix->count == 0)
@@ -308,16 +339,18 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology, struct 
             return yaml_fail(&at, err, "more than %d axes", AXES_MAX);
         struct axis *axis = &out->items[out->count];
         if (read_name(&at, topology, p->key, axis, err) != 0 ||
-            read_values(out, axis, topology, p->value, err) != 0)
+            read_values(out, axis, topology, population, p->value, err) != 0)
             return -1;
         out->count++;
     }
     return 0;
 }
 
+/* "!x": every value but x. */
 static bool pattern_matches(const struct axis *axis, const char *pattern, size_t value)
 {
-    return fnmatch(pattern, axis->values[value], 0) == 0;
+    bool but = pattern[0] == '!';
+    return (fnmatch(but ? pattern + 1 : pattern, axis->values[value], 0) == 0) != but;
 }
 
 /* A pattern that nothing matches is a slip of the pen: the condition would never hold. */
@@ -326,16 +359,17 @@ static int check_pattern(const struct axis *axis, struct yaml_node *n, struct la
     const char *known[AXIS_VALUES_MAX];
     if (n->type != YAML_SCALAR || n->scalar[0] == '\0')
         return yaml_fail(n, err, "%s must have a value or a list of values here", axis->name);
+    const char *text = n->scalar[0] == '!' ? n->scalar + 1 : n->scalar;
     for (size_t i = 0; i < axis->count; i++) {
-        if (pattern_matches(axis, n->scalar, i))
+        if (pattern_matches(axis, text, i))
             return 0;
         known[i] = axis->values[i];
     }
-    const char *near = yaml_nearest(n->scalar, known, axis->count);
+    const char *near = yaml_nearest(text, known, axis->count);
     if (near != NULL)
         return yaml_fail(n, err, "%s has no value \"%s\" in this matrix; did you mean \"%s\"?",
-                         axis->name, n->scalar, near);
-    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, n->scalar);
+                         axis->name, text, near);
+    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, text);
 }
 
 int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,

@@ -364,22 +364,21 @@ int expectation_read(struct yaml_node *map, const struct axes *axes, enum subjec
     return 0;
 }
 
-int expectation_check_reach(const struct expectation *e, unsigned trials, size_t cells,
+int expectation_check_reach(const struct expectation *e, uint64_t trials, size_t cells,
                             struct lab_error *err)
 {
     if (cells == 0)
         return yaml_fail(e->at, err, "no cell of the matrix is meant by this expectation");
     if (!(e->at_least > 0.0))
         return 0;
-    uint64_t n = (uint64_t)trials * (e->pool ? cells : 1);
     double low, high;
-    stats_wilson(n, n, &low, &high);
+    stats_wilson(trials, trials, &low, &high);
     if (low >= e->at_least)
         return 0;
     return yaml_fail(e->at, err,
                      "at_least %g cannot be reached: the 95%% interval of %llu trials that are all "
                      "good begins at %.3f; %llu trials would do%s",
-                     e->at_least, (unsigned long long)n, low,
+                     e->at_least, (unsigned long long)trials, low,
                      (unsigned long long)stats_wilson_trials(e->at_least),
                      e->pool ? "" : ", or pool: true over more cells");
 }

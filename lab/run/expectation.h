@@ -62,9 +62,9 @@ bool expectation_is_comparison(const struct expectation *e);
 int expectation_read(struct yaml_node *map, const struct axes *axes, enum subject subject,
                      struct expectation *out, struct lab_error *err);
 
-/* Refuses an at_least that `trials` trials, all good, could not reach in `cells` matching cells.
- * No matching cell is a mistake too. */
-int expectation_check_reach(const struct expectation *e, unsigned trials, size_t cells,
+/* Refuses an at_least that `trials` trials, all good, could not reach. No matching cell is a
+ * mistake too. */
+int expectation_check_reach(const struct expectation *e, uint64_t trials, size_t cells,
                             struct lab_error *err);
 
 #endif

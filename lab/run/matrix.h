@@ -10,6 +10,8 @@
 struct cell {
     uint16_t values[AXES_MAX]; /* of each axis, an index */
     char key[CELL_KEY_MAX];    /* "a.nat=random,b.nat=open,gateway=drop,link=20ms" */
+    double weight;             /* its share of the population's calls; 1: there is none */
+    unsigned trials;           /* as lab/run/spread.h deals them out */
 };
 
 struct matrix {
@@ -17,7 +19,8 @@ struct matrix {
     size_t count;
 };
 
-/* In the order of the file: the last axis turns fastest, included cells come last. */
+/* In the order of the file: the last axis turns fastest, included cells come last. What nobody of
+ * the population has is left out. The cells' trials are the file's. */
 int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error *err);
 void matrix_free(struct matrix *m);
 

@@ -41,6 +41,7 @@ struct runner {
     size_t worker_count, slots;
     struct held *held;
     size_t *order;      /* the scheduler's n-th cell is this one of the run */
+    unsigned *trials;   /* and has so many */
     struct message *in; /* the last message received */
     int signals;
     unsigned deaths;
@@ -87,12 +88,13 @@ size_t runner_jobs(const struct run *run, size_t wanted, bool sim)
     if (jobs > JOBS_MAX)
         jobs = JOBS_MAX;
     /* Rounds of one size: a small last one would cost as much time as the others. */
-    size_t rounds = (run->matrix.count + jobs - 1) / jobs;
-    return (run->matrix.count + rounds - 1) / rounds;
+    size_t cells = run_cells(run), rounds = (cells + jobs - 1) / jobs;
+    return (cells + rounds - 1) / rounds;
 }
 
 struct ordered {
     size_t cell;
+    unsigned trials;
     ph_ns floor;
 };
 
@@ -101,18 +103,23 @@ static int by_floor(const void *a, const void *b)
     const struct ordered *x = a, *y = b;
     if (x->floor != y->floor)
         return x->floor < y->floor ? -1 : 1;
+    if (x->trials != y->trials)
+        return x->trials > y->trials ? -1 : 1;
     return x->cell < y->cell ? -1 : x->cell > y->cell ? 1 : 0;
 }
 
-/* A round takes as long as its slowest cell, so cells of like delays run together. */
+/* A round takes as long as its slowest cell, so cells of like delays and numbers of trials run
+ * together. */
 size_t *runner_order(const struct run *run)
 {
-    size_t n = run->matrix.count;
-    struct ordered *list = calloc(n, sizeof(*list));
-    size_t *order = calloc(n, sizeof(*order));
+    size_t n = 0;
+    struct ordered *list = calloc(run->matrix.count, sizeof(*list));
+    size_t *order = calloc(run->matrix.count, sizeof(*order));
     if (list != NULL && order != NULL) {
-        for (size_t i = 0; i < n; i++)
-            list[i] = (struct ordered){.cell = i, .floor = run->floor_relay[i]};
+        for (size_t i = 0; i < run->matrix.count; i++)
+            if (run_trials(run, i) > 0)
+                list[n++] = (struct ordered){
+                    .cell = i, .trials = run_trials(run, i), .floor = run->floor_relay[i]};
         qsort(list, n, sizeof(*list), by_floor);
         for (size_t i = 0; i < n; i++)
             order[i] = list[i].cell;
@@ -153,7 +160,7 @@ static void report_rest(struct runner *r, size_t cell, unsigned trial, const cha
 {
     struct trial_result result;
     run_lab_error(&result, why);
-    for (; trial < r->run->trials; trial++)
+    for (; trial < run_trials(r->run, cell); trial++)
         report(r, cell, trial, &result);
 }
 
@@ -427,9 +434,13 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->worker_count = config->workers != 0 ? config->workers : cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
+    r->order = runner_order(run);
+    r->trials = calloc(run->matrix.count, sizeof(*r->trials));
+    for (size_t i = 0; r->order != NULL && r->trials != NULL && i < run_cells(run); i++)
+        r->trials[i] = run_trials(run, r->order[i]);
     struct scheduler_config sc = {
-        .cells = run->matrix.count,
-        .trials = run->trials,
+        .cells = run_cells(run),
+        .trials_of = r->trials,
         .slots = r->slots,
         .workers = r->worker_count,
         .builds_max = config->sim ? r->slots : 2,
@@ -440,8 +451,8 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->scheduler = scheduler_new(&sc);
     r->held = calloc(r->slots, sizeof(*r->held));
     r->in = calloc(1, sizeof(*r->in));
-    r->order = runner_order(run);
-    if (r->scheduler == NULL || r->order == NULL || r->held == NULL || r->in == NULL) {
+    if (r->scheduler == NULL || r->order == NULL || r->trials == NULL || r->held == NULL ||
+        r->in == NULL) {
         lab_fail(err, LAB_CANNOT, "out of memory");
         goto cleanup;
     }
@@ -463,6 +474,7 @@ cleanup:
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     scheduler_free(r->scheduler);
     free(r->order);
+    free(r->trials);
     free(r->held);
     free(r->in);
     free(r);
