@@ -22,6 +22,7 @@ static const struct {
     {"mapping_routers", AXIS_MAPPING_ROUTERS},
     {"fault", AXIS_FAULT},
     {"background", AXIS_BACKGROUND},
+    {"bystander", AXIS_BYSTANDER},
     {"strategy", AXIS_STRATEGY},
     {"probe", AXIS_PROBE},
     {"canary", AXIS_CANARY},
@@ -38,6 +39,7 @@ static const struct {
     int64_t min, max;
 } numbers[] = {
     {AXIS_BACKGROUND, 0, 10000}, /* as of a profile's background.flows_per_second */
+    {AXIS_BYSTANDER, 0, 100},
     {AXIS_OPENERS, 1, PH_BUDGET_OPENERS_MOST},
     {AXIS_PROBES, 1, PH_BUDGET_PROBES_MOST},
     {AXIS_RATE, 1, PH_BUDGET_RATE_MOST},
@@ -64,8 +66,8 @@ const struct axis_port_mapping *axis_port_mapping(const char *name)
 
 bool axis_is_of_calls(enum axis_kind kind)
 {
-    return kind == AXIS_STRATEGY || kind == AXIS_PROBE || kind == AXIS_CANARY ||
-           kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
+    return kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY || kind == AXIS_PROBE ||
+           kind == AXIS_CANARY || kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
 size_t axes_find(const struct axes *axes, const char *name)
@@ -163,6 +165,7 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     case AXIS_CANARY:
         return yaml_enum(value, "canary", switches, 2, &index, err);
     case AXIS_BACKGROUND:
+    case AXIS_BYSTANDER:
     case AXIS_OPENERS:
     case AXIS_PROBES:
     case AXIS_RATE:

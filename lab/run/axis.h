@@ -23,6 +23,7 @@ enum axis_kind {
     AXIS_MAPPING_ROUTERS, /* how many of a population's routers that can map ports do, in % */
     AXIS_FAULT,           /* a scripted router there, with a fault of lab/router/fault.h, or none */
     AXIS_BACKGROUND,      /* other people's flows a second behind each NAT */
+    AXIS_BYSTANDER,       /* flows a second beside each peer of a call, which are looked after */
     /* What both peers of a call are told. */
     AXIS_STRATEGY, /* lab/run/strategy.h */
     AXIS_PROBE,    /* what is sent to guessed ports: check, quic-initial */

@@ -123,6 +123,7 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         return 0; /* set_router, for both together */
     case AXIS_MAPPING_ROUTERS:
         return 0; /* spread_weight */
+    case AXIS_BYSTANDER:
     case AXIS_STRATEGY:
     case AXIS_PROBE:
     case AXIS_CANARY:
@@ -236,6 +237,7 @@ void matrix_peers(const struct scenario *s, const struct cell *cell, struct tria
     out->plan = own ? NULL : strategy->plan;
     out->probe =
         is_value(s, cell, "probe", "quic-initial") ? PH_PROBE_QUIC_INITIAL : PH_PROBE_CHECK;
+    out->bystander = number(s, cell, "bystander");
     out->no_canary = is_value(s, cell, "canary", "off") || (!own && strategy->no_canary);
     out->budget = own ? (struct ph_budget){.openers = number(s, cell, "openers"),
                                            .probes = number(s, cell, "probes"),

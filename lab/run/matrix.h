@@ -29,7 +29,8 @@ int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t see
                  struct world_spec *out, struct lab_error *err);
 
 struct trial_spec;
-/* What its peers are told beyond the stages: strategy, probes, canary, budget. */
+/* What its peers are told beyond the stages (strategy, probes, canary, budget), and who is beside
+ * them. */
 void matrix_peers(const struct scenario *s, const struct cell *cell, struct trial_spec *out);
 /* The stages that its peers may use: the scenario's, without portmap where port_mapping is off. */
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell);

@@ -53,6 +53,8 @@ static void count_call(struct tally *t, const struct trial_result *r)
     count(t, RATE_BY_BIRTHDAY, won_by(r, PH_STAGE_BIRTHDAY));
     count(t, RATE_PREDICT_SKIPPED, skipped(r, PH_STAGE_PREDICT));
     count(t, RATE_BIRTHDAY_SKIPPED, skipped(r, PH_STAGE_BIRTHDAY));
+    if (r->bystander.asked > 0)
+        count(t, RATE_BYSTANDER, r->bystander.answered == r->bystander.asked);
     count(t, RATE_MAPPED, mapped);
     count(t, RATE_DOUBLE_NAT, mapped && r->mapping.reach == PH_PORTMAP_REACH_DOUBLE);
 }
@@ -128,6 +130,8 @@ void score_counts(const struct trial_result *r, uint32_t out[SUBJECT_COUNT_COUNT
     out[SUBJECT_COUNT_OPENERS] = capped((uint64_t)predict->openers + birthday->openers);
     out[SUBJECT_COUNT_PEAK_MAPPINGS] = capped(peak);
     out[SUBJECT_COUNT_PACKETS] = capped(packets);
+    if (r->bystander.asked > 0)
+        out[SUBJECT_COUNT_UNANSWERED] = r->bystander.asked - r->bystander.answered;
     const struct ph_stage_report *hit = birthday->probes_to_hit > 0 ? birthday : predict;
     if (hit->probes_to_hit > 0)
         out[SUBJECT_COUNT_PROBES_TO_HIT] = capped(hit->probes_to_hit);

@@ -22,6 +22,7 @@ static const struct {
     [RATE_BY_BIRTHDAY] = {"by-birthday", CALL},
     [RATE_PREDICT_SKIPPED] = {"predict-skipped", CALL},
     [RATE_BIRTHDAY_SKIPPED] = {"birthday-skipped", CALL},
+    [RATE_BYSTANDER] = {"bystander", CALL},
     [RATE_MAPPING_RIGHT] = {"mapping-right", NETCHECK},
     [RATE_MAPPING_UNKNOWN] = {"mapping-unknown", NETCHECK},
     [RATE_MAPPING_WRONG] = {"mapping-wrong", NETCHECK},
@@ -59,6 +60,7 @@ static const struct {
     [SUBJECT_COUNT_OPENERS] = {"openers", CALL},
     [SUBJECT_COUNT_PEAK_MAPPINGS] = {"peak-mappings", CALL},
     [SUBJECT_COUNT_PACKETS] = {"packets", CALL},
+    [SUBJECT_COUNT_UNANSWERED] = {"unanswered", CALL},
 };
 
 const char *subject_name(enum subject subject)

@@ -21,6 +21,7 @@ enum rate {
     RATE_BY_BIRTHDAY,
     RATE_PREDICT_SKIPPED, /* the stage was not tried, and says why */
     RATE_BIRTHDAY_SKIPPED,
+    RATE_BYSTANDER, /* every flow of a bystander was answered */
     /* Netcheck's word against the profile's. */
     RATE_MAPPING_RIGHT,
     RATE_MAPPING_UNKNOWN,
@@ -59,6 +60,7 @@ enum subject_count {
     SUBJECT_COUNT_OPENERS,       /* of the stages that guess */
     SUBJECT_COUNT_PEAK_MAPPINGS, /* of any one stage */
     SUBJECT_COUNT_PACKETS,       /* of all stages but the relay's */
+    SUBJECT_COUNT_UNANSWERED,    /* flows of bystanders */
     SUBJECT_COUNT_COUNT,
 };
 

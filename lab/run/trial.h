@@ -3,6 +3,7 @@
 #ifndef LAB_RUN_TRIAL_H
 #define LAB_RUN_TRIAL_H
 
+#include "lab/run/bystander.h"
 #include "lab/run/subject.h"
 #include "lab/run/truth.h"
 #include "lab/world/world.h"
@@ -24,6 +25,7 @@ struct trial_spec {
     struct ph_budget budget;
     enum ph_probe_kind probe;
     bool no_canary;
+    uint32_t bystander; /* flows a second beside each peer (lab/run/bystander.h); 0: nobody */
     bool deterministic; /* sim */
 };
 
@@ -89,8 +91,9 @@ struct trial_result {
     struct netcheck_result netcheck;
     struct map_result map;
     struct ph_mapping mapping; /* that the caller's router gave it; protocol NONE: none */
-    ph_ns portmap_took;        /* the caller's stage portmap, from its start to its end; PH_NEVER */
-    ph_ns lateness;            /* this process's */
+    struct bystander_count bystander;
+    ph_ns portmap_took; /* the caller's stage portmap, from its start to its end; PH_NEVER */
+    ph_ns lateness;     /* this process's */
     /* Filled in by who runs the world. */
     ph_ns shaper_lateness;
     int router_mappings; /* that the world's routers hold after the trial */

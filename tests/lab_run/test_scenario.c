@@ -487,7 +487,7 @@ static const struct {
     {HEAD MATRIX "expect:\n  - {rate: mapping-right, is: all}\n",
      "s.yaml:5:12: subject pinhole has no rate \"mapping-right\"; it has: connected, direct, "
      "by-portmap, by-punch, by-predict, by-birthday, predict-skipped, birthday-skipped, "
-     "double-nat, mapped, released"},
+     "bystander, double-nat, mapped, released"},
     {HEAD MATRIX "expect:\n  - {time: netcheck, p50: 1s}\n",
      "s.yaml:5:12: subject pinhole has no time \"netcheck\"; it has: relay, direct, media, "
      "portmap"},

@@ -150,6 +150,19 @@ static void test_stages_that_guess(void **state)
     assert_int_equal(counts[SUBJECT_COUNT_PEAK_MAPPINGS], 300);
     assert_int_equal(counts[SUBJECT_COUNT_PACKETS], 350); /* the relay's are no traversal */
 
+    /* A flow of a bystander's that was not answered. */
+    assert_true(counts[SUBJECT_COUNT_UNANSWERED] == SCORE_ABSENT);
+    assert_int_equal(asked & BIT(RATE_BYSTANDER), 0);
+    r.bystander = (struct bystander_count){.asked = 20, .answered = 19};
+    score(&r, &asked, &good);
+    assert_int_equal(asked & ~good & BIT(RATE_BYSTANDER), BIT(RATE_BYSTANDER));
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_UNANSWERED], 1);
+    r.bystander.answered = 20;
+    score(&r, &asked, &good);
+    assert_int_equal(good & BIT(RATE_BYSTANDER), BIT(RATE_BYSTANDER));
+    r.bystander = (struct bystander_count){0};
+
     r.stage = PH_STAGE_PREDICT;
     r.stages[PH_STAGE_BIRTHDAY] = (struct ph_stage_report){.state = PH_STAGE_SKIPPED};
     r.stages[PH_STAGE_PREDICT] =
