@@ -54,8 +54,11 @@ struct nat_profile {
         uint16_t start; /* sequential: first port; 0: the range's */
         uint16_t block; /* block: its size */
         bool aligned;
-        bool exact; /* endpoint-independent also when two hosts want one port, or the block is
-                     * crowded (nat_profile_exact says where that is so anyway) */
+        bool exact;     /* endpoint-independent also when two hosts want one port, or the block is
+                         * crowded (nat_profile_exact says where that is so anyway) */
+        bool exclusive; /* a port has one mapping at a time, whatever the destinations: no port
+                         * overloading. The simulator's alone: netfilter shares ports between
+                         * flows to different destinations (nat_rules refuses it) */
         uint16_t range_lo, range_hi;
     } allocation;
     enum nat_gateway gateway;

@@ -12,8 +12,8 @@
 static const char *const root_keys[] = {
     "name",   "mapping", "filtering",  "allocation", "gateway",      "hairpin", "timeout",
     "limits", "pool",    "background", "udp",        "port_mapping", "inside",  NULL};
-static const char *const allocation_keys[] = {"type",  "step",    "start", "block",
-                                              "range", "aligned", "exact", NULL};
+static const char *const allocation_keys[] = {"type",    "step",  "start",     "block", "range",
+                                              "aligned", "exact", "exclusive", NULL};
 static const char *const timeout_keys[] = {"udp", "udp_stream", NULL};
 static const char *const limits_keys[] = {"mappings", "new_per_second", NULL};
 static const char *const pool_keys[] = {"addresses", "pairing", NULL};
@@ -179,7 +179,8 @@ static int read_allocation(struct yaml_node *n, struct nat_profile *p, struct la
     if (range != NULL && read_range(range, p, err) != 0)
         return -1;
     if (read_bool(n, "aligned", "allocation.aligned", &p->allocation.aligned, err) != 0 ||
-        read_bool(n, "exact", "allocation.exact", &p->allocation.exact, err) != 0)
+        read_bool(n, "exact", "allocation.exact", &p->allocation.exact, err) != 0 ||
+        read_bool(n, "exclusive", "allocation.exclusive", &p->allocation.exclusive, err) != 0)
         return -1;
     return yaml_finish(n, allocation_keys, err);
 }
@@ -339,6 +340,7 @@ static int check_allocation_fields(struct yaml_node *allocation, const struct na
         {"block", 1u << NAT_ALLOC_BLOCK},
         {"aligned", 1u << NAT_ALLOC_BLOCK},
         {"exact", 1u << NAT_ALLOC_PRESERVING | 1u << NAT_ALLOC_BLOCK},
+        {"exclusive", 1u << NAT_ALLOC_RANDOM | 1u << NAT_ALLOC_BLOCK},
     };
     for (size_t i = 0; i < COUNT(takes); i++) {
         const struct yaml_node *n = yaml_get(allocation, takes[i].field);

@@ -61,6 +61,10 @@ static bool allocation_fits(const struct nat_profile *p, struct nat_refusal *r)
     if (size < SEQUENCE_MIN)
         return refuse(r, "allocation.range", "allocation.range %u-%u has %u ports: at least %d", lo,
                       hi, size, SEQUENCE_MIN);
+    if (p->allocation.exclusive && p->mapping == NAT_MAPPING_EIM)
+        return refuse(r, "allocation.exclusive",
+                      "allocation.exclusive is about one port for several destinations: it needs "
+                      "mapping address-dependent or address-and-port-dependent");
     switch (p->allocation.type) {
     case NAT_ALLOC_PRESERVING:
         if (p->mapping == NAT_MAPPING_ADM || p->mapping == NAT_MAPPING_APDM)

@@ -1,25 +1,13 @@
 #include "lab/nat/rules.h"
 
-#include "base/rng.h"
+#include "lab/nat/ports.h"
 #include "lab/nat/ruleset.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define SEQUENCE_PORTS 2048u /* a sequence starts again after so many */
-#define SET_SIZE       2048u /* 256 openers and 1,200 probes of a call, and room */
-#define SET_SIZE_MAX   4096u
-
-static unsigned plan_ports(const struct nat_profile *p, unsigned first, unsigned wanted)
-{
-    unsigned lo = p->allocation.range_lo;
-    unsigned hi = p->allocation.range_hi;
-    if (p->allocation.type == NAT_ALLOC_HASH)
-        return hi - lo + 1;
-    int step = p->allocation.step;
-    unsigned room = (step > 0 ? hi - first : first - lo) / (unsigned)abs(step) + 1;
-    return room < wanted ? room : wanted;
-}
+#define SET_SIZE     2048u /* 256 openers and 1,200 probes of a call, and room */
+#define SET_SIZE_MAX 4096u
 
 void ruleset_plan(struct ruleset *rs)
 {
@@ -34,35 +22,7 @@ void ruleset_plan(struct ruleset *rs)
     uint64_t busy = (uint64_t)p->background.flows_per_second * p->timeout.udp_s;
     rs->size = busy + SET_SIZE < SET_SIZE_MAX ? (unsigned)busy + SET_SIZE : SET_SIZE_MAX;
     if (rs->drawn)
-        rs->ports = plan_ports(p, ruleset_first_port(rs), busy > 0 ? SET_SIZE_MAX : SEQUENCE_PORTS);
-}
-
-unsigned ruleset_first_port(const struct ruleset *rs)
-{
-    const struct nat_profile *p = rs->p;
-    if (p->allocation.type != NAT_ALLOC_SEQUENTIAL)
-        return p->allocation.range_lo;
-    if (p->allocation.start != 0)
-        return p->allocation.start;
-    return p->allocation.step > 0 ? p->allocation.range_lo : p->allocation.range_hi;
-}
-
-unsigned ruleset_block_start(const struct ruleset *rs, size_t n)
-{
-    const struct nat_profile *p = rs->p;
-    unsigned block = p->allocation.block;
-    unsigned lo = p->allocation.range_lo;
-    unsigned hi = p->allocation.range_hi;
-    uint64_t h = ph_hash64(rs->site->seed, "block", 5);
-    if (p->allocation.aligned) {
-        unsigned first = (lo + block - 1) / block;
-        unsigned slots = (hi + 1) / block - first;
-        return (first + (unsigned)((h + n) % slots)) * block;
-    }
-    /* Half a block further, so that it lies across the boundary of two aligned ones. */
-    lo += block / 2 + 1;
-    unsigned slots = (hi - lo) / block;
-    return lo + (unsigned)((h + n) % slots) * block;
+        rs->ports = nat_drawn_count(p);
 }
 
 void ruleset_learn(const struct ruleset *rs, const char *match, const char *name, const char *key,
@@ -203,6 +163,11 @@ int nat_rules(const struct nat_profile *p, const struct nat_site *site, char **o
     size_t len = 0;
     if (nat_profile_validate(p, err) != 0 || site_fits(p, site, err) != 0)
         return -1;
+    if (p->allocation.exclusive)
+        return lab_fail(err, LAB_USAGE,
+                        "profile %s: netfilter gives one port to flows of different destinations: "
+                        "allocation.exclusive is for the simulator alone (--world sim)",
+                        p->name);
     used.wan_count = p->pool.addresses;
     ruleset_plan(&rs);
     rs.f = open_memstream(&text, &len);

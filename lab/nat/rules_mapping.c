@@ -10,6 +10,7 @@
  *   @busy     drawn (sequential, hash): an index into @ports is drawn until it is free, and kept in
  *             the connection's mark
  */
+#include "lab/nat/ports.h"
 #include "lab/nat/ruleset.h"
 
 #define HASH_DRAWS 4 /* seeds tried until a hashed port is free */
@@ -107,7 +108,7 @@ static void translate_block(const struct ruleset *rs)
     if (site->subscriber_count > 0) {
         (void)fprintf(f, "\t\tmeta l4proto udp snat ip addr . port to ip saddr map {");
         for (size_t i = 0; i < site->subscriber_count; i++) {
-            lo = ruleset_block_start(rs, i);
+            lo = nat_block_first(rs->p, rs->site->seed, i);
             (void)fprintf(f, "%s %s : %s . %u-%u", i > 0 ? "," : "",
                           ph_addr_format_ip(&site->subscribers[i], sub), wan_text(rs, i, ip), lo,
                           lo + last);
@@ -115,7 +116,7 @@ static void translate_block(const struct ruleset *rs)
         (void)fprintf(f, " }%s\n", flags);
     }
     /* Whoever is no known subscriber shares one more block. */
-    lo = ruleset_block_start(rs, site->subscriber_count);
+    lo = nat_block_first(rs->p, site->seed, site->subscriber_count);
     (void)fprintf(f, "\t\tmeta l4proto udp snat to %s : %u-%u%s\n", wan_text(rs, 0, ip), lo,
                   lo + last, flags);
 }
@@ -218,10 +219,9 @@ void mapping_declare(const struct ruleset *rs)
         return;
     declare_set(rs, "set", "busy", "mark");
     (void)fprintf(f, "\tmap ports {\n\t\ttype mark : inet_service\n\t\telements = {");
-    int step = rs->p->allocation.type == NAT_ALLOC_SEQUENTIAL ? rs->p->allocation.step : 1;
-    int port = (int)ruleset_first_port(rs);
-    for (unsigned i = 0; i < rs->ports; i++, port += step)
-        (void)fprintf(f, "%s%s%u : %d", i > 0 ? "," : "", i % 8 == 0 ? "\n\t\t\t" : " ", i, port);
+    for (unsigned i = 0; i < rs->ports; i++)
+        (void)fprintf(f, "%s%s%u : %u", i > 0 ? "," : "", i % 8 == 0 ? "\n\t\t\t" : " ", i,
+                      nat_drawn_port(rs->p, i));
     (void)fprintf(f, "\n\t\t}\n\t}\n");
     if (rs->p->allocation.type == NAT_ALLOC_SEQUENTIAL)
         /* One rule, since the counter is the rule's own. */

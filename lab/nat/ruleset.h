@@ -21,11 +21,6 @@ struct ruleset {
 
 void ruleset_plan(struct ruleset *rs);
 
-/* The port from where a drawn sequence starts. */
-unsigned ruleset_first_port(const struct ruleset *rs);
-/* The block of the n-th subscriber; its first port. */
-unsigned ruleset_block_start(const struct ruleset *rs, size_t n);
-
 /* Writes the update of a set or map with the timeouts that conntrack gives the same flow:
  * `update @NAME { KEY timeout T [: DATA] }` behind `match`. data: NULL for a set. */
 void ruleset_learn(const struct ruleset *rs, const char *match, const char *name, const char *key,

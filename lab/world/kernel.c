@@ -1,6 +1,7 @@
 /* The lab half of the kernel world: building, switching links on, putting back in order. */
 #include "lab/net/netns.h"
 #include "lab/world/kernel_private.h"
+#include "lab/world/site.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -210,7 +211,7 @@ static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct la
         if (n->kind != LAYOUT_NAT) {
             continue;
         }
-        kernel_nat_site(&w->layout, i, &site);
+        world_nat_site(&w->layout, i, &site);
         if (nat_apply(w->fds[i], &n->profile, &site, err) != 0) {
             return -1;
         }

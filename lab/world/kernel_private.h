@@ -39,8 +39,6 @@ static inline int kernel_if_index(size_t iface)
 /* kernel_node.c: appends everything that makes a node's namespace what the layout says. */
 void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struct rtnl *r);
 void kernel_mac(size_t node, size_t iface, uint8_t mac[6]);
-/* Where a NAT stands. */
-void kernel_nat_site(const struct layout *l, size_t node, struct nat_site *out);
 /* kernel_router.c: starts a port-mapping server on each NAT whose profile wants one. The NATs are
  * configured, and their devices carry packets. */
 int kernel_routers_start(struct kernel_world *w, struct lab_error *err);

@@ -1,5 +1,4 @@
-/* The simulator itself: NAT models, forwarding, links, repetition. */
-#include "lab/world/sim/nat.h"
+/* The simulator itself: forwarding, links, repetition. */
 #include "lab/world/sim/sim.h"
 
 #include "base/err.h"
@@ -10,105 +9,6 @@
 #include <string.h>
 
 #include <cmocka.h>
-
-static const struct ph_addr wan = {.family = PH_AF_V4, .ip = {11, 0, 0, 1}};
-
-static struct sim_nat *nat_of(const char *profile)
-{
-    struct nat_profile p;
-    struct lab_error err;
-    struct sim_nat *n;
-    if (nat_profile_find(profile, &p, &err) != 0)
-        fail_msg("%s", err.text);
-    assert_int_equal(sim_nat_new(&p, &wan, 99, &n), PH_OK);
-    return n;
-}
-
-static struct ph_addr out(struct sim_nat *n, ph_ns now, struct ph_addr src, struct ph_addr dst)
-{
-    assert_true(sim_nat_outbound(n, now, &src, &dst));
-    return src;
-}
-
-static bool in(struct sim_nat *n, ph_ns now, struct ph_addr src, struct ph_addr dst)
-{
-    return sim_nat_inbound(n, now, &src, &dst);
-}
-
-static void test_mapping_and_filtering(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *profile;
-        bool same_for_other_port, same_for_other_host; /* the outside port */
-        bool lets_other_port, lets_other_host;         /* in, to the first mapping */
-    } rows[] = {
-        {"full-cone", true, true, true, true},
-        {"address-restricted", true, true, true, false},
-        {"port-restricted", true, true, false, false},
-        {"random", false, false, false, false},
-        {"sequential", false, false, false, false},
-    };
-    struct ph_addr inside = ph_addr_v4(10, 0, 0, 2, 40000);
-    struct ph_addr x = ph_addr_v4(11, 1, 0, 1, 100), x2 = ph_addr_v4(11, 1, 0, 1, 101);
-    struct ph_addr y = ph_addr_v4(11, 2, 0, 1, 100), z = ph_addr_v4(11, 3, 0, 1, 100);
-    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct sim_nat *n = nat_of(rows[i].profile);
-        struct ph_addr first = out(n, PH_SEC, inside, x);
-        assert_true(in(n, PH_SEC, x, first));
-        assert_true(in(n, PH_SEC, x2, first) == rows[i].lets_other_port);
-        assert_true(in(n, PH_SEC, z, first) == rows[i].lets_other_host);
-        struct ph_addr other_port = out(n, PH_SEC, inside, x2);
-        struct ph_addr other_host = out(n, PH_SEC, inside, y);
-        assert_true(ph_addr_eq(&other_port, &first) == rows[i].same_for_other_port);
-        assert_true(ph_addr_eq(&other_host, &first) == rows[i].same_for_other_host);
-        assert_true(ph_addr_ip_eq(&first, &wan));
-        struct ph_addr back = first;
-        assert_true(sim_nat_inbound(n, PH_SEC, &x, &back));
-        assert_true(ph_addr_eq(&back, &inside));
-        sim_nat_free(n);
-    }
-}
-
-static void test_sequential_steps(void **state)
-{
-    (void)state;
-    static const struct {
-        const char *profile;
-        int step;
-    } rows[] = {{"sequential", 1}, {"sequential-2", 2}, {"sequential-down", -1}};
-    struct ph_addr inside = ph_addr_v4(10, 0, 0, 2, 40000);
-    for (size_t i = 0; i < 3; i++) {
-        struct sim_nat *n = nat_of(rows[i].profile);
-        int last = 0;
-        for (uint16_t k = 0; k < 5; k++) {
-            int port = out(n, PH_SEC, inside, ph_addr_v4(11, 1, 0, 1, (uint16_t)(100 + k))).port;
-            if (k > 0)
-                assert_int_equal(port - last, rows[i].step);
-            last = port;
-        }
-        sim_nat_free(n);
-    }
-}
-
-static void test_timeout_and_clash(void **state)
-{
-    (void)state;
-    struct sim_nat *n = nat_of("port-restricted");
-    struct ph_addr a = ph_addr_v4(10, 0, 0, 2, 40000), b = ph_addr_v4(10, 0, 0, 3, 40000);
-    struct ph_addr x = ph_addr_v4(11, 1, 0, 1, 100);
-    struct ph_addr pa = out(n, PH_SEC, a, x), pb = out(n, PH_SEC, b, x);
-    assert_false(ph_addr_eq(&pa, &pb)); /* two hosts on one port */
-    assert_int_equal(sim_nat_mappings(n), 2);
-    /* 30 s after the last packet it is gone; a reply would have made it 120. */
-    assert_true(in(n, 30 * PH_SEC, x, pa));
-    assert_false(in(n, 31 * PH_SEC, x, pb));
-    assert_true(in(n, 149 * PH_SEC, x, pa));
-    assert_false(in(n, 269 * PH_SEC, x, pa));
-    sim_nat_flush(n);
-    assert_int_equal(sim_nat_mappings(n), 0);
-    sim_nat_free(n);
-}
 
 /* Two endpoints that count what they get. */
 struct sink {
@@ -286,9 +186,6 @@ static void test_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_mapping_and_filtering),
-        cmocka_unit_test(test_sequential_steps),
-        cmocka_unit_test(test_timeout_and_clash),
         cmocka_unit_test(test_delay_and_ttl),
         cmocka_unit_test(test_loss_is_seeded),
         cmocka_unit_test(test_slots),

@@ -168,23 +168,29 @@ static bool is_bridged(const struct layout_node *n, size_t in, size_t out)
     return n->ifs[in].port && n->ifs[out].port;
 }
 
-void sim_forward(struct sim *s, struct sim_packet *p)
+/* What a NAT does to a packet before it is routed. False: it goes no further. */
+static bool arrive(struct sim *s, struct sim_packet *p, bool *hairpinned)
 {
     const struct layout_node *n = &s->layout.nodes[p->node];
     struct sim_nat *nat = s->nats[p->node];
-    bool from_wan = n->kind == LAYOUT_NAT && p->iface == n->wan_if;
-    bool translated = n->kind == LAYOUT_NAT && n->profile.mapping != NAT_MAPPING_NONE;
+    bool dies = p->ttl <= 1;
+    if (p->iface == n->wan_if)
+        return sim_nat_inbound(nat, s->now, &p->src, &p->dst, dies);
+    if (n->profile.mapping == NAT_MAPPING_NONE || !is_outside_address(n, &p->dst))
+        return true;
+    *hairpinned = true;
+    return sim_nat_hairpin(nat, s->now, &p->src, &p->dst, dies);
+}
 
-    if (from_wan && (!translated || is_outside_address(n, &p->dst)) &&
-        !sim_nat_inbound(nat, s->now, &p->src, &p->dst)) {
-        sim_packet_free(s, p);
-        return;
-    }
+void sim_forward(struct sim *s, struct sim_packet *p)
+{
+    const struct layout_node *n = &s->layout.nodes[p->node];
+    bool is_nat = n->kind == LAYOUT_NAT;
+    bool from_wan = is_nat && p->iface == n->wan_if;
+    bool hairpinned = false;
     if (!from_wan && sim_router_take(s, p))
         return;
-    bool hairpin = translated && !from_wan && n->profile.hairpin && is_outside_address(n, &p->dst);
-    if (hairpin && (!sim_nat_outbound(nat, s->now, &p->src, &p->dst) ||
-                    !sim_nat_inbound(nat, s->now, &p->src, &p->dst))) {
+    if (is_nat && !arrive(s, p, &hairpinned)) {
         sim_packet_free(s, p);
         return;
     }
@@ -193,21 +199,18 @@ void sim_forward(struct sim *s, struct sim_packet *p)
         return;
     }
     size_t out = n->kind == LAYOUT_HOST ? NO_IFACE : route(&s->layout, p->node, &p->dst);
-    if (out == NO_IFACE) {
+    bool leaves = is_nat && !from_wan && !hairpinned && out == n->wan_if;
+    if (out == NO_IFACE ||
+        (leaves && !sim_nat_outbound(s->nats[p->node], s->now, &p->src, &p->dst, p->ttl <= 1))) {
         sim_packet_free(s, p);
         return;
     }
-    if (!is_bridged(n, p->iface, out)) {
+    if (hairpinned || !is_bridged(n, p->iface, out)) {
         if (p->ttl <= 1) {
             sim_packet_free(s, p);
             return;
         }
         p->ttl--;
-    }
-    if (n->kind == LAYOUT_NAT && !from_wan && out == n->wan_if &&
-        !sim_nat_outbound(nat, s->now, &p->src, &p->dst)) {
-        sim_packet_free(s, p);
-        return;
     }
     send_on(s, p, out);
 }

@@ -1,359 +1,325 @@
 #include "lab/world/sim/nat.h"
 
 #include "base/err.h"
+#include "lab/nat/ports.h"
+#include "lab/world/sim/nat_private.h"
 
 #include <stdlib.h>
-#include <string.h>
 
-#define BUCKETS      1024u
-#define MAPPINGS_MAX 16384u
-#define REMOTES_MAX  64u
+static void plan(struct sim_nat *n)
+{
+    const struct nat_profile *p = &n->profile;
+    bool maps = p->mapping != NAT_MAPPING_NONE;
+    bool exact = nat_profile_exact(p);
+    bool preserving = p->allocation.type == NAT_ALLOC_PRESERVING;
+    n->contended = exact && preserving;
+    n->learned = (exact && !preserving) || p->mapping == NAT_MAPPING_ADM;
+    n->drawn = maps &&
+               (p->allocation.type == NAT_ALLOC_SEQUENTIAL || p->allocation.type == NAT_ALLOC_HASH);
+    n->forwards = maps && (p->filtering != NAT_FILTERING_APDF || p->hairpin);
+    n->owned = n->contended || (n->learned && !n->drawn);
+    n->stateful = maps || p->filtering != NAT_FILTERING_EIF;
+    n->trap = maps && p->gateway == NAT_GATEWAY_ACCEPT && !nat_profile_pinned(p);
+    n->ports = n->drawn ? nat_drawn_count(p) : 0;
+}
 
-struct mapping {
-    struct mapping *next_out; /* in the bucket of its key */
-    struct mapping *next_in;  /* in the bucket of its outside port */
-    struct ph_addr inside;
-    struct ph_addr key; /* the part of the destination that the mapping depends on */
-    struct ph_addr outside;
-    ph_ns expires;
-    bool replied;
-    struct ph_addr remotes[REMOTES_MAX]; /* destinations spoken to, for the filter */
-    size_t remote_count;
-};
-
-/* Opened by a port-mapping server. */
-struct forwarded {
-    struct forwarded *next;
-    uint16_t external; /* 0: all */
-    struct ph_addr inside;
-    bool back;
-    struct ph_addr came[REMOTES_MAX]; /* who has sent to it */
-    size_t came_count;
-};
-
-struct sim_nat {
-    struct nat_profile profile;
-    struct forwarded *forwarded;
-    struct ph_addr wan;
-    struct ph_rng rng;
-    uint64_t hash_seed;
-    uint32_t next_sequential;
-    struct mapping *out[BUCKETS];
-    struct mapping *in[BUCKETS];
-    size_t count;
-};
-
-int sim_nat_new(const struct nat_profile *profile, const struct ph_addr *wan, uint64_t seed,
+int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, uint64_t seed,
                 struct sim_nat **out)
 {
     struct sim_nat *n = calloc(1, sizeof(*n));
-    if (!n)
+    if (n == NULL)
         return PH_ERR_NOMEM;
     n->profile = *profile;
-    n->wan = *wan;
-    n->hash_seed = seed;
+    n->site = *site;
+    for (size_t i = 0; i < site->wan_count && i < NAT_POOL_MAX; i++)
+        n->wan[i] = ph_addr_v4_get(&site->wan[i]);
+    for (size_t i = 0; i < site->subscriber_count; i++)
+        n->subscribers[i] = ph_addr_v4_get(&site->subscribers[i]);
+    plan(n);
+    sim_conntrack_init(&n->flows, profile->timeout.udp_s, profile->timeout.udp_stream_s);
     ph_rng_seed(&n->rng, seed);
+    n->tokens = PH_NEVER; /* a full bucket */
     *out = n;
     return PH_OK;
 }
 
 void sim_nat_flush(struct sim_nat *n)
 {
-    for (size_t i = 0; i < BUCKETS; i++) {
-        struct mapping *m = n->out[i];
-        while (m) {
-            struct mapping *next = m->next_out;
-            free(m);
-            m = next;
-        }
-        n->out[i] = n->in[i] = NULL;
-    }
-    n->count = 0;
+    struct learned *all[] = {&n->m, &n->used, &n->owner, &n->fc, &n->seen, &n->busy};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        learned_flush(all[i]);
+    sim_conntrack_flush(&n->flows);
 }
 
 void sim_nat_free(struct sim_nat *n)
 {
-    if (!n)
+    if (n == NULL)
         return;
-    sim_nat_flush(n);
-    while (n->forwarded) {
-        struct forwarded *f = n->forwarded;
-        n->forwarded = f->next;
-        free(f);
+    struct learned *all[] = {&n->m, &n->used, &n->owner, &n->fc, &n->seen, &n->busy};
+    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
+        learned_fini(all[i]);
+    sim_conntrack_fini(&n->flows);
+    while (n->opened != NULL) {
+        struct sim_opened *o = n->opened;
+        n->opened = o->next;
+        free(o);
     }
     free(n);
+}
+
+size_t sim_nat_flows(struct sim_nat *n, ph_ns now)
+{
+    return sim_conntrack_sweep(&n->flows, now);
 }
 
 void sim_nat_forward(struct sim_nat *n, uint16_t external, const struct ph_addr *inside, bool on,
                      bool back)
 {
-    struct forwarded **p = &n->forwarded;
-    while (*p && ((*p)->external != external || !ph_addr_eq(&(*p)->inside, inside)))
+    struct sim_opened **p = &n->opened;
+    sim_end end = sim_end_of(inside);
+    while (*p != NULL && ((*p)->external != external || (*p)->inside != end))
         p = &(*p)->next;
-    if (!on && *p) {
-        struct forwarded *gone = *p;
+    if (!on && *p != NULL) {
+        struct sim_opened *gone = *p;
         *p = gone->next;
         free(gone);
-    } else if (on && !*p) {
-        struct forwarded *f = calloc(1, sizeof(*f));
-        if (!f)
+    } else if (on && *p == NULL) {
+        struct sim_opened *o = calloc(1, sizeof(*o));
+        if (o == NULL)
             return; /* the mapping does not work, as if its packets were lost */
-        f->external = external;
-        f->inside = *inside;
-        f->back = back;
-        *p = f;
+        *o = (struct sim_opened){.external = external, .inside = end, .back = back};
+        *p = o;
     }
 }
 
-static bool has_come(const struct forwarded *f, const struct ph_addr *remote)
-{
-    for (size_t i = 0; i < f->came_count; i++) {
-        if (ph_addr_eq(&f->came[i], remote))
-            return true;
-    }
-    return false;
-}
+/* ---- The chain `learn`: what a packet on its way out of the WAN teaches. */
 
-/* The opened port that a packet from inside leaves from; NULL: it is translated as any other. */
-static const struct forwarded *forwarded_out(const struct sim_nat *n, const struct ph_addr *src,
-                                             const struct ph_addr *dst)
+/* False: netfilter drew another's port; this packet is lost, its retransmission draws again. */
+static bool learn_owner(struct sim_nat *n, ph_ns now, enum sim_dir dir, bool fresh, sim_end inside,
+                        const struct sim_tuple *out, ph_ns until)
 {
-    for (const struct forwarded *f = n->forwarded; f; f = f->next) {
-        if (f->external != 0 && ph_addr_eq(&f->inside, src) && (f->back || has_come(f, dst)))
-            return f;
-    }
-    return NULL;
-}
-
-static bool forwarded_in(struct sim_nat *n, const struct ph_addr *src, struct ph_addr *dst,
-                         bool all)
-{
-    for (struct forwarded *f = n->forwarded; f; f = f->next) {
-        if (f->external != (all ? 0 : dst->port) || !ph_addr_ip_eq(dst, &n->wan))
-            continue;
-        if (!has_come(f, src))
-            f->came[f->came_count < REMOTES_MAX ? f->came_count++ : REMOTES_MAX - 1] = *src;
-        uint16_t port = dst->port;
-        *dst = f->inside;
-        if (all)
-            dst->port = port;
-        return true;
-    }
-    return false;
-}
-
-size_t sim_nat_mappings(const struct sim_nat *n)
-{
-    return n->count;
-}
-
-static struct ph_addr mapping_key(const struct sim_nat *n, const struct ph_addr *dst)
-{
-    struct ph_addr key = *dst;
-    switch (n->profile.mapping) {
-    case NAT_MAPPING_EIM:
-        return (struct ph_addr){0};
-    case NAT_MAPPING_ADM:
-        key.port = 0;
-        return key;
-    case NAT_MAPPING_NONE: /* a firewall: each flow is a state of its own */
-    case NAT_MAPPING_APDM:
-        break;
-    }
-    return key;
-}
-
-static struct mapping **out_bucket(struct sim_nat *n, const struct ph_addr *inside,
-                                   const struct ph_addr *key)
-{
-    return &n->out[(ph_addr_hash(inside) * 31 + ph_addr_hash(key)) % BUCKETS];
-}
-
-static struct mapping **in_bucket(struct sim_nat *n, uint16_t port)
-{
-    return &n->in[port % BUCKETS];
-}
-
-static void remove_mapping(struct sim_nat *n, struct mapping *m)
-{
-    struct mapping **p = out_bucket(n, &m->inside, &m->key);
-    while (*p != m)
-        p = &(*p)->next_out;
-    *p = m->next_out;
-    p = in_bucket(n, m->outside.port);
-    while (*p != m)
-        p = &(*p)->next_in;
-    *p = m->next_in;
-    free(m);
-    n->count--;
-}
-
-static struct mapping *find_out(struct sim_nat *n, ph_ns now, const struct ph_addr *inside,
-                                const struct ph_addr *key)
-{
-    struct mapping *m = *out_bucket(n, inside, key);
-    while (m) {
-        struct mapping *next = m->next_out;
-        if (now >= m->expires)
-            remove_mapping(n, m);
-        else if (ph_addr_eq(&m->inside, inside) && ph_addr_eq(&m->key, key))
-            return m;
-        m = next;
-    }
-    return NULL;
-}
-
-/* A port is busy for a destination when a mapping that could be mistaken for this one has it:
- * any at all where inbound packets are told apart by port alone. */
-static bool busy(struct sim_nat *n, ph_ns now, uint16_t port, const struct ph_addr *key)
-{
-    for (struct mapping *m = *in_bucket(n, port), *next; m; m = next) {
-        next = m->next_in;
-        if (m->outside.port != port)
-            continue;
-        if (now >= m->expires)
-            remove_mapping(n, m);
-        else if (n->profile.mapping != NAT_MAPPING_APDM || ph_addr_eq(&m->key, key))
-            return true;
-    }
-    return false;
-}
-
-static uint16_t draw(struct sim_nat *n, const struct ph_addr *inside, const struct ph_addr *key,
-                     unsigned attempt)
-{
-    const uint32_t lo = n->profile.allocation.range_lo;
-    const uint32_t span = (uint32_t)n->profile.allocation.range_hi - lo + 1;
-    switch (n->profile.allocation.type) {
-    case NAT_ALLOC_PRESERVING:
-        if (attempt == 0)
-            return inside->port;
-        break;
-    case NAT_ALLOC_SEQUENTIAL: {
-        uint32_t start = n->profile.allocation.start ? n->profile.allocation.start - lo : 0;
-        int64_t at = (int64_t)start + (int64_t)n->next_sequential * n->profile.allocation.step;
-        n->next_sequential++;
-        at %= (int64_t)span;
-        return (uint16_t)(lo + (uint32_t)(at < 0 ? at + (int64_t)span : at));
-    }
-    case NAT_ALLOC_HASH: {
-        struct ph_addr both[2] = {*inside, *key};
-        return (uint16_t)(lo + (ph_hash64(n->hash_seed, both, sizeof(both)) + attempt) % span);
-    }
-    case NAT_ALLOC_BLOCK: {
-        uint32_t block = n->profile.allocation.block;
-        uint32_t first = lo + (uint32_t)(n->hash_seed % (span / block)) * block;
-        return (uint16_t)(first + ph_rng_below(&n->rng, block));
-    }
-    case NAT_ALLOC_RANDOM:
-        break;
-    }
-    return (uint16_t)(lo + ph_rng_below(&n->rng, span));
-}
-
-static struct mapping *add_mapping(struct sim_nat *n, ph_ns now, const struct ph_addr *inside,
-                                   const struct ph_addr *key)
-{
-    if (n->count == MAPPINGS_MAX)
-        return NULL;
-    struct ph_addr outside = n->wan;
-    if (n->profile.mapping == NAT_MAPPING_NONE) {
-        outside = *inside;
-    } else {
-        unsigned attempt = 0;
-        do
-            outside.port = draw(n, inside, key, attempt);
-        while (busy(n, now, outside.port, key) && ++attempt < 64);
-        if (attempt == 64)
-            return NULL;
-    }
-    struct mapping *m = calloc(1, sizeof(*m));
-    if (!m)
-        return NULL;
-    m->inside = *inside;
-    m->key = *key;
-    m->outside = outside;
-    struct mapping **bucket = out_bucket(n, inside, key);
-    m->next_out = *bucket;
-    *bucket = m;
-    bucket = in_bucket(n, outside.port);
-    m->next_in = *bucket;
-    *bucket = m;
-    n->count++;
-    return m;
-}
-
-static void touch(struct sim_nat *n, struct mapping *m, ph_ns now)
-{
-    uint32_t s = m->replied ? n->profile.timeout.udp_stream_s : n->profile.timeout.udp_s;
-    m->expires = now + (ph_ns)s * PH_SEC;
-}
-
-static bool no_state(const struct sim_nat *n)
-{
-    return n->profile.mapping == NAT_MAPPING_NONE && n->profile.filtering == NAT_FILTERING_EIF;
-}
-
-bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, const struct ph_addr *dst)
-{
-    if (n->profile.udp_blocked)
+    uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out->dst) : 0;
+    uint64_t port = sim_end_port(out->src);
+    uint64_t owned = port | remote << 16;
+    if (dir == SIM_ORIGINAL && fresh && learned_find(&n->used, now, port, remote, NULL) &&
+        !learned_find(&n->owner, now, inside, owned, NULL))
         return false;
-    if (no_state(n))
-        return true;
-    const struct forwarded *f = forwarded_out(n, src, dst);
-    if (f) {
-        *src = n->wan;
-        src->port = f->external;
-        return true;
-    }
-    struct ph_addr key = mapping_key(n, dst);
-    struct mapping *m = find_out(n, now, src, &key);
-    if (!m)
-        m = add_mapping(n, now, src, &key);
-    if (!m)
-        return false;
-    touch(n, m, now);
-    bool known = false;
-    for (size_t i = 0; i < m->remote_count && !known; i++)
-        known = ph_addr_eq(&m->remotes[i], dst);
-    if (!known)
-        m->remotes[m->remote_count < REMOTES_MAX ? m->remote_count++ : REMOTES_MAX - 1] = *dst;
-    *src = m->outside;
+    learned_update(&n->used, now, port, remote, 0, until);
+    if (dir == SIM_ORIGINAL || n->forwards)
+        learned_update(&n->owner, now, inside, owned, 0, until);
     return true;
 }
 
-static bool lets_in(const struct sim_nat *n, const struct mapping *m, const struct ph_addr *src)
+static bool learn(struct sim_nat *n, ph_ns now, const struct sim_flow *f, enum sim_dir dir)
 {
-    if (n->profile.filtering == NAT_FILTERING_EIF)
+    struct sim_tuple out = sim_flow_translate(f, dir);
+    bool original = dir == SIM_ORIGINAL;
+    sim_end inside = f->tuple[dir].src;
+    ph_ns until = now + (f->assured ? n->flows.stream : n->flows.udp);
+    uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out.dst) : 0;
+    if (n->owned && !learn_owner(n, now, dir, !f->replied, inside, &out, until))
+        return false;
+    if (n->contended && original && f->mark == 1)
+        learned_update(&n->m, now, inside, 0, sim_end_port(out.src), until);
+    if (n->learned && (original || (!n->drawn && n->forwards)))
+        learned_update(&n->m, now, inside, remote, n->drawn ? f->mark : sim_end_port(out.src),
+                       until);
+    if (n->drawn && original)
+        learned_update(&n->busy, now, f->mark, 0, 0, until);
+    if (n->forwards)
+        learned_update(&n->fc, now, out.src, 0, inside, until);
+    if (n->profile.filtering == NAT_FILTERING_ADF)
+        learned_update(&n->seen, now, out.src, sim_end_ip(out.dst), 0, until);
+    return true;
+}
+
+/* ---- Ways through */
+
+/* A token bucket that holds a second's worth, as nft's `limit` is. */
+static bool take_token(struct sim_nat *n, ph_ns now)
+{
+    if (n->profile.limits.new_per_second == 0)
         return true;
-    for (size_t i = 0; i < m->remote_count; i++) {
-        if (n->profile.filtering == NAT_FILTERING_ADF ? ph_addr_ip_eq(&m->remotes[i], src)
-                                                      : ph_addr_eq(&m->remotes[i], src))
-            return true;
+    ph_ns cost = PH_SEC / n->profile.limits.new_per_second;
+    ph_ns full = cost * n->profile.limits.new_per_second;
+    ph_ns tokens = n->tokens == PH_NEVER ? full : ph_min_ns(full, n->tokens + now - n->tokens_at);
+    n->tokens_at = now;
+    n->tokens = tokens >= cost ? tokens - cost : tokens;
+    return tokens >= cost;
+}
+
+/* What the chain `forwarding` says of a packet from inside that opens a flow, or has had no answer
+ * yet: each of them takes a token. */
+static bool may_open(struct sim_nat *n, ph_ns now, bool another)
+{
+    uint32_t max = n->profile.limits.mappings;
+    if (another && max > 0 && n->flows.counted >= max) {
+        (void)sim_conntrack_sweep(&n->flows, now);
+        if (n->flows.counted >= max)
+            return false;
     }
+    return take_token(n, now);
+}
+
+static bool take(const struct ph_addr *src, const struct ph_addr *dst, struct sim_tuple *t)
+{
+    *t = (struct sim_tuple){.src = sim_end_of(src), .dst = sim_end_of(dst)};
+    return src->family == PH_AF_V4 && dst->family == PH_AF_V4;
+}
+
+static void give(const struct sim_tuple *t, struct ph_addr *src, struct ph_addr *dst)
+{
+    *src = sim_end_addr(t->src);
+    *dst = sim_end_addr(t->dst);
+}
+
+bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct ph_addr *dst,
+                      bool dies)
+{
+    struct sim_flow fresh = {.counted = true};
+    struct sim_tuple t;
+    enum sim_dir dir = SIM_ORIGINAL;
+    bool goes = !dies && !n->profile.udp_blocked;
+    if (!n->stateful)
+        return goes;
+    if (!take(src, dst, &t))
+        return false;
+    struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
+    if (f != NULL) {
+        sim_conntrack_touch(&n->flows, now, f, dir);
+        if (!goes || f->local || (!f->replied && !may_open(n, now, false)))
+            return false;
+    } else {
+        if (!goes || !may_open(n, now, true))
+            return false;
+        fresh.tuple[SIM_ORIGINAL] = t;
+        fresh.tuple[SIM_REPLY] = sim_tuple_invert(&t);
+        if (n->profile.mapping != NAT_MAPPING_NONE)
+            fresh.tuple[SIM_REPLY].dst = sim_nat_allocate(n, now, &t, &fresh.mark);
+        if (fresh.tuple[SIM_REPLY].dst == 0)
+            return false;
+        f = &fresh;
+    }
+    if (!learn(n, now, f, dir))
+        return false;
+    if (f == &fresh && sim_conntrack_confirm(&n->flows, now, f) == NULL)
+        return false;
+    t = sim_flow_translate(f, dir);
+    give(&t, src, dst);
+    return true;
+}
+
+static bool is_wan(const struct sim_nat *n, sim_end e)
+{
+    for (size_t i = 0; i < n->site.wan_count; i++)
+        if (n->wan[i] == sim_end_ip(e))
+            return true;
     return false;
 }
 
-bool sim_nat_inbound(struct sim_nat *n, ph_ns now, const struct ph_addr *src, struct ph_addr *dst)
+/* Address-dependent filtering: whether what was sent from there has gone to this one's address. */
+static bool was_seen(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
 {
-    if (n->profile.udp_blocked)
-        return false;
-    if (no_state(n))
-        return true;
-    if (forwarded_in(n, src, dst, false))
-        return true;
-    for (struct mapping *m = *in_bucket(n, dst->port), *next; m; m = next) {
-        next = m->next_in;
-        if (now >= m->expires) {
-            remove_mapping(n, m);
-            continue;
+    return n->profile.filtering == NAT_FILTERING_ADF &&
+           learned_find(&n->seen, now, t->dst, sim_end_ip(t->src), NULL);
+}
+
+/* Where a new flow from outside is led to; 0: nowhere. */
+static sim_end led_to(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
+{
+    uint64_t inside;
+    sim_end all = 0;
+    if (sim_end_ip(t->dst) == n->wan[0])
+        for (const struct sim_opened *o = n->opened; o != NULL; o = o->next) {
+            if (o->external == sim_end_port(t->dst))
+                return o->inside;
+            if (o->external == 0)
+                all = (uint64_t)sim_end_ip(o->inside) << 16 | sim_end_port(t->dst);
         }
-        if (!ph_addr_eq(&m->outside, dst) || !lets_in(n, m, src))
-            continue;
-        m->replied = true;
-        touch(n, m, now);
-        *dst = m->inside;
-        return true;
+    if (all != 0)
+        return all;
+    if (n->profile.filtering == NAT_FILTERING_APDF || !n->forwards ||
+        (n->profile.filtering == NAT_FILTERING_ADF && !was_seen(n, now, t)))
+        return 0;
+    return learned_find(&n->fc, now, t->dst, 0, &inside) ? inside : 0;
+}
+
+/* The first packet of a flow from outside. */
+static bool admit(struct sim_nat *n, ph_ns now, struct sim_tuple *t, bool goes)
+{
+    struct sim_flow f = {.tuple[SIM_ORIGINAL] = *t, .tuple[SIM_REPLY] = sim_tuple_invert(t)};
+    bool maps = n->profile.mapping != NAT_MAPPING_NONE;
+    sim_end inside = maps ? led_to(n, now, t) : t->dst;
+    if (!maps && !was_seen(n, now, t))
+        return false;
+    if (inside == 0) {
+        /* To the router itself, if that is its address: nobody listens, but where it is not refused
+         * it is a flow, and a later one from inside cannot have its tuple. */
+        f.local = true;
+        if (n->trap && is_wan(n, t->dst))
+            (void)sim_conntrack_confirm(&n->flows, now, &f);
+        return false;
     }
-    return forwarded_in(n, src, dst, true);
+    f.tuple[SIM_REPLY].src = inside;
+    if (!goes || sim_conntrack_confirm(&n->flows, now, &f) == NULL)
+        return false;
+    *t = sim_flow_translate(&f, SIM_ORIGINAL);
+    return true;
+}
+
+bool sim_nat_inbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct ph_addr *dst,
+                     bool dies)
+{
+    struct sim_tuple t;
+    enum sim_dir dir;
+    bool goes = !dies && !n->profile.udp_blocked;
+    if (!n->stateful)
+        return goes;
+    if (!take(src, dst, &t))
+        return false;
+    struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
+    if (f == NULL) {
+        if (!admit(n, now, &t, goes))
+            return false;
+    } else {
+        sim_conntrack_touch(&n->flows, now, f, dir);
+        /* A firewall asks again until there was an answer. */
+        if (!goes || f->local ||
+            (n->profile.mapping == NAT_MAPPING_NONE && dir == SIM_ORIGINAL && !f->replied &&
+             !was_seen(n, now, &t)))
+            return false;
+        t = sim_flow_translate(f, dir);
+    }
+    give(&t, src, dst);
+    return true;
+}
+
+bool sim_nat_hairpin(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct ph_addr *dst,
+                     bool dies)
+{
+    struct sim_flow fresh = {.counted = true};
+    struct sim_tuple t;
+    enum sim_dir dir = SIM_ORIGINAL;
+    bool goes = !dies && !n->profile.udp_blocked;
+    uint64_t inside;
+    if (!n->profile.hairpin || !take(src, dst, &t))
+        return false;
+    struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
+    if (f != NULL) {
+        sim_conntrack_touch(&n->flows, now, f, dir);
+        if (!goes || f->local || (!f->replied && !may_open(n, now, false)))
+            return false;
+    } else {
+        if (!learned_find(&n->fc, now, t.dst, 0, &inside) || !goes || !may_open(n, now, true))
+            return false;
+        fresh.tuple[SIM_ORIGINAL] = t;
+        fresh.tuple[SIM_REPLY] =
+            (struct sim_tuple){.src = inside, .dst = sim_nat_allocate_hairpin(n, now, &t, inside)};
+        f = &fresh;
+        if (sim_conntrack_confirm(&n->flows, now, f) == NULL)
+            return false;
+    }
+    t = sim_flow_translate(f, dir);
+    give(&t, src, dst);
+    return true;
 }

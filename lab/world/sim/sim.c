@@ -5,6 +5,7 @@
 #include "lab/world/sim/forward.h"
 #include "lab/world/sim/private.h"
 #include "lab/world/sim/router.h"
+#include "lab/world/site.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -372,7 +373,9 @@ int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out
         if (n->kind != LAYOUT_NAT)
             continue;
         uint64_t parts[2] = {seed, i};
-        if (sim_nat_new(&n->profile, &n->wan[0], ph_hash64(2, parts, sizeof(parts)), &s->nats[i]) !=
+        struct nat_site site;
+        world_nat_site(&s->layout, i, &site);
+        if (sim_nat_new(&n->profile, &site, ph_hash64(2, parts, sizeof(parts)), &s->nats[i]) !=
             PH_OK) {
             world_free(&s->base);
             return lab_fail(err, LAB_BROKEN, "out of memory");
