@@ -1,10 +1,9 @@
 /* natlab run SCENARIO... */
 #include "lab/cli/cli.h"
+#include "lab/cli/session.h"
 #include "lab/data.h"
-#include "lab/report/grid.h"
-#include "lab/report/progress.h"
-#include "lab/report/results.h"
 #include "lab/run/runner.h"
+#include "lab/run/spread.h"
 #include "lab/run/truth.h"
 #include "lab/world/kernel.h"
 
@@ -13,12 +12,10 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <unistd.h>
 
 #define SCENARIOS_MAX 32
 #define CELLS_MAX_ARG 32
-#define ERRORS_SHOWN  5
 
 struct options {
     const char *scenarios[SCENARIOS_MAX];
@@ -31,146 +28,6 @@ struct options {
     uint64_t seed;
     bool has_seed, sim, dry_run, quiet;
 };
-
-/* One scenario under way: what the runner's callbacks need. */
-struct session {
-    struct run *run;
-    struct results results;
-    struct progress progress;
-    struct lab_error write_error; /* the first; code 0: none */
-    char errors[ERRORS_SHOWN][256];
-    size_t error_count;
-};
-
-static enum lab_exit worst(enum lab_exit a, enum lab_exit b)
-{
-    static const enum lab_exit order[] = {LAB_INTERRUPTED, LAB_USAGE,  LAB_CANNOT,
-                                          LAB_BROKEN,      LAB_FAILED, LAB_SKIPPED};
-    for (size_t i = 0; i < sizeof(order) / sizeof(order[0]); i++)
-        if (a == order[i] || b == order[i])
-            return order[i];
-    return LAB_GOOD;
-}
-
-static void note_lab_error(struct session *s, const char *text)
-{
-    for (size_t i = 0; i < s->error_count; i++)
-        if (strcmp(s->errors[i], text) == 0)
-            return;
-    if (s->error_count < ERRORS_SHOWN)
-        (void)snprintf(s->errors[s->error_count++], sizeof(s->errors[0]), "%s", text);
-}
-
-static void on_trial(void *user, size_t cell, unsigned trial, uint64_t seed,
-                     const struct trial_result *result)
-{
-    struct session *s = user;
-    struct lab_error err;
-    if (results_trial(&s->results, s->run, cell, trial, seed, result, &err) != 0 &&
-        s->write_error.code == LAB_GOOD)
-        s->write_error = err;
-    if (result->status == TRIAL_LAB_ERROR)
-        note_lab_error(s, result->error);
-    progress_trial(&s->progress, cell, trial);
-}
-
-static void on_tick(void *user, ph_ns elapsed)
-{
-    struct session *s = user;
-    progress_tick(&s->progress, elapsed);
-}
-
-/* Results, grid and expectations of what was run; the exit code. */
-static enum lab_exit conclude(struct session *s, const struct options *o, struct lab_error *err)
-{
-    struct run *run = s->run;
-    enum lab_exit code = LAB_GOOD;
-    struct expect_result expects[EXPECTATIONS_MAX];
-    bool *cell_failed = calloc(run->matrix.count, sizeof(*cell_failed));
-    if (cell_failed == NULL || expect_all(run, expects, cell_failed) != 0) {
-        lab_fail(err, LAB_CANNOT, "out of memory");
-        code = LAB_CANNOT;
-        goto cleanup;
-    }
-    if (results_finish(&s->results, run, expects, cell_failed, err) != 0)
-        code = worst(code, err->code);
-    if (s->write_error.code != LAB_GOOD) {
-        *err = s->write_error;
-        code = worst(code, err->code);
-    }
-    if (!o->quiet && grid_print(run, expects, grid_wants_colour(stdout), stdout) != 0)
-        code = worst(code, LAB_CANNOT);
-    for (size_t i = 0; i < run->scenario->expect_count; i++) {
-        if (expects[i].status != EXPECT_FAILED)
-            continue;
-        code = worst(code, LAB_FAILED);
-        if (o->quiet)
-            (void)fprintf(stderr, "natlab: %s: expected %s: %s\n", run->scenario->name,
-                          run->scenario->expects[i].text, expects[i].detail);
-    }
-    for (size_t i = 0; i < s->error_count; i++)
-        (void)fprintf(stderr, "natlab: lab error: %s\n", s->errors[i]);
-    if (s->error_count > 0)
-        code = worst(code, LAB_BROKEN);
-    if (!o->quiet)
-        (void)printf("results: %s\n", s->results.dir);
-    if (run->interrupted)
-        code = worst(code, LAB_INTERRUPTED);
-cleanup:
-    free(cell_failed);
-    return code;
-}
-
-static bool anything_ran(const struct run *run)
-{
-    for (size_t i = 0; i < run->matrix.count * run->trials; i++)
-        if (run->records[i].present)
-            return true;
-    return false;
-}
-
-static enum lab_exit run_one(struct run *run, const struct options *o, const char *out,
-                             struct lab_error *err)
-{
-    enum lab_exit code;
-    struct session *s = calloc(1, sizeof(*s));
-    if (s == NULL) {
-        lab_fail(err, LAB_CANNOT, "out of memory");
-        return LAB_CANNOT;
-    }
-    s->run = run;
-    if (progress_init(&s->progress, run, o->quiet ? NULL : stderr) != 0 ||
-        results_open(&s->results, run, out, err) != 0) {
-        code = err->code != LAB_GOOD ? err->code : LAB_CANNOT;
-        goto cleanup;
-    }
-    if (!o->quiet)
-        (void)fprintf(stderr, "%s: %zu cells, %zu trials, seed %016llx\n", run->scenario->name,
-                      run->matrix.count, run->matrix.count * run->trials,
-                      (unsigned long long)run->seed);
-    struct runner_config config = {
-        .sim = o->sim,
-        .jobs = o->jobs,
-        .on_trial = on_trial,
-        .on_tick = on_tick,
-        .user = s,
-    };
-    int rc = runner_run(run, &config, err);
-    run->partial = run->partial || run->interrupted;
-    progress_end(&s->progress);
-    code = rc == 0 ? LAB_GOOD : err->code;
-    struct lab_error conclude_error = {0};
-    /* What this machine cannot says nothing of the subject: then the mend alone is told. */
-    if (code != LAB_CANNOT || anything_ran(run))
-        code = worst(code, conclude(s, o, &conclude_error));
-    if (rc == 0)
-        *err = conclude_error;
-cleanup:
-    results_close(&s->results);
-    progress_fini(&s->progress);
-    free(s);
-    return code;
-}
 
 /* Leaves only the cells that one of the globs matches. */
 static int filter_cells(const struct scenario *s, const struct options *o, struct matrix *m,
@@ -227,19 +84,20 @@ static double trial_seconds(const struct run *run, size_t cell, struct world_spe
 /* A round of a kernel run takes as long as its slowest cell. 0: out of memory. */
 static double plan_seconds(const struct run *run, size_t jobs, bool sim)
 {
-    double seconds = 0.06 * (double)run->matrix.count; /* each world is built and proved, in turn */
+    size_t cells = run_cells(run);
+    double seconds = 0.06 * (double)cells; /* each world is built and proved, in turn */
     if (sim)
-        return 0.005 * (double)(run->matrix.count * run->trials) / (double)jobs;
+        return 0.005 * (double)run->total / (double)jobs;
     struct world_spec *spec = calloc(1, sizeof(*spec));
     struct layout *layout = calloc(1, sizeof(*layout));
     size_t *order = runner_order(run);
-    for (size_t i = 0; spec != NULL && layout != NULL && order != NULL && i < run->matrix.count;) {
+    for (size_t i = 0; spec != NULL && layout != NULL && order != NULL && i < cells;) {
         double slowest = 0.0;
-        for (size_t end = i + jobs; i < end && i < run->matrix.count; i++) {
-            double t = trial_seconds(run, order[i], spec, layout);
+        for (size_t end = i + jobs; i < end && i < cells; i++) {
+            double t = run_trials(run, order[i]) * trial_seconds(run, order[i], spec, layout);
             slowest = t > slowest ? t : slowest;
         }
-        seconds += (double)run->trials * slowest;
+        seconds += slowest;
     }
     free(spec);
     free(layout);
@@ -251,10 +109,12 @@ static void print_plan(const struct run *run, const struct options *o)
 {
     size_t jobs = runner_jobs(run, o->jobs, o->sim);
     for (size_t i = 0; i < run->matrix.count && !o->quiet; i++)
-        (void)printf("%s\n", run->matrix.cells[i].key);
+        if (run->scenario->population.count == 0)
+            (void)printf("%s\n", run->matrix.cells[i].key);
+        else if (run_trials(run, i) > 0)
+            (void)printf("%s: %u\n", run->matrix.cells[i].key, run_trials(run, i));
     (void)printf("%s: %zu cells, %zu trials, about %.0f s with %zu at once\n", run->scenario->name,
-                 run->matrix.count, run->matrix.count * run->trials,
-                 plan_seconds(run, jobs, o->sim), jobs);
+                 run_cells(run), run->total, plan_seconds(run, jobs, o->sim), jobs);
 }
 
 static enum lab_exit run_scenario(const struct scenario *s, const struct options *o,
@@ -265,12 +125,17 @@ static enum lab_exit run_scenario(const struct scenario *s, const struct options
     if (matrix_expand(s, &matrix, err) != 0)
         return err->code;
     size_t all = matrix.count;
+    unsigned trials = o->trials != 0 ? o->trials : s->trials;
+    if (spread_trials(s, &matrix, trials, o->seed) != 0) {
+        matrix_free(&matrix);
+        lab_fail(err, LAB_CANNOT, "out of memory");
+        return err->code;
+    }
     if (filter_cells(s, o, &matrix, err) != 0) {
         matrix_free(&matrix);
         return err->code;
     }
     size_t cells = matrix.count;
-    unsigned trials = o->trials != 0 ? o->trials : s->trials;
     if (run_init(&run, s, &matrix, trials, err) != 0)
         return err->code;
     run.world = o->sim ? "sim" : "kernel";
@@ -286,7 +151,9 @@ static enum lab_exit run_scenario(const struct scenario *s, const struct options
             (void)snprintf(dir, sizeof(dir), "%s/%s", o->out, s->name);
             out = dir;
         }
-        code = run_one(&run, o, out, err);
+        struct session_options session = {
+            .sim = o->sim, .jobs = o->jobs, .quiet = o->quiet, .out = out};
+        code = session_run(&run, &session, NULL, err);
     }
     run_fini(&run);
     return code;
@@ -323,31 +190,6 @@ static int check_names(const struct options *o, struct scenario *const *scenario
     return 0;
 }
 
-static unsigned long long parse_number(struct argp_state *state, const char *what, const char *arg,
-                                       unsigned long long max)
-{
-    char *end = NULL;
-    errno = 0;
-    bool hex = arg[0] == '0' && (arg[1] == 'x' || arg[1] == 'X');
-    unsigned long long v = strtoull(arg, &end, hex ? 16 : 10);
-    if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-' || v == 0 || v > max)
-        argp_error(state, "%s is \"%s\"; it must be a whole number from 1 to %llu", what, arg, max);
-    return v;
-}
-
-/* A seed as the results show it (16 hexadecimal digits), as 0x..., or decimal. */
-static uint64_t parse_seed(struct argp_state *state, const char *arg)
-{
-    char *end = NULL;
-    size_t len = strlen(arg);
-    errno = 0;
-    bool shown = len == 16 && strspn(arg, "0123456789abcdefABCDEF") == 16;
-    uint64_t v = strtoull(arg, &end, shown || strncmp(arg, "0x", 2) == 0 ? 16 : 10);
-    if (errno != 0 || end == arg || *end != '\0' || arg[0] == '-')
-        argp_error(state, "--seed is \"%s\"; it must be a number, or 16 hexadecimal digits", arg);
-    return v;
-}
-
 enum option_key {
     KEY_WORLD = 'w',
     KEY_TRIALS = 't',
@@ -369,14 +211,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->sim = strcmp(arg, "sim") == 0;
         return 0;
     case KEY_TRIALS:
-        o->trials = (unsigned)parse_number(state, "--trials", arg, 1000000);
+        o->trials = (unsigned)session_number(state, "--trials", arg, 1000000);
         return 0;
     case KEY_SEED:
-        o->seed = parse_seed(state, arg);
+        o->seed = session_seed(state, arg);
         o->has_seed = true;
         return 0;
     case KEY_JOBS:
-        o->jobs = (size_t)parse_number(state, "--jobs", arg, 256);
+        o->jobs = (size_t)session_number(state, "--jobs", arg, 256);
         return 0;
     case KEY_CELL:
         if (o->cell_count >= CELLS_MAX_ARG)
@@ -446,13 +288,13 @@ int cmd_run(int argc, char **argv)
     argp_err_exit_status = (int)LAB_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
         return (int)LAB_USAGE;
-    if (!o.has_seed && getrandom(&o.seed, sizeof(o.seed), 0) != (ssize_t)sizeof(o.seed))
-        o.seed = 1;
+    if (!o.has_seed)
+        o.seed = session_draw_seed();
     /* All files are read before the first trial: a slip in the last one is found at once. */
     for (size_t i = 0; i < o.scenario_count; i++) {
         if (load(o.scenarios[i], &scenarios[i], &err) != 0) {
             (void)fprintf(stderr, "natlab: %s\n", err.text);
-            code = worst(code, err.code);
+            code = session_worst(code, err.code);
         }
     }
     if (code == LAB_GOOD && check_names(&o, scenarios, &err) != 0) {
@@ -471,7 +313,7 @@ int cmd_run(int argc, char **argv)
         enum lab_exit one = run_scenario(scenarios[i], &o, &err);
         if (err.text[0] != '\0')
             (void)fprintf(stderr, "natlab: %s\n", err.text);
-        code = worst(code, one);
+        code = session_worst(code, one);
         go = one != LAB_INTERRUPTED && one != LAB_CANNOT;
     }
     for (size_t i = 0; i < o.scenario_count; i++)

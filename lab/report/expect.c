@@ -48,6 +48,18 @@ static const struct time_summary *time_of(const struct expectation *e, const str
     return &s->times[e->time];
 }
 
+/* Of fewer trials than the file's: the same share of all of the file's would be enough. */
+static bool would_reach(const struct judge *j, uint64_t k, uint64_t n)
+{
+    unsigned made = j->run->trials, meant = j->run->scenario->trials;
+    double low, high;
+    if (made >= meant || n == 0)
+        return false;
+    double times = (double)meant / (double)made;
+    stats_wilson((uint64_t)((double)k * times), (uint64_t)((double)n * times), &low, &high);
+    return low >= j->e->at_least;
+}
+
 /* where: a cell's key, or "" for all matching cells together. Returns whether it failed. */
 static bool judge_share(struct judge *j, const struct summary *s, const char *where)
 {
@@ -68,6 +80,12 @@ static bool judge_share(struct judge *j, const struct summary *s, const char *wh
         note(j, EXPECT_TOO_FEW, "%s%s%llu of %llu; %llu trials would do", where, sep,
              (unsigned long long)k, (unsigned long long)n,
              (unsigned long long)stats_wilson_trials(e->at_least));
+        return false;
+    }
+    if (would_reach(j, k, n)) {
+        note(j, EXPECT_TOO_FEW,
+             "%s%s%llu of %llu; as good in all of the file's trials, it would do", where, sep,
+             (unsigned long long)k, (unsigned long long)n);
         return false;
     }
     note(j, EXPECT_FAILED, "%s%s%llu of %llu; the 95%% interval begins at %.3f", where, sep,
@@ -143,6 +161,55 @@ static bool judge_time(struct judge *j, const struct summary *s, const char *whe
     return failed;
 }
 
+static bool judge_count(struct judge *j, const struct summary *s, const char *where)
+{
+    const struct expectation *e = j->e;
+    const struct time_summary *t = &s->counts[e->count];
+    if (t->count == 0)
+        return false;
+    const struct {
+        const char *name;
+        uint32_t limit;
+        double value;
+    } limits[] = {{"the most are", e->limits.each, t->max},
+                  {"p50", e->limits.p50, t->p50},
+                  {"p95", e->limits.p95, t->p95},
+                  {"p99", e->limits.p99, t->p99}};
+    const char *sep = where[0] != '\0' ? ": " : "";
+    bool failed = false;
+    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
+        if (limits[i].limit == EXPECTATION_NO_LIMIT)
+            continue;
+        bool over = limits[i].value > (double)limits[i].limit;
+        if (over || where[0] == '\0')
+            note(j, over ? EXPECT_FAILED : EXPECT_PASSED, "%s%s%s %.0f of %zu trials", where, sep,
+                 limits[i].name, limits[i].value, t->count);
+        failed = failed || over;
+    }
+    return failed;
+}
+
+/* How many trials of the summary have what is expected of them at all. */
+static size_t measured(const struct expectation *e, const struct summary *s)
+{
+    return e->kind == EXPECTATION_TIME    ? s->times[e->time].count
+           : e->kind == EXPECTATION_COUNT ? s->counts[e->count].count
+                                          : s->rates[e->rate].of;
+}
+
+static bool judge_cell(struct judge *j, const struct summary *s, const char *key)
+{
+    switch (j->e->kind) {
+    case EXPECTATION_TIME:
+        return !j->e->pool && judge_time(j, s, key);
+    case EXPECTATION_COUNT:
+        return !j->e->pool && judge_count(j, s, key);
+    case EXPECTATION_RATE:
+        break;
+    }
+    return judge_cell_rate(j, s, key);
+}
+
 static int judge_cells(struct judge *j, const bool *cells)
 {
     struct summary s;
@@ -151,13 +218,8 @@ static int judge_cells(struct judge *j, const bool *cells)
             continue;
         if (summary_of_cell(j->run, c, &s) != 0)
             return -1;
-        const char *key = j->run->matrix.cells[c].key;
-        bool failed;
-        if (!j->e->is_time)
-            failed = judge_cell_rate(j, &s, key);
-        else
-            failed = !j->e->pool && judge_time(j, &s, key);
-        if (j->e->is_time && time_of(j->e, &s)->count == 0)
+        bool failed = judge_cell(j, &s, j->run->matrix.cells[c].key);
+        if (j->e->kind != EXPECTATION_RATE && measured(j->e, &s) == 0)
             j->without++;
         if (!failed)
             continue;
@@ -174,8 +236,8 @@ static size_t inconclusive_times(const struct judge *j, const bool *cells)
     const struct run *run = j->run;
     size_t n = 0;
     for (size_t c = 0; c < run->matrix.count; c++) {
-        for (unsigned t = 0; cells[c] && t < run->trials; t++) {
-            const struct record *r = &run->records[c * run->trials + t];
+        for (unsigned t = 0; cells[c] && t < run_trials(run, c); t++) {
+            const struct record *r = run_record(run, c, t);
             if (r->present && r->status == TRIAL_INCONCLUSIVE && r->times[j->e->time] != PH_NEVER)
                 n++;
         }
@@ -256,10 +318,26 @@ static int judge_comparison(struct judge *j, const bool *cells, size_t matching)
     return 0;
 }
 
+static void judge_counts_together(struct judge *j, const struct summary *all)
+{
+    const struct time_summary *t = &all->counts[j->e->count];
+    if (t->count == 0)
+        note(j, j->run->partial ? EXPECT_TOO_FEW : EXPECT_FAILED, "no trial has this count");
+    else if (j->e->pool)
+        judge_count(j, all, "");
+    else
+        note(j, EXPECT_PASSED, "p50 %.0f, p95 %.0f, the most %.0f over all %zu trials", t->p50,
+             t->p95, t->max, t->count);
+}
+
 static void judge_together(struct judge *j, const bool *cells, const struct summary *all,
                            size_t matching)
 {
-    if (j->e->is_time) {
+    if (j->e->kind == EXPECTATION_COUNT) {
+        judge_counts_together(j, all);
+        return;
+    }
+    if (j->e->kind == EXPECTATION_TIME) {
         const struct time_summary *t = time_of(j->e, all);
         if (t->count == 0)
             judge_no_time(j, cells);
@@ -287,7 +365,8 @@ static int judge_all(struct judge *j, bool *cells)
     struct summary all;
     size_t matching = 0;
     for (size_t c = 0; c < run->matrix.count; c++) {
-        cells[c] = scenario_match(run->scenario, &j->e->when, run->matrix.cells[c].values);
+        cells[c] = run_trials(run, c) > 0 &&
+                   scenario_match(run->scenario, &j->e->when, run->matrix.cells[c].values);
         matching += cells[c] ? 1 : 0;
     }
     if (matching == 0) {
@@ -304,7 +383,7 @@ static int judge_all(struct judge *j, bool *cells)
     }
     if (j->failures > 1)
         append(j, " (and %zu cells more)", j->failures - 1);
-    if (!j->e->pool && j->e->is_time && j->without > 0 && j->without < matching)
+    if (!j->e->pool && j->e->kind != EXPECTATION_RATE && j->without > 0 && j->without < matching)
         append(j, "; %zu cell%s without", j->without, j->without == 1 ? "" : "s");
     return 0;
 }

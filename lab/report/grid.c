@@ -205,16 +205,20 @@ static int print_stages(const struct printer *p)
     struct summary s;
     if (summary_of(p->run, NULL, &s) != 0)
         return -1;
-    (void)fprintf(p->out, "\n%-10s %7s %7s %7s %8s %9s %9s\n", "stage", "won", "lost", "beaten",
-                  "skipped", "took p50", "p95 ms");
+    (void)fprintf(p->out, "\n%-10s %7s %7s %7s %8s %9s %9s %9s %7s\n", "stage", "won", "lost",
+                  "beaten", "skipped", "took p50", "p95 ms", "hit p50", "p95");
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         const struct stage_summary *st = &s.stages[i];
         (void)fprintf(p->out, "%-10s %7" PRIu64 " %7" PRIu64 " %7" PRIu64 " %8" PRIu64,
                       ph_stage_name((enum ph_stage)i), st->won, st->lost, st->beaten, st->skipped);
         if (st->time.count > 0)
-            (void)fprintf(p->out, " %9.1f %9.1f\n", st->time.p50, st->time.p95);
+            (void)fprintf(p->out, " %9.1f %9.1f", st->time.p50, st->time.p95);
         else
-            (void)fprintf(p->out, " %9s %9s\n", "-", "-");
+            (void)fprintf(p->out, " %9s %9s", "-", "-");
+        if (st->to_hit.count > 0)
+            (void)fprintf(p->out, " %9.0f %7.0f\n", st->to_hit.p50, st->to_hit.p95);
+        else
+            (void)fprintf(p->out, " %9s %7s\n", "-", "-");
     }
     (void)fprintf(p->out,
                   "\n%" PRIu64 " trials: %" PRIu64 " connected, %" PRIu64 " direct, %" PRIu64

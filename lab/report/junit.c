@@ -80,7 +80,7 @@ int junit_write(const struct run *run, const struct expect_result *expects, cons
                 FILE *out)
 {
     int rc = -1;
-    size_t cells = run->matrix.count, failures = 0, errors = 0, skipped = 0;
+    size_t cells = run->matrix.count, cases = run_cells(run), failures = 0, errors = 0, skipped = 0;
     struct summary *all = calloc(cells, sizeof(*all));
     if (all == NULL)
         return -1;
@@ -91,7 +91,7 @@ int junit_write(const struct run *run, const struct expect_result *expects, cons
             errors++;
         else if (cell_failed[c])
             failures++;
-        else if (all[c].trials == 0)
+        else if (all[c].trials == 0 && run_trials(run, c) > 0)
             skipped++;
     }
     for (size_t i = 0; i < run->scenario->expect_count; i++) {
@@ -104,12 +104,13 @@ int junit_write(const struct run *run, const struct expect_result *expects, cons
     (void)fprintf(out,
                   "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" "
                   "time=\"%.3f\">\n",
-                  cells + run->scenario->expect_count, failures, errors, skipped,
+                  cases + run->scenario->expect_count, failures, errors, skipped,
                   (double)run->duration / 1e9);
     for (size_t i = 0; i < run->scenario->expect_count; i++)
         write_expectation(out, run, &run->scenario->expects[i], &expects[i]);
     for (size_t c = 0; c < cells; c++)
-        write_cell(out, run, c, &all[c], cell_failed[c]);
+        if (run_trials(run, c) > 0)
+            write_cell(out, run, c, &all[c], cell_failed[c]);
     (void)fputs(" </testsuite>\n</testsuites>\n", out);
     rc = ferror(out) ? -1 : 0;
 cleanup:

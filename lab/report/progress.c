@@ -15,12 +15,12 @@ int progress_init(struct progress *p, const struct run *run, FILE *out)
     p->run = run;
     p->out = out;
     p->terminal = out != NULL && isatty(fileno(out)) == 1;
-    p->total = run->matrix.count * run->trials;
+    p->total = run->total;
     p->left = calloc(run->matrix.count, sizeof(*p->left));
     if (p->left == NULL)
         return -1;
     for (size_t c = 0; c < run->matrix.count; c++)
-        p->left[c] = run->trials;
+        p->left[c] = run_trials(run, c);
     return 0;
 }
 
@@ -37,7 +37,7 @@ static void print_cell(struct progress *p, size_t cell)
         return;
     char brief[SUMMARY_BRIEF_MAX];
     const struct time_summary *t = &s.times[summary_first_time(p->run)];
-    (void)fprintf(p->out, "[%zu/%zu] %s: %s", p->cells_done, p->run->matrix.count,
+    (void)fprintf(p->out, "[%zu/%zu] %s: %s", p->cells_done, run_cells(p->run),
                   p->run->matrix.cells[cell].key, summary_brief(p->run, &s, brief));
     if (t->count > 0)
         (void)fprintf(p->out, ", median %.1f ms", t->p50);
@@ -57,7 +57,7 @@ static bool is_good(const struct run *run, const struct record *r)
 
 void progress_trial(struct progress *p, size_t cell, unsigned trial)
 {
-    const struct record *r = &p->run->records[cell * p->run->trials + trial];
+    const struct record *r = run_record(p->run, cell, trial);
     p->done++;
     p->connected += record_is(r, RATE_CONNECTED) ? 1 : 0;
     p->direct += record_is(r, RATE_DIRECT) ? 1 : 0;

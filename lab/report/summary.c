@@ -1,5 +1,6 @@
 #include "lab/report/summary.h"
 
+#include "lab/run/score.h"
 #include "lab/stats.h"
 
 #include <inttypes.h>
@@ -37,10 +38,26 @@ static bool chosen(const bool *cells, size_t cell)
     return cells == NULL || cells[cell];
 }
 
-enum which_time { /* after those of a subject, enum subject_time */
+/* What is gathered: the times of a subject (enum subject_time), and behind them ... */
+enum {
     TIME_OVER_FLOOR = SUBJECT_TIME_COUNT,
-    TIME_STAGE, /* and up, by stage */
+    TIME_STAGE,                                       /* and up, by stage */
+    COUNT_TO_HIT = TIME_STAGE + PH_STAGE_COUNT,       /* and up, by stage */
+    COUNT_OF_SUBJECT = COUNT_TO_HIT + PH_STAGE_COUNT, /* and up: enum subject_count */
 };
+
+static void put_count(const struct record *r, unsigned which, struct bag *bag)
+{
+    if (which < COUNT_OF_SUBJECT) {
+        uint32_t n = r->stages[which - COUNT_TO_HIT].probes_to_hit;
+        if (n > 0)
+            bag->values[bag->count++] = (double)n;
+        return;
+    }
+    uint32_t n = r->counts[which - COUNT_OF_SUBJECT];
+    if (n != SCORE_ABSENT)
+        bag->values[bag->count++] = (double)n;
+}
 
 static void put_time(const struct run *run, size_t cell, const struct record *r, unsigned which,
                      struct bag *bag)
@@ -61,15 +78,19 @@ static void put_time(const struct run *run, size_t cell, const struct record *r,
         put(bag, r->stages[stage].end - r->stages[stage].start);
 }
 
-static void gather_times(const struct run *run, const bool *cells, unsigned which, struct bag *bag,
-                         struct time_summary *out)
+static void gather(const struct run *run, const bool *cells, unsigned which, struct bag *bag,
+                   struct time_summary *out)
 {
     for (size_t c = 0; c < run->matrix.count; c++) {
         if (!chosen(cells, c))
             continue;
-        for (unsigned t = 0; t < run->trials; t++) {
-            const struct record *r = &run->records[c * run->trials + t];
-            if (r->present && r->status == TRIAL_OK)
+        for (unsigned t = 0; t < run_trials(run, c); t++) {
+            const struct record *r = run_record(run, c, t);
+            if (!r->present || r->status == TRIAL_LAB_ERROR)
+                continue;
+            if (which >= COUNT_TO_HIT)
+                put_count(r, which, bag);
+            else if (r->status == TRIAL_OK)
                 put_time(run, c, r, which, bag);
         }
     }
@@ -118,25 +139,29 @@ static void count_record(const struct record *r, struct summary *out)
 int summary_of(const struct run *run, const bool *cells, struct summary *out)
 {
     memset(out, 0, sizeof(*out));
-    size_t chosen_cells = 0;
+    size_t chosen_trials = 0;
     for (size_t c = 0; c < run->matrix.count; c++) {
         if (!chosen(cells, c))
             continue;
-        chosen_cells++;
-        for (unsigned t = 0; t < run->trials; t++)
-            if (run->records[c * run->trials + t].present)
-                count_record(&run->records[c * run->trials + t], out);
+        chosen_trials += run_trials(run, c);
+        for (unsigned t = 0; t < run_trials(run, c); t++)
+            if (run_record(run, c, t)->present)
+                count_record(run_record(run, c, t), out);
     }
     out->connected = out->rates[RATE_CONNECTED].good;
     out->direct = out->rates[RATE_DIRECT].good;
-    struct bag bag = {.values = calloc(chosen_cells * run->trials + 1, sizeof(double))};
+    struct bag bag = {.values = calloc(chosen_trials + 1, sizeof(double))};
     if (bag.values == NULL)
         return -1;
     for (unsigned i = 0; i < SUBJECT_TIME_COUNT; i++)
-        gather_times(run, cells, i, &bag, &out->times[i]);
-    gather_times(run, cells, TIME_OVER_FLOOR, &bag, &out->direct_floor);
-    for (unsigned i = 0; i < PH_STAGE_COUNT; i++)
-        gather_times(run, cells, TIME_STAGE + i, &bag, &out->stages[i].time);
+        gather(run, cells, i, &bag, &out->times[i]);
+    gather(run, cells, TIME_OVER_FLOOR, &bag, &out->direct_floor);
+    for (unsigned i = 0; i < PH_STAGE_COUNT; i++) {
+        gather(run, cells, TIME_STAGE + i, &bag, &out->stages[i].time);
+        gather(run, cells, COUNT_TO_HIT + i, &bag, &out->stages[i].to_hit);
+    }
+    for (unsigned i = 0; i < SUBJECT_COUNT_COUNT; i++)
+        gather(run, cells, COUNT_OF_SUBJECT + i, &bag, &out->counts[i]);
     free(bag.values);
     return 0;
 }
@@ -144,10 +169,13 @@ int summary_of(const struct run *run, const bool *cells, struct summary *out)
 int summary_of_cell(const struct run *run, size_t cell, struct summary *out)
 {
     /* A run of this one cell, in the same memory. */
+    size_t none = 0;
     struct run one = *run;
     one.matrix.cells = &run->matrix.cells[cell];
     one.matrix.count = 1;
-    one.records = &run->records[cell * run->trials];
+    one.records = &run->records[run->first[cell]];
+    one.first = &none;
+    one.total = run_trials(run, cell);
     one.floor_direct = &run->floor_direct[cell];
     one.floor_relay = &run->floor_relay[cell];
     return summary_of(&one, NULL, out);

@@ -11,16 +11,17 @@ struct rate_summary {
     uint64_t good, of; /* of the counted trials that have the rate */
 };
 
-/* Of the trials whose times count. */
+/* Of the trials whose times count; of a count those that count for rates. */
 struct time_summary {
     size_t count;
-    double p50, p95, p99, max; /* ms; meaningless when count is 0 */
+    double p50, p95, p99, max; /* ms, or a plain number; meaningless when count is 0 */
 };
 
 struct stage_summary {
     uint64_t won, lost, beaten, skipped;
-    uint64_t packets;         /* of both peers, in all trials */
-    struct time_summary time; /* from the stage's start to its end, where it won */
+    uint64_t packets;           /* of both peers, in all trials */
+    struct time_summary time;   /* from the stage's start to its end, where it won */
+    struct time_summary to_hit; /* probes until the first that was answered, where one was */
 };
 
 struct summary {
@@ -31,6 +32,7 @@ struct summary {
     struct rate_summary rates[RATE_COUNT];
     uint64_t by[PH_PORTMAP_PROTOCOLS]; /* mapped: by which */
     struct time_summary times[SUBJECT_TIME_COUNT];
+    struct time_summary counts[SUBJECT_COUNT_COUNT];
     struct time_summary direct_floor; /* the times over their floors: p50 1.05 is 5% above */
     struct stage_summary stages[PH_STAGE_COUNT];
 };

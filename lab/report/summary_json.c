@@ -54,6 +54,7 @@ static json_t *stage_json(const struct stage_summary *s)
     json_object_set_new(o, "skipped", integer(s->skipped));
     json_object_set_new(o, "packets", integer(s->packets));
     json_object_set_new(o, "won_ms", time_json(&s->time));
+    json_object_set_new(o, "probes_to_hit", time_json(&s->to_hit));
     return o;
 }
 
@@ -74,10 +75,10 @@ static void fill_call(json_t *o, const struct summary *s)
     json_object_set_new(o, "stages", stages);
 }
 
-/* Every rate and time that the subject has, by name. */
+/* Every rate, time and count that the subject has, by name. */
 static void fill_subject(json_t *o, enum subject subject, const struct summary *s)
 {
-    json_t *rates = json_object(), *times = json_object();
+    json_t *rates = json_object(), *times = json_object(), *counts = json_object();
     for (int i = 0; i < RATE_COUNT; i++) {
         if (!subject_has_rate(subject, (enum rate)i) || s->rates[i].of == 0)
             continue;
@@ -90,8 +91,13 @@ static void fill_subject(json_t *o, enum subject subject, const struct summary *
         if (subject_has_time(subject, (enum subject_time)i))
             json_object_set_new(times, subject_time_name((enum subject_time)i),
                                 time_json(&s->times[i]));
+    for (int i = 0; i < SUBJECT_COUNT_COUNT; i++)
+        if (subject_has_count(subject, (enum subject_count)i))
+            json_object_set_new(counts, subject_count_name((enum subject_count)i),
+                                time_json(&s->counts[i]));
     json_object_set_new(o, "rates", rates);
     json_object_set_new(o, "times_ms", times);
+    json_object_set_new(o, "counts", counts);
     json_t *by = json_object();
     for (int i = 0; i < PH_PORTMAP_PROTOCOLS; i++)
         json_object_set_new(by, ph_portmap_protocol_name((enum ph_portmap_protocol)i),
@@ -152,6 +158,8 @@ char *summary_json(const struct run *run, const struct expect_result *expects)
     fill(total, run->scenario->subject, &s);
     json_object_set_new(root, "total", total);
     for (size_t c = 0; c < run->matrix.count; c++) {
+        if (run_trials(run, c) == 0)
+            continue;
         if (summary_of_cell(run, c, &s) != 0)
             goto cleanup;
         json_array_append_new(cells, cell_json(run, c, &s));

@@ -81,15 +81,19 @@ static void print_row(const struct run *run, size_t c, const struct columns *col
 
 static void print_stages(const struct summary *s, FILE *out)
 {
-    (void)fputs("\n| stage | won | lost | beaten | skipped | took p50 ms | p95 ms |\n"
-                "|---|---|---|---|---|---|---|\n",
-                out);
+    (void)fputs(
+        "\n| stage | won | lost | beaten | skipped | took p50 ms | p95 ms | probes to the hit "
+        "p50 | p95 |\n|---|---|---|---|---|---|---|---|---|\n",
+        out);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         const struct stage_summary *st = &s->stages[i];
         (void)fprintf(out, "| %s | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " | %" PRIu64 " |",
                       ph_stage_name((enum ph_stage)i), st->won, st->lost, st->beaten, st->skipped);
         print_time(out, &st->time);
-        (void)fputc('\n', out);
+        if (st->to_hit.count > 0)
+            (void)fprintf(out, " %.0f | %.0f |\n", st->to_hit.p50, st->to_hit.p95);
+        else
+            (void)fputs(" | |\n", out);
     }
 }
 
@@ -100,7 +104,7 @@ int summary_markdown(const struct run *run, const struct expect_result *expects,
         return -1;
     bool call = run->scenario->subject == SUBJECT_PINHOLE;
     (void)fprintf(out, "# %s\n\n%s world, %zu cells, %" PRIu64 " trials", run->scenario->name,
-                  run->world, run->matrix.count, s.trials);
+                  run->world, run_cells(run), s.trials);
     if (call)
         (void)fprintf(out, ": %" PRIu64 " connected, %" PRIu64 " direct", s.connected, s.direct);
     else
@@ -117,6 +121,7 @@ int summary_markdown(const struct run *run, const struct expect_result *expects,
     choose_columns(run, &s, &cols);
     print_head(run, &cols, out);
     for (size_t c = 0; c < run->matrix.count; c++)
-        print_row(run, c, &cols, out);
+        if (run_trials(run, c) > 0)
+            print_row(run, c, &cols, out);
     return ferror(out) ? -1 : 0;
 }

@@ -1,25 +1,49 @@
 #include "lab/run/axis.h"
 
+#include "lab/run/strategy.h"
 #include "portmap/portmap.h"
 
 #include <fnmatch.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 /* Axes of the file format that this version cannot run. */
-static const char *const later_axes[] = {"strategy", "probe", "family"};
+static const char *const later_axes[] = {"family"};
 
 /* The axes whose name alone says what they are. */
 static const struct {
     const char *name;
     enum axis_kind kind;
 } named_axes[] = {
-    {"gateway", AXIS_GATEWAY},       {"link", AXIS_LINK},   {"port_mapping", AXIS_PORT_MAPPING},
-    {"background", AXIS_BACKGROUND}, {"fault", AXIS_FAULT},
+    {"gateway", AXIS_GATEWAY},
+    {"link", AXIS_LINK},
+    {"port_mapping", AXIS_PORT_MAPPING},
+    {"mapping_routers", AXIS_MAPPING_ROUTERS},
+    {"fault", AXIS_FAULT},
+    {"background", AXIS_BACKGROUND},
+    {"bystander", AXIS_BYSTANDER},
+    {"strategy", AXIS_STRATEGY},
+    {"probe", AXIS_PROBE},
+    {"canary", AXIS_CANARY},
+    {"openers", AXIS_OPENERS},
+    {"probes", AXIS_PROBES},
+    {"rate", AXIS_RATE},
 };
 
-#define NAMED_AXES     (sizeof(named_axes) / sizeof(named_axes[0]))
-#define BACKGROUND_MAX 10000 /* as of a profile's background.flows_per_second */
+#define NAMED_AXES (sizeof(named_axes) / sizeof(named_axes[0]))
+
+/* Those whose values are whole numbers. */
+static const struct {
+    enum axis_kind kind;
+    int64_t min, max;
+} numbers[] = {
+    {AXIS_BACKGROUND, 0, 10000}, /* as of a profile's background.flows_per_second */
+    {AXIS_BYSTANDER, 0, 100},
+    {AXIS_OPENERS, 1, PH_BUDGET_OPENERS_MOST},
+    {AXIS_PROBES, 1, PH_BUDGET_PROBES_MOST},
+    {AXIS_RATE, 1, PH_BUDGET_RATE_MOST},
+};
 
 static const struct axis_port_mapping port_mappings[] = {
     {"pcp", 1u << PH_PORTMAP_PCP, false},
@@ -38,6 +62,12 @@ const struct axis_port_mapping *axis_port_mapping(const char *name)
         if (strcmp(port_mappings[i].name, name) == 0)
             return &port_mappings[i];
     return NULL;
+}
+
+bool axis_is_of_calls(enum axis_kind kind)
+{
+    return kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY || kind == AXIS_PROBE ||
+           kind == AXIS_CANARY || kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
 size_t axes_find(const struct axes *axes, const char *name)
@@ -68,24 +98,49 @@ static int check_fault(struct yaml_node *value, const char *text, struct lab_err
                      near != NULL ? "\"?" : "");
 }
 
-static int check_port_mapping(struct yaml_node *value, struct lab_error *err)
+/* of_side: what a router speaks; whether its peer asks is no business of the router. */
+static int check_port_mapping(struct yaml_node *value, bool of_side, struct lab_error *err)
 {
     const char *names[PORT_MAPPINGS];
+    size_t n = 0;
     int index;
     for (size_t i = 0; i < PORT_MAPPINGS; i++)
-        names[i] = port_mappings[i].name;
-    return yaml_enum(value, "port_mapping", names, PORT_MAPPINGS, &index, err);
+        if (!of_side || !port_mappings[i].off)
+            names[n++] = port_mappings[i].name;
+    return yaml_enum(value, "port_mapping", names, n, &index, err);
+}
+
+static int check_strategy(struct yaml_node *value, struct lab_error *err)
+{
+    const char *names[AXIS_VALUES_MAX];
+    size_t count, n = 0;
+    int index;
+    const struct strategy *all = strategy_list(&count);
+    for (; n < count && n < AXIS_VALUES_MAX; n++)
+        names[n] = all[n].name;
+    return yaml_enum(value, "strategy", names, n, &index, err);
+}
+
+static int check_number(const struct axis *axis, struct yaml_node *value, struct lab_error *err)
+{
+    int64_t number;
+    size_t i = 0;
+    while (numbers[i].kind != axis->kind)
+        i++;
+    return yaml_int(value, axis->name, numbers[i].min, numbers[i].max, &number, err);
 }
 
 static int check_value(const struct axis *axis, struct yaml_node *value, const char *text,
                        struct lab_error *err)
 {
     static const char *const gateways[] = {"accept", "drop", "reject"};
+    static const char *const probes[] = {"check", "quic-initial"};
+    static const char *const switches[] = {"on", "off"};
     struct link_params params;
     struct nat_profile profile;
     struct lab_error why = {0};
     char path[NAT_PATH_MAX];
-    int64_t flows;
+    double share;
     int index;
     switch (axis->kind) {
     case AXIS_NAT:
@@ -97,11 +152,24 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
             return 0;
         return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
     case AXIS_PORT_MAPPING:
-        return check_port_mapping(value, err);
+    case AXIS_SIDE_MAPPING:
+        return check_port_mapping(value, axis->kind == AXIS_SIDE_MAPPING, err);
     case AXIS_FAULT:
         return check_fault(value, text, err);
+    case AXIS_MAPPING_ROUTERS:
+        return yaml_percent(value, "mapping_routers", &share, err);
+    case AXIS_STRATEGY:
+        return check_strategy(value, err);
+    case AXIS_PROBE:
+        return yaml_enum(value, "probe", probes, 2, &index, err);
+    case AXIS_CANARY:
+        return yaml_enum(value, "canary", switches, 2, &index, err);
     case AXIS_BACKGROUND:
-        return yaml_int(value, "background", 0, BACKGROUND_MAX, &flows, err);
+    case AXIS_BYSTANDER:
+    case AXIS_OPENERS:
+    case AXIS_PROBES:
+    case AXIS_RATE:
+        return check_number(axis, value, err);
     case AXIS_FIELD:
         nat_profile_init(&profile);
         if (nat_profile_set(&profile, axis->field, text, &why) == 0)
@@ -161,13 +229,35 @@ static int copy_same(const struct axes *axes, struct axis *axis, struct yaml_nod
                      axis->name);
 }
 
+/* "a.nat: population": every NAT that somebody there is behind. */
+static int copy_population(const struct population *population, struct axis *axis,
+                           const struct topology *topology, struct yaml_node *value,
+                           struct lab_error *err)
+{
+    const struct population_nat *nats[AXIS_VALUES_MAX];
+    size_t n = population_nats(population, nats, AXIS_VALUES_MAX), index;
+    if (n == 0)
+        return yaml_fail(value, err, "%s is \"population\", but the scenario has none", axis->name);
+    for (size_t i = 0; i < n; i++) {
+        struct yaml_node at = nats[i]->at;
+        if (axis_add_value(axis, topology, &at, &index, err) != 0)
+            return -1;
+    }
+    axis->listed = axis->count;
+    return 0;
+}
+
 static int read_values(const struct axes *axes, struct axis *axis, const struct topology *topology,
-                       struct yaml_node *value, struct lab_error *err)
+                       const struct population *population, struct yaml_node *value,
+                       struct lab_error *err)
 {
     if (value->type == YAML_MAPPING)
         return yaml_fail(value, err, "%s is a mapping; it must be a list of values", axis->name);
     if (value->type == YAML_SCALAR && strcmp(value->scalar, "same") == 0)
         return copy_same(axes, axis, value, err);
+    if (value->type == YAML_SCALAR && axis->kind == AXIS_NAT &&
+        strcmp(value->scalar, "population") == 0)
+        return copy_population(population, axis, topology, value, err);
     if (value->type == YAML_SEQUENCE && value->count == 0)
         return yaml_fail(value, err, "%s has no values", axis->name);
     size_t n = value->type == YAML_SEQUENCE ? value->count : 1;
@@ -196,8 +286,8 @@ static int read_nat_axis(const struct yaml_node *at, const struct topology *topo
         return yaml_fail(at, err, "axis \"%s\": the topology \"%s\" has no NAT \"%.*s\"",
                          axis->name, topology->name, (int)len, axis->name);
     axis->nat = nat;
-    axis->kind = AXIS_NAT;
-    if (strcmp(dot, ".nat") == 0)
+    axis->kind = strcmp(dot, ".nat") == 0 ? AXIS_NAT : AXIS_SIDE_MAPPING;
+    if (axis->kind == AXIS_NAT || strcmp(dot, ".port_mapping") == 0)
         return 0;
     if (strlen(dot + 5) >= sizeof(axis->field))
         return yaml_fail(at, err, "axis \"%s\": a profile has no such field", axis->name);
@@ -209,15 +299,16 @@ static int read_nat_axis(const struct yaml_node *at, const struct topology *topo
 static int read_name(const struct yaml_node *at, const struct topology *topology, const char *name,
                      struct axis *axis, struct lab_error *err)
 {
-    const char *known[NAMED_AXES + 2] = {"a.nat", "b.nat"};
+    const char *known[NAMED_AXES + 4] = {"a.nat", "b.nat", "a.port_mapping", "b.port_mapping"};
     if (strlen(name) >= sizeof(axis->name))
         return yaml_fail(at, err, "an axis's name has at most %d characters", AXIS_NAME_MAX - 1);
     memcpy(axis->name, name, strlen(name) + 1);
     const char *dot = strchr(name, '.');
-    if (dot != NULL && (strcmp(dot, ".nat") == 0 || strncmp(dot, ".nat.", 5) == 0))
+    if (dot != NULL && (strcmp(dot, ".nat") == 0 || strcmp(dot, ".port_mapping") == 0 ||
+                        strncmp(dot, ".nat.", 5) == 0))
         return read_nat_axis(at, topology, axis, axis->name + (dot - name), err);
     for (size_t i = 0; i < NAMED_AXES; i++) {
-        known[2 + i] = named_axes[i].name;
+        known[4 + i] = named_axes[i].name;
         if (strcmp(name, named_axes[i].name) != 0)
             continue;
         axis->kind = named_axes[i].kind;
@@ -226,16 +317,20 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
     for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
         if (strcmp(name, later_axes[i]) == 0)
             return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
-    const char *near = yaml_nearest(name, known, NAMED_AXES + 2);
+    const char *near = yaml_nearest(name, known, NAMED_AXES + 4);
+    char list[256];
+    size_t used = 0;
+    for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)
+        used += (size_t)snprintf(list + used, sizeof(list) - used, ", %s", named_axes[i].name);
     return yaml_fail(at, err,
                      "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
-                     "b.nat.FIELD, gateway, link, port_mapping, fault, background",
+                     "b.nat.FIELD, a.port_mapping, b.port_mapping%s",
                      name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                     near != NULL ? "\"?" : "");
+                     near != NULL ? "\"?" : "", list);
 }
 
-int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,
-              struct lab_error *err)
+int axes_read(struct yaml_node *matrix, const struct topology *topology,
+              const struct population *population, struct axes *out, struct lab_error *err)
 {
     memset(out, 0, sizeof(*out));
     if (matrix->type != YAML_MAPPING || matrix->count == 0)
@@ -247,16 +342,18 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology, struct 
             return yaml_fail(&at, err, "more than %d axes", AXES_MAX);
         struct axis *axis = &out->items[out->count];
         if (read_name(&at, topology, p->key, axis, err) != 0 ||
-            read_values(out, axis, topology, p->value, err) != 0)
+            read_values(out, axis, topology, population, p->value, err) != 0)
             return -1;
         out->count++;
     }
     return 0;
 }
 
+/* "!x": every value but x. */
 static bool pattern_matches(const struct axis *axis, const char *pattern, size_t value)
 {
-    return fnmatch(pattern, axis->values[value], 0) == 0;
+    bool but = pattern[0] == '!';
+    return (fnmatch(but ? pattern + 1 : pattern, axis->values[value], 0) == 0) != but;
 }
 
 /* A pattern that nothing matches is a slip of the pen: the condition would never hold. */
@@ -265,16 +362,17 @@ static int check_pattern(const struct axis *axis, struct yaml_node *n, struct la
     const char *known[AXIS_VALUES_MAX];
     if (n->type != YAML_SCALAR || n->scalar[0] == '\0')
         return yaml_fail(n, err, "%s must have a value or a list of values here", axis->name);
+    const char *text = n->scalar[0] == '!' ? n->scalar + 1 : n->scalar;
     for (size_t i = 0; i < axis->count; i++) {
-        if (pattern_matches(axis, n->scalar, i))
+        if (pattern_matches(axis, text, i))
             return 0;
         known[i] = axis->values[i];
     }
-    const char *near = yaml_nearest(n->scalar, known, axis->count);
+    const char *near = yaml_nearest(text, known, axis->count);
     if (near != NULL)
         return yaml_fail(n, err, "%s has no value \"%s\" in this matrix; did you mean \"%s\"?",
-                         axis->name, n->scalar, near);
-    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, n->scalar);
+                         axis->name, text, near);
+    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, text);
 }
 
 int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,

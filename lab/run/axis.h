@@ -3,10 +3,11 @@
 #define LAB_RUN_AXIS_H
 
 #include "lab/router/fault.h"
+#include "lab/run/population.h"
 #include "lab/topo/topology.h"
 #include "lab/yaml.h"
 
-#define AXES_MAX        12
+#define AXES_MAX        16
 #define AXIS_NAME_MAX   64
 #define AXIS_VALUES_MAX 96
 #define AXIS_VALUE_MAX  48
@@ -17,15 +18,25 @@ enum axis_kind {
     AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
     AXIS_GATEWAY, /* every NAT's gateway policy */
     AXIS_LINK,    /* every link's parameters, by a preset's name */
-    AXIS_PORT_MAPPING, /* what the router in front of the caller speaks: axis_port_mapping */
-    AXIS_FAULT,        /* a scripted router there, with a fault of lab/router/fault.h, or none */
-    AXIS_BACKGROUND,   /* other people's flows a second behind each NAT */
+    AXIS_PORT_MAPPING,    /* what the router in front of the caller speaks: axis_port_mapping */
+    AXIS_SIDE_MAPPING,    /* "a.port_mapping": the same of the router of the topology's NAT a */
+    AXIS_MAPPING_ROUTERS, /* how many of a population's routers that can map ports do, in % */
+    AXIS_FAULT,           /* a scripted router there, with a fault of lab/router/fault.h, or none */
+    AXIS_BACKGROUND,      /* other people's flows a second behind each NAT */
+    AXIS_BYSTANDER,       /* flows a second beside each peer of a call, which are looked after */
+    /* What both peers of a call are told. */
+    AXIS_STRATEGY, /* lab/run/strategy.h */
+    AXIS_PROBE,    /* what is sent to guessed ports: check, quic-initial */
+    AXIS_CANARY,   /* on, off: whether they look if others can still open flows */
+    AXIS_OPENERS,  /* their budgets (nat/plan.h) */
+    AXIS_PROBES,
+    AXIS_RATE,
 };
 
 struct axis {
     char name[AXIS_NAME_MAX];
     enum axis_kind kind;
-    size_t nat; /* index into the topology's NATs */
+    size_t nat; /* index into the topology's NATs: NAT, FIELD, SIDE_MAPPING */
     char field[NAT_NAME_MAX];
     char values[AXIS_VALUES_MAX][AXIS_VALUE_MAX];
     size_t listed; /* the values that the matrix multiplies */
@@ -39,8 +50,10 @@ struct axes {
 
 /* Reads the mapping `matrix:`; every value is held against what it names (a profile that exists, a
  * preset), with its place in the file when it is wrong. */
-int axes_read(struct yaml_node *matrix, const struct topology *topology, struct axes *out,
-              struct lab_error *err);
+int axes_read(struct yaml_node *matrix, const struct topology *topology,
+              const struct population *population, struct axes *out, struct lab_error *err);
+/* Its values are for the peers of a call; no other subject has any use for them. */
+bool axis_is_of_calls(enum axis_kind kind);
 /* SIZE_MAX when there is none. */
 size_t axes_find(const struct axes *axes, const char *name);
 /* A value of the axis port_mapping. `none`: no server; `off`: none either, and the peers do not ask
@@ -58,7 +71,8 @@ const struct fault *axis_fault(const char *name);
 int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
                    size_t *index, struct lab_error *err);
 
-/* A condition: each named axis has one of the values (patterns as of fnmatch). */
+/* A condition: each named axis has one of the values (patterns as of fnmatch; "!x" is every value
+ * but x). */
 struct match {
     struct {
         size_t axis;

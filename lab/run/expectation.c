@@ -105,49 +105,77 @@ static int read_comparison(struct yaml_node *map, const struct axes *axes, struc
     return yaml_finish(map, known, err);
 }
 
-/* The names out of 0..count that the subject has, for a complaint. */
-static void list_names(enum subject subject, bool times, char *out, size_t cap)
+/* What is there of each kind. */
+static const struct {
+    const char *name;
+    int count;
+} kinds[] = {
+    [EXPECTATION_RATE] = {"rate", RATE_COUNT},
+    [EXPECTATION_TIME] = {"time", SUBJECT_TIME_COUNT},
+    [EXPECTATION_COUNT] = {"count", SUBJECT_COUNT_COUNT},
+};
+
+#define KINDS (sizeof(kinds) / sizeof(kinds[0]))
+
+static const char *name_of(enum expectation_kind kind, int i)
+{
+    return kind == EXPECTATION_RATE   ? rate_name((enum rate)i)
+           : kind == EXPECTATION_TIME ? subject_time_name((enum subject_time)i)
+                                      : subject_count_name((enum subject_count)i);
+}
+
+static bool has(enum subject subject, enum expectation_kind kind, int i)
+{
+    return kind == EXPECTATION_RATE   ? subject_has_rate(subject, (enum rate)i)
+           : kind == EXPECTATION_TIME ? subject_has_time(subject, (enum subject_time)i)
+                                      : subject_has_count(subject, (enum subject_count)i);
+}
+
+/* The names that the subject has, for a complaint. */
+static void list_names(enum subject subject, enum expectation_kind kind, char *out, size_t cap)
 {
     size_t used = 0;
     out[0] = '\0';
-    for (int i = 0; i < (times ? (int)SUBJECT_TIME_COUNT : (int)RATE_COUNT); i++) {
-        if (times ? !subject_has_time(subject, (enum subject_time)i)
-                  : !subject_has_rate(subject, (enum rate)i))
+    for (int i = 0; i < kinds[kind].count; i++) {
+        if (!has(subject, kind, i))
             continue;
-        int n = snprintf(out + used, cap - used, "%s%s", used == 0 ? "" : ", ",
-                         times ? subject_time_name((enum subject_time)i) : rate_name((enum rate)i));
+        int n = snprintf(out + used, cap - used, "%s%s", used == 0 ? "" : ", ", name_of(kind, i));
         if (n < 0 || (size_t)n >= cap - used)
             return;
         used += (size_t)n;
     }
 }
 
-static int refuse_foreign(const struct yaml_node *n, enum subject subject, bool is_time,
-                          struct lab_error *err)
+/* Which of its kind it is: its name has to be one, and of one that the subject has. */
+static int read_which(struct yaml_node *map, enum expectation_kind kind, enum subject subject,
+                      int *index, struct lab_error *err)
 {
-    char list[400];
-    list_names(subject, is_time, list, sizeof(list));
-    return yaml_fail(n, err, "subject %s has no %s \"%s\"; it has: %s", subject_name(subject),
-                     is_time ? "time" : "rate", n->scalar, list);
+    const char *names[RATE_COUNT];
+    _Static_assert((int)SUBJECT_TIME_COUNT <= (int)RATE_COUNT &&
+                       (int)SUBJECT_COUNT_COUNT <= (int)RATE_COUNT,
+                   "there are more rates than anything else");
+    char list[600];
+    struct yaml_node *n = yaml_get(map, kinds[kind].name);
+    for (int i = 0; i < kinds[kind].count; i++)
+        names[i] = name_of(kind, i);
+    if (yaml_enum(n, kinds[kind].name, names, (size_t)kinds[kind].count, index, err) != 0)
+        return -1;
+    if (has(subject, kind, *index))
+        return 0;
+    list_names(subject, kind, list, sizeof(list));
+    return yaml_fail(n, err, "subject %s has no %s \"%s\"%s%s", subject_name(subject),
+                     kinds[kind].name, n->scalar, list[0] != '\0' ? "; it has: " : "", list);
 }
 
 static int read_time(struct yaml_node *map, const struct axes *axes, enum subject subject,
                      struct expectation *e, struct lab_error *err)
 {
     static const char *const known[] = {"when", "time", "pool", "p50", "p95", "p99", NULL};
-    const char *times[SUBJECT_TIME_COUNT];
-    struct yaml_node *n = yaml_get(map, "time");
     int index = 0;
-    for (int i = 0; i < SUBJECT_TIME_COUNT; i++)
-        times[i] = subject_time_name((enum subject_time)i);
-    if (yaml_enum(n, "time", times, SUBJECT_TIME_COUNT, &index, err) != 0)
+    if (read_which(map, EXPECTATION_TIME, subject, &index, err) != 0)
         return -1;
-    e->is_time = true;
     e->time = (enum subject_time)index;
-    if (!subject_has_time(subject, e->time))
-        return refuse_foreign(n, subject, true, err);
-    say(e, "time %s%s", e->time <= SUBJECT_TIME_MEDIA ? "to " : "of ", times[index]);
-    e->p50 = e->p95 = e->p99 = PH_NEVER;
+    say(e, "time %s%s", e->time <= SUBJECT_TIME_MEDIA ? "to " : "of ", subject_time_name(e->time));
     if (yaml_get(map, "not_slower_than") != NULL)
         return read_comparison(map, axes, e, err);
     if (read_limit(map, "p50", &e->p50, e, err) != 0 ||
@@ -163,13 +191,54 @@ static int read_time(struct yaml_node *map, const struct axes *axes, enum subjec
     return 0;
 }
 
+static int read_count_limit(struct yaml_node *map, const char *key, uint32_t *out,
+                            struct expectation *e, struct lab_error *err)
+{
+    struct yaml_node *n = yaml_get(map, key);
+    int64_t v = 0;
+    if (n == NULL)
+        return 0;
+    if (yaml_int(n, key, 0, 1000000000, &v, err) != 0)
+        return -1;
+    *out = (uint32_t)v;
+    if (strcmp(key, "at_most") == 0)
+        say(e, " at most %s in each trial", n->scalar);
+    else
+        say(e, " %s at most %s", key, n->scalar);
+    return 0;
+}
+
+/* {when: ..., count: probes, at_most: 1200, p95: 800} */
+static int read_count(struct yaml_node *map, enum subject subject, struct expectation *e,
+                      struct lab_error *err)
+{
+    static const char *const known[] = {"when", "count", "pool",    "p50",
+                                        "p95",  "p99",   "at_most", NULL};
+    int index = 0;
+    if (read_which(map, EXPECTATION_COUNT, subject, &index, err) != 0)
+        return -1;
+    e->count = (enum subject_count)index;
+    say(e, "%s", subject_count_name(e->count));
+    if (read_count_limit(map, "at_most", &e->limits.each, e, err) != 0 ||
+        read_count_limit(map, "p50", &e->limits.p50, e, err) != 0 ||
+        read_count_limit(map, "p95", &e->limits.p95, e, err) != 0 ||
+        read_count_limit(map, "p99", &e->limits.p99, e, err) != 0 ||
+        yaml_finish(map, known, err) != 0)
+        return -1;
+    if (e->limits.each == EXPECTATION_NO_LIMIT && e->limits.p50 == EXPECTATION_NO_LIMIT &&
+        e->limits.p95 == EXPECTATION_NO_LIMIT && e->limits.p99 == EXPECTATION_NO_LIMIT)
+        return yaml_fail(
+            map, err, "a count is expected, but neither at_most, p50, p95 nor p99 says how many");
+    return 0;
+}
+
 static int read_is(struct yaml_node *n, struct expectation *e, struct lab_error *err)
 {
-    static const char *const kinds[] = {"all", "none"};
+    static const char *const words[] = {"all", "none"};
     int index = 0;
     if (n == NULL)
         return 0;
-    if (yaml_enum(n, "is", kinds, 2, &index, err) != 0)
+    if (yaml_enum(n, "is", words, 2, &index, err) != 0)
         return -1;
     e->is = index == 0 ? EXPECT_IS_ALL : EXPECT_IS_NONE;
     say(e, " in %s", index == 0 ? "all trials" : "no trial");
@@ -209,19 +278,11 @@ static int read_rate(struct yaml_node *map, enum subject subject, struct expecta
 {
     static const char *const known[] = {
         "when", "rate", "pool", "is", "at_least", "observed", "observed_at_most", NULL};
-    const char *rates[RATE_COUNT];
-    struct yaml_node *n = yaml_get(map, "rate");
     int index = 0;
-    e->p50 = e->p95 = e->p99 = PH_NEVER;
-    e->at_most = 1.0;
-    for (int i = 0; i < RATE_COUNT; i++)
-        rates[i] = rate_name((enum rate)i);
-    if (yaml_enum(n, "rate", rates, RATE_COUNT, &index, err) != 0)
+    if (read_which(map, EXPECTATION_RATE, subject, &index, err) != 0)
         return -1;
     e->rate = (enum rate)index;
-    if (!subject_has_rate(subject, e->rate))
-        return refuse_foreign(n, subject, false, err);
-    say(e, "%s", rates[index]);
+    say(e, "%s", rate_name(e->rate));
     if (read_is(yaml_get(map, "is"), e, err) != 0 ||
         read_share(map, "at_least", 0.001, 0.9999, "at least", &e->at_least, e, err) != 0 ||
         read_share(map, "observed", 0.001, 1.0, "observed at least", &e->observed, e, err) != 0 ||
@@ -235,15 +296,33 @@ static int read_rate(struct yaml_node *map, enum subject subject, struct expecta
 
 static int refuse_nothing(struct yaml_node *map, enum subject subject, struct lab_error *err)
 {
-    static const char *const known[] = {
-        "when",   "rate", "time", "pool", "is",  "at_least",        "observed", "observed_at_most",
-        "within", "or",   "p50",  "p95",  "p99", "not_slower_than", NULL};
-    char rates[400], times[100];
+    static const char *const known[] = {"when",
+                                        "rate",
+                                        "time",
+                                        "count",
+                                        "pool",
+                                        "is",
+                                        "at_least",
+                                        "observed",
+                                        "observed_at_most",
+                                        "at_most",
+                                        "within",
+                                        "or",
+                                        "p50",
+                                        "p95",
+                                        "p99",
+                                        "not_slower_than",
+                                        NULL};
+    char lists[KINDS][600];
     if (yaml_finish(map, known, err) != 0)
         return -1;
-    list_names(subject, false, rates, sizeof(rates));
-    list_names(subject, true, times, sizeof(times));
-    return yaml_fail(map, err, "an expectation names a rate (%s) or a time (%s)", rates, times);
+    for (size_t i = 0; i < KINDS; i++)
+        list_names(subject, (enum expectation_kind)i, lists[i], sizeof(lists[i]));
+    const char *count = lists[EXPECTATION_COUNT];
+    return yaml_fail(map, err, "an expectation names a rate (%s)%s a time (%s)%s%s%s",
+                     lists[EXPECTATION_RATE], count[0] != '\0' ? "," : " or",
+                     lists[EXPECTATION_TIME], count[0] != '\0' ? " or a count (" : "", count,
+                     count[0] != '\0' ? ")" : "");
 }
 
 int expectation_read(struct yaml_node *map, const struct axes *axes, enum subject subject,
@@ -252,6 +331,8 @@ int expectation_read(struct yaml_node *map, const struct axes *axes, enum subjec
     memset(out, 0, sizeof(*out));
     out->at = map;
     out->at_most = 1.0;
+    out->p50 = out->p95 = out->p99 = PH_NEVER;
+    out->limits.p50 = out->limits.p95 = out->limits.p99 = out->limits.each = EXPECTATION_NO_LIMIT;
     if (map->type != YAML_MAPPING)
         return yaml_fail(map, err, "an expectation must be a mapping such as {rate: %s, is: all}",
                          subject == SUBJECT_PINHOLE ? "connected" : "released");
@@ -259,38 +340,45 @@ int expectation_read(struct yaml_node *map, const struct axes *axes, enum subjec
     if (n != NULL && match_read(n, axes, &out->when, err) != 0)
         return -1;
     say_when(out, axes);
-    bool has_rate = yaml_get(map, "rate") != NULL, has_time = yaml_get(map, "time") != NULL;
-    if (has_rate && has_time)
-        return yaml_fail(map, err, "an expectation is of a rate or of a time, not of both");
-    if (!has_rate && !has_time)
+    size_t named = 0;
+    for (size_t i = 0; i < KINDS; i++) {
+        if (yaml_get(map, kinds[i].name) == NULL)
+            continue;
+        out->kind = (enum expectation_kind)i;
+        named++;
+    }
+    if (named > 1)
+        return yaml_fail(map, err, "an expectation is of a rate, a time or a count, not of two");
+    if (named == 0)
         return refuse_nothing(map, subject, err);
     n = yaml_get(map, "pool");
     if (n != NULL && yaml_bool(n, "pool", &out->pool, err) != 0)
         return -1;
-    if ((has_time ? read_time(map, axes, subject, out, err) : read_rate(map, subject, out, err)) !=
-        0)
+    int rc = out->kind == EXPECTATION_TIME    ? read_time(map, axes, subject, out, err)
+             : out->kind == EXPECTATION_COUNT ? read_count(map, subject, out, err)
+                                              : read_rate(map, subject, out, err);
+    if (rc != 0)
         return -1;
     if (out->pool)
         say(out, ", pooled");
     return 0;
 }
 
-int expectation_check_reach(const struct expectation *e, unsigned trials, size_t cells,
+int expectation_check_reach(const struct expectation *e, uint64_t trials, size_t cells,
                             struct lab_error *err)
 {
     if (cells == 0)
         return yaml_fail(e->at, err, "no cell of the matrix is meant by this expectation");
     if (!(e->at_least > 0.0))
         return 0;
-    uint64_t n = (uint64_t)trials * (e->pool ? cells : 1);
     double low, high;
-    stats_wilson(n, n, &low, &high);
+    stats_wilson(trials, trials, &low, &high);
     if (low >= e->at_least)
         return 0;
     return yaml_fail(e->at, err,
                      "at_least %g cannot be reached: the 95%% interval of %llu trials that are all "
                      "good begins at %.3f; %llu trials would do%s",
-                     e->at_least, (unsigned long long)n, low,
+                     e->at_least, (unsigned long long)trials, low,
                      (unsigned long long)stats_wilson_trials(e->at_least),
                      e->pool ? "" : ", or pool: true over more cells");
 }

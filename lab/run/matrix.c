@@ -1,5 +1,8 @@
 #include "lab/run/matrix.h"
 
+#include "lab/run/spread.h"
+#include "lab/run/strategy.h"
+#include "lab/run/trial.h"
 #include "pinhole.h"
 
 #include <fnmatch.h>
@@ -38,6 +41,9 @@ static int add(const struct scenario *s, struct matrix *m, const uint16_t *value
     struct cell *cell = &m->cells[m->count];
     memset(cell, 0, sizeof(*cell));
     memcpy(cell->values, values, sizeof(cell->values));
+    cell->weight = s->population.count > 0 ? spread_weight(s, cell) : 1.0;
+    if (!(cell->weight > 0.0))
+        return 0;
     if (make_key(s, cell) != 0)
         return lab_fail(err, LAB_USAGE, "%s: a cell's values are longer than %d characters in all",
                         s->path, CELL_KEY_MAX - 1);
@@ -75,7 +81,9 @@ int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error
         lab_fail(err, LAB_USAGE, "%s: the matrix has no cell left", s->path);
         goto fail;
     }
-    return 0;
+    if (spread_trials(s, out, s->trials, 0) == 0)
+        return 0;
+    lab_fail(err, LAB_CANNOT, "%s: out of memory", s->path);
 fail:
     matrix_free(out);
     return -1;
@@ -107,9 +115,22 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         else if (strcmp(value, "reject") == 0)
             gateway = NAT_GATEWAY_REJECT;
         return world_spec_set_gateway(out, gateway);
+    case AXIS_SIDE_MAPPING:
+        world_spec_set_router(out, axis->nat, axis_port_mapping(value)->protocols, NULL);
+        return 0;
     case AXIS_PORT_MAPPING:
     case AXIS_FAULT:
         return 0; /* set_router, for both together */
+    case AXIS_MAPPING_ROUTERS:
+        return 0; /* spread_weight */
+    case AXIS_BYSTANDER:
+    case AXIS_STRATEGY:
+    case AXIS_PROBE:
+    case AXIS_CANARY:
+    case AXIS_OPENERS:
+    case AXIS_PROBES:
+    case AXIS_RATE:
+        return 0; /* matrix_peers */
     case AXIS_BACKGROUND:
         world_spec_set_background(out, (uint32_t)strtoul(value, NULL, 10));
         return 0;
@@ -123,20 +144,22 @@ const char *matrix_value(const struct scenario *s, const struct cell *cell, cons
     return i == SIZE_MAX ? NULL : s->axes.items[i].values[cell->values[i]];
 }
 
-/* Where the router in front of the caller is the NAT itself, the axes port_mapping and fault take
- * the place of what stands in its profile. */
-static int check_fields(const struct scenario *s, const struct world_spec *spec, const char *by,
-                        struct lab_error *err)
+/* Where a NAT is its own router, the axes of routers take the place of what stands in its profile;
+ * and those of the caller's that of the one of its side. */
+static int check_others(const struct scenario *s, const struct world_spec *spec, size_t nat,
+                        const char *by, struct lab_error *err)
 {
     for (size_t i = 0; i < s->axes.count; i++) {
         const struct axis *axis = &s->axes.items[i];
-        if (axis->kind == AXIS_FIELD && axis->nat == spec->port_mapping.nat &&
-            strncmp(axis->field, "port_mapping.", 13) == 0 &&
-            spec->profiles[axis->nat].inside[0] == '\0')
+        bool field = axis->kind == AXIS_FIELD && strncmp(axis->field, "port_mapping.", 13) == 0 &&
+                     spec->profiles[nat].inside[0] == '\0';
+        bool side = axis->kind == AXIS_SIDE_MAPPING && strchr(by, '.') == NULL;
+        if (axis->nat == nat && (field || side))
             return lab_fail(err, LAB_USAGE,
-                            "the axis %s says what the router in front of the caller speaks, so %s "
+                            "the axis %s says what the router in front of the %s speaks, so %s "
                             "means nothing to it; leave out the one or the other",
-                            by, axis->name);
+                            by, nat == world_spec_caller_nat(spec) ? "caller" : "callee",
+                            axis->name);
     }
     return 0;
 }
@@ -160,7 +183,8 @@ static int set_router(const struct scenario *s, const struct cell *cell, struct 
             name, mapping);
     if (world_spec_set_port_mapping(out, protocols, fault != NULL ? fault->name : NULL, err) != 0)
         return -1;
-    return check_fields(s, out, mapping != NULL ? "port_mapping" : "fault", err);
+    return check_others(s, out, world_spec_caller_nat(out),
+                        mapping != NULL ? "port_mapping" : "fault", err);
 }
 
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
@@ -181,10 +205,44 @@ int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t see
     }
     if (set_router(s, cell, out, err) != 0)
         return -1;
+    for (size_t i = 0; i < s->axes.count; i++)
+        if (s->axes.items[i].kind == AXIS_SIDE_MAPPING &&
+            check_others(s, out, s->axes.items[i].nat, s->axes.items[i].name, err) != 0)
+            return -1;
     for (size_t i = 0; i < out->topology.nat_count; i++)
         if (nat_profile_validate(&out->profiles[i], err) != 0)
             return -1;
     return 0;
+}
+
+/* 0 where there is no such axis: the default. */
+static uint16_t number(const struct scenario *s, const struct cell *cell, const char *axis)
+{
+    const char *value = matrix_value(s, cell, axis);
+    return value != NULL ? (uint16_t)strtoul(value, NULL, 10) : 0;
+}
+
+static bool is_value(const struct scenario *s, const struct cell *cell, const char *axis,
+                     const char *wanted)
+{
+    const char *value = matrix_value(s, cell, axis);
+    return value != NULL && strcmp(value, wanted) == 0;
+}
+
+void matrix_peers(const struct scenario *s, const struct cell *cell, struct trial_spec *out)
+{
+    const char *name = matrix_value(s, cell, "strategy");
+    const struct strategy *strategy = name != NULL ? strategy_find(name) : NULL;
+    bool own = strategy == NULL || strategy->plan == NULL;
+    out->plan = own ? NULL : strategy->plan;
+    out->probe =
+        is_value(s, cell, "probe", "quic-initial") ? PH_PROBE_QUIC_INITIAL : PH_PROBE_CHECK;
+    out->bystander = number(s, cell, "bystander");
+    out->no_canary = is_value(s, cell, "canary", "off") || (!own && strategy->no_canary);
+    out->budget = own ? (struct ph_budget){.openers = number(s, cell, "openers"),
+                                           .probes = number(s, cell, "probes"),
+                                           .rate = number(s, cell, "rate")}
+                      : *strategy->budget;
 }
 
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell)

@@ -10,6 +10,8 @@
 struct cell {
     uint16_t values[AXES_MAX]; /* of each axis, an index */
     char key[CELL_KEY_MAX];    /* "a.nat=random,b.nat=open,gateway=drop,link=20ms" */
+    double weight;             /* its share of the population's calls; 1: there is none */
+    unsigned trials;           /* as lab/run/spread.h deals them out */
 };
 
 struct matrix {
@@ -17,7 +19,8 @@ struct matrix {
     size_t count;
 };
 
-/* In the order of the file: the last axis turns fastest, included cells come last. */
+/* In the order of the file: the last axis turns fastest, included cells come last. What nobody of
+ * the population has is left out. The cells' trials are the file's. */
 int matrix_expand(const struct scenario *s, struct matrix *out, struct lab_error *err);
 void matrix_free(struct matrix *m);
 
@@ -25,6 +28,10 @@ void matrix_free(struct matrix *m);
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
                  struct world_spec *out, struct lab_error *err);
 
+struct trial_spec;
+/* What its peers are told beyond the stages (strategy, probes, canary, budget), and who is beside
+ * them. */
+void matrix_peers(const struct scenario *s, const struct cell *cell, struct trial_spec *out);
 /* The stages that its peers may use: the scenario's, without portmap where port_mapping is off. */
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell);
 /* The cell's value on the axis, NULL where the matrix has no such axis. */

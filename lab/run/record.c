@@ -44,23 +44,41 @@ int run_init(struct run *run, const struct scenario *scenario, struct matrix *ma
     run->matrix = *matrix;
     memset(matrix, 0, sizeof(*matrix));
     run->trials = trials;
-    if (trials == 0 || trials > RUN_TRIALS_MAX / run->matrix.count) {
+    for (size_t c = 0; c < run->matrix.count; c++) {
+        if (scenario->population.count == 0)
+            run->matrix.cells[c].trials = trials;
+        run->total += run->matrix.cells[c].trials;
+    }
+    if (run->total == 0 || run->total > RUN_TRIALS_MAX) {
+        lab_fail(err, LAB_USAGE, "%s: %zu trials; a run has from 1 to %d", scenario->path,
+                 run->total, RUN_TRIALS_MAX);
         run_fini(run);
-        return lab_fail(err, LAB_USAGE, "%s: more than %d trials in one run", scenario->path,
-                        RUN_TRIALS_MAX);
+        return -1;
     }
     run->floor_direct = calloc(run->matrix.count, sizeof(*run->floor_direct));
     run->floor_relay = calloc(run->matrix.count, sizeof(*run->floor_relay));
-    run->records = calloc(run->matrix.count * trials, sizeof(*run->records));
-    if (run->floor_direct == NULL || run->floor_relay == NULL || run->records == NULL) {
+    run->first = calloc(run->matrix.count, sizeof(*run->first));
+    run->records = calloc(run->total, sizeof(*run->records));
+    if (run->floor_direct == NULL || run->floor_relay == NULL || run->first == NULL ||
+        run->records == NULL) {
         run_fini(run);
         return lab_fail(err, LAB_CANNOT, "%s: out of memory", scenario->path);
     }
+    for (size_t c = 1; c < run->matrix.count; c++)
+        run->first[c] = run->first[c - 1] + run->matrix.cells[c - 1].trials;
     if (compute_floors(run, err) != 0) {
         run_fini(run);
         return -1;
     }
     return 0;
+}
+
+size_t run_cells(const struct run *run)
+{
+    size_t n = 0;
+    for (size_t c = 0; c < run->matrix.count; c++)
+        n += run_trials(run, c) > 0 ? 1 : 0;
+    return n;
 }
 
 void run_fini(struct run *run)
@@ -69,6 +87,7 @@ void run_fini(struct run *run)
     free(run->floor_direct);
     free(run->floor_relay);
     free(run->records);
+    free(run->first);
     memset(run, 0, sizeof(*run));
 }
 
@@ -81,7 +100,7 @@ static ph_ns patience(const struct scenario *s)
 struct record *run_add(struct run *run, size_t cell, unsigned trial,
                        const struct trial_result *result)
 {
-    struct record *r = &run->records[cell * run->trials + trial];
+    struct record *r = run_record(run, cell, trial);
     memset(r, 0, sizeof(*r));
     r->present = true;
     r->status = result->status;
@@ -98,11 +117,13 @@ struct record *run_add(struct run *run, size_t cell, unsigned trial,
                             : result->subject == SUBJECT_NETCHECK ? result->netcheck.protocol
                                                                   : result->mapping.protocol);
     score_times(result, r->times);
+    score_counts(result, r->counts);
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         r->stages[i].state = (uint8_t)result->stages[i].state;
         r->stages[i].start = result->stages[i].start;
         r->stages[i].end = result->stages[i].end;
         r->stages[i].packets = result->stages[i].packets;
+        r->stages[i].probes_to_hit = result->stages[i].probes_to_hit;
     }
     return r;
 }
@@ -148,7 +169,7 @@ char *record_json(const struct run *run, size_t cell, unsigned trial, uint64_t s
                   const struct trial_result *r)
 {
     char seed_text[17];
-    const struct record *kept = &run->records[cell * run->trials + trial];
+    const struct record *kept = run_record(run, cell, trial);
     json_t *o = json_object();
     json_t *lateness = json_object();
     if (snprintf(seed_text, sizeof(seed_text), "%016llx", (unsigned long long)seed) < 0)

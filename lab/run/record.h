@@ -16,12 +16,14 @@ struct record {
     uint32_t asked, good; /* 1u << RATE_x: the rates that it has, and of those what held */
     uint8_t stage;        /* enum ph_stage */
     uint8_t protocol;     /* enum ph_portmap_protocol, mapped: by which */
-    ph_ns times[SUBJECT_TIME_COUNT]; /* PH_NEVER: absent */
+    ph_ns times[SUBJECT_TIME_COUNT];      /* PH_NEVER: absent */
+    uint32_t counts[SUBJECT_COUNT_COUNT]; /* SCORE_ABSENT: absent (lab/run/score.h) */
     ph_ns lateness;
     struct {
         uint8_t state; /* enum ph_stage_state */
         ph_ns start, end;
         uint64_t packets;
+        uint32_t probes_to_hit; /* 0: none hit */
     } stages[PH_STAGE_COUNT];
 };
 
@@ -29,19 +31,37 @@ struct run {
     const struct scenario *scenario;
     const char *world;    /* "kernel", "sim" */
     struct matrix matrix; /* the cells that are run */
-    unsigned trials;      /* of each cell */
+    unsigned trials;      /* of each cell; with a population of each of its strata */
     bool partial;         /* not the file's own cells and number of trials */
     uint64_t seed;
     ph_ns *floor_direct, *floor_relay; /* of each cell; PH_NEVER: none */
-    struct record *records;            /* of trial t of cell c: [c * trials + t] */
+    struct record *records;            /* cell by cell: run_record */
+    size_t *first;                     /* of each cell, where its records begin */
+    size_t total;                      /* trials of all cells */
     bool interrupted;
     ph_ns duration;
 };
 
-/* Takes over the matrix. Computes the floors. */
+/* How many trials a cell has: none, where the population's draw passed it by. */
+static inline unsigned run_trials(const struct run *run, size_t cell)
+{
+    return run->matrix.cells[cell].trials;
+}
+
+/* How many cells have any. */
+size_t run_cells(const struct run *run);
+
+/* Takes over the matrix, whose cells have their trials (lab/run/spread.h) unless the scenario has
+ * no population: then each has `trials`. Computes the floors. */
 int run_init(struct run *run, const struct scenario *scenario, struct matrix *matrix,
              unsigned trials, struct lab_error *err);
 void run_fini(struct run *run);
+
+/* Of trial t of a cell. */
+static inline struct record *run_record(const struct run *run, size_t cell, unsigned trial)
+{
+    return &run->records[run->first[cell] + trial];
+}
 
 static inline bool record_is(const struct record *r, enum rate rate)
 {

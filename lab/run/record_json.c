@@ -32,6 +32,9 @@ static json_t *stage_json(const struct ph_stage_report *r)
     json_object_set_new(o, "sockets", record_integer(r->sockets));
     json_object_set_new(o, "openers", record_integer(r->openers));
     json_object_set_new(o, "probes", record_integer(r->probes));
+    json_object_set_new(o, "probes_to_hit",
+                        r->probes_to_hit > 0 ? record_integer(r->probes_to_hit) : json_null());
+    json_object_set_new(o, "peak_mappings", record_integer(r->mappings));
     return o;
 }
 
@@ -93,6 +96,12 @@ void record_call(json_t *o, const struct trial_result *r)
     json_array_append_new(ttl, json_integer(r->ttl[0]));
     json_array_append_new(ttl, json_integer(r->ttl[1]));
     json_object_set_new(o, "opener_ttl", ttl);
+    if (r->bystander.asked > 0) {
+        json_t *bystander = json_object();
+        json_object_set_new(bystander, "asked", record_integer(r->bystander.asked));
+        json_object_set_new(bystander, "answered", record_integer(r->bystander.answered));
+        json_object_set_new(o, "bystander", bystander);
+    }
 }
 
 void record_map(json_t *o, const struct map_result *r)

@@ -40,8 +40,12 @@ struct runner {
     struct child workers[WORKERS_MAX];
     size_t worker_count, slots;
     struct held *held;
-    size_t *order;      /* the n-th cell of the run's is this one */
-    bool scattered;     /* each trial is a cell of its own to the scheduler */
+    struct {
+        size_t cell;    /* of the run */
+        unsigned trial; /* its first one */
+    } * pieces;         /* what the scheduler takes for cells: in the simulator trials */
+    unsigned *trials;   /* of each piece */
+    size_t piece_count;
     struct message *in; /* the last message received */
     int signals;
     unsigned deaths;
@@ -90,12 +94,13 @@ size_t runner_jobs(const struct run *run, size_t wanted, bool sim)
     if (sim)
         return jobs;
     /* Rounds of one size: a small last one would cost as much time as the others. */
-    size_t rounds = (run->matrix.count + jobs - 1) / jobs;
-    return (run->matrix.count + rounds - 1) / rounds;
+    size_t cells = run_cells(run), rounds = (cells + jobs - 1) / jobs;
+    return (cells + rounds - 1) / rounds;
 }
 
 struct ordered {
     size_t cell;
+    unsigned trials;
     ph_ns floor;
 };
 
@@ -104,18 +109,23 @@ static int by_floor(const void *a, const void *b)
     const struct ordered *x = a, *y = b;
     if (x->floor != y->floor)
         return x->floor < y->floor ? -1 : 1;
+    if (x->trials != y->trials)
+        return x->trials > y->trials ? -1 : 1;
     return x->cell < y->cell ? -1 : x->cell > y->cell ? 1 : 0;
 }
 
-/* A round takes as long as its slowest cell, so cells of like delays run together. */
+/* A round takes as long as its slowest cell, so cells of like delays and numbers of trials run
+ * together. */
 size_t *runner_order(const struct run *run)
 {
-    size_t n = run->matrix.count;
-    struct ordered *list = calloc(n, sizeof(*list));
-    size_t *order = calloc(n, sizeof(*order));
+    size_t n = 0;
+    struct ordered *list = calloc(run->matrix.count, sizeof(*list));
+    size_t *order = calloc(run->matrix.count, sizeof(*order));
     if (list != NULL && order != NULL) {
-        for (size_t i = 0; i < n; i++)
-            list[i] = (struct ordered){.cell = i, .floor = run->floor_relay[i]};
+        for (size_t i = 0; i < run->matrix.count; i++)
+            if (run_trials(run, i) > 0)
+                list[n++] = (struct ordered){
+                    .cell = i, .trials = run_trials(run, i), .floor = run->floor_relay[i]};
         qsort(list, n, sizeof(*list), by_floor);
         for (size_t i = 0; i < n; i++)
             order[i] = list[i].cell;
@@ -130,11 +140,8 @@ size_t *runner_order(const struct run *run)
 /* The cell and trial of the run that the scheduler's are. */
 static void of_run(const struct runner *r, size_t *cell, unsigned *trial)
 {
-    if (r->scattered) {
-        *trial = (unsigned)(*cell % r->run->trials);
-        *cell /= r->run->trials;
-    }
-    *cell = r->order[*cell];
+    *trial += r->pieces[*cell].trial;
+    *cell = r->pieces[*cell].cell;
 }
 
 /* The cell of the run, trial and worker that a slot is at. */
@@ -166,7 +173,7 @@ static void report_rest(struct runner *r, size_t cell, unsigned trial, const cha
 {
     struct trial_result result;
     run_lab_error(&result, why);
-    for (; trial < r->run->trials; trial++)
+    for (; trial < run_trials(r->run, cell); trial++)
         report(r, cell, trial, &result);
 }
 
@@ -424,6 +431,27 @@ static int start_children(struct runner *r)
     return 0;
 }
 
+/* A built world is kept for all trials of its cell. A simulated one costs nothing to share out:
+ * there the trials of one cell keep all cores busy. */
+static bool make_pieces(struct runner *r)
+{
+    size_t *order = runner_order(r->run), cells = run_cells(r->run);
+    size_t n = r->config->sim ? r->run->total : cells;
+    r->pieces = calloc(n, sizeof(*r->pieces));
+    r->trials = calloc(n, sizeof(*r->trials));
+    bool good = order != NULL && r->pieces != NULL && r->trials != NULL;
+    for (size_t i = 0; good && i < cells; i++) {
+        unsigned trials = run_trials(r->run, order[i]);
+        for (unsigned t = 0; t < trials; t += r->config->sim ? 1 : trials) {
+            r->pieces[r->piece_count].cell = order[i];
+            r->pieces[r->piece_count].trial = t;
+            r->trials[r->piece_count++] = r->config->sim ? 1 : trials;
+        }
+    }
+    free(order);
+    return good;
+}
+
 int runner_run(struct run *run, const struct runner_config *config, struct lab_error *err)
 {
     int rc = -1;
@@ -442,11 +470,10 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->worker_count = config->workers != 0 ? config->workers : cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
-    /* A simulated world costs nothing to share out: the trials of one cell keep all cores busy. */
-    r->scattered = config->sim;
+    bool pieces = make_pieces(r);
     struct scheduler_config sc = {
-        .cells = r->scattered ? run->matrix.count * run->trials : run->matrix.count,
-        .trials = r->scattered ? 1 : run->trials,
+        .cells = r->piece_count,
+        .trials_of = r->trials,
         .slots = r->slots,
         .workers = r->worker_count,
         .builds_max = config->sim ? r->slots : 2,
@@ -457,8 +484,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->scheduler = scheduler_new(&sc);
     r->held = calloc(r->slots, sizeof(*r->held));
     r->in = calloc(1, sizeof(*r->in));
-    r->order = runner_order(run);
-    if (r->scheduler == NULL || r->order == NULL || r->held == NULL || r->in == NULL) {
+    if (r->scheduler == NULL || !pieces || r->held == NULL || r->in == NULL) {
         lab_fail(err, LAB_CANNOT, "out of memory");
         goto cleanup;
     }
@@ -479,7 +505,8 @@ cleanup:
         close(r->signals);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     scheduler_free(r->scheduler);
-    free(r->order);
+    free(r->pieces);
+    free(r->trials);
     free(r->held);
     free(r->in);
     free(r);

@@ -22,7 +22,8 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
 
 /* How many worlds are alive at once: the size of a round of a kernel run. wanted 0: the default. */
 size_t runner_jobs(const struct run *run, size_t wanted, bool sim);
-/* The cells in the order in which they are run. Freed by the caller; NULL: out of memory. */
+/* The cells that have trials (run_cells of them) in the order in which they are run. Freed by the
+ * caller; NULL: out of memory. */
 size_t *runner_order(const struct run *run);
 
 #endif

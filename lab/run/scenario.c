@@ -1,8 +1,7 @@
 #include "lab/run/scenario.h"
 
 #include "base/rng.h"
-#include "lab/run/matrix.h"
-#include "lab/topo/layout.h"
+#include "lab/run/scenario_check.h"
 #include "pinhole.h"
 
 #include <limits.h>
@@ -12,9 +11,10 @@
 
 #define LIFETIME_MAX 604800u /* above that some routers refuse */
 
-static const char *const keys[] = {"name",    "topology", "trials",   "matrix", "pairs",  "include",
-                                   "exclude", "stages",   "give_up",  "media",  "expect", "faults",
-                                   "subject", "hold",     "lifetime", NULL};
+static const char *const keys[] = {"name",       "topology", "trials",  "matrix",  "pairs",
+                                   "include",    "exclude",  "stages",  "give_up", "media",
+                                   "expect",     "faults",   "subject", "hold",    "lifetime",
+                                   "population", NULL};
 
 /* Exchanges the two sides' NATs, for conditions on unordered pairs. */
 static bool mirrored(const struct scenario *s, const uint16_t *values, uint16_t *out)
@@ -293,8 +293,9 @@ static int check_keys(struct yaml_node *root, const struct scenario *s, struct l
         const char *key;
         enum subject subject; /* that alone takes it */
     } takes[] = {
-        {"stages", SUBJECT_PINHOLE}, {"give_up", SUBJECT_PINHOLE}, {"media", SUBJECT_PINHOLE},
-        {"pairs", SUBJECT_PINHOLE},  {"hold", SUBJECT_MAP},        {"lifetime", SUBJECT_MAP},
+        {"stages", SUBJECT_PINHOLE}, {"give_up", SUBJECT_PINHOLE},    {"media", SUBJECT_PINHOLE},
+        {"pairs", SUBJECT_PINHOLE},  {"population", SUBJECT_PINHOLE}, {"hold", SUBJECT_MAP},
+        {"lifetime", SUBJECT_MAP},
     };
     for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
         struct yaml_node *n = yaml_get(root, takes[i].key);
@@ -303,81 +304,6 @@ static int check_keys(struct yaml_node *root, const struct scenario *s, struct l
                              subject_name(s->subject));
     }
     return 0;
-}
-
-/* What stands in the way of two of a cell's values together; false: nothing. */
-static bool cell_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
-                             size_t cap)
-{
-    const char *mapping = matrix_value(s, cell, "port_mapping");
-    const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
-    if (pm == NULL || !pm->off || s->subject != SUBJECT_MAP)
-        return false;
-    (void)snprintf(why, cap,
-                   "port_mapping off is a peer that does not ask for a mapping, and subject map is "
-                   "nothing else; leave it out, or write none");
-    return true;
-}
-
-static int check_cell(struct yaml_node *root, const struct scenario *s, const struct cell *cell,
-                      struct world_spec *spec, struct layout *layout, struct lab_error *err)
-{
-    struct lab_error why = {0};
-    if (!cell_is_nonsense(s, cell, why.text, sizeof(why.text)) &&
-        matrix_world(s, cell, 0, spec, &why) == 0 && layout_compute(spec, layout, &why) == 0)
-        return 0;
-    return yaml_fail(yaml_get(root, "matrix"), err, "the cell %s cannot be: %s", cell->key,
-                     why.text);
-}
-
-/* Whom a comparison compares with must be there. */
-static int check_counterparts(const struct scenario *s, const struct matrix *m,
-                              const struct expectation *e, struct lab_error *err)
-{
-    for (size_t i = 0; expectation_is_comparison(e) && i < m->count; i++) {
-        if (!scenario_match(s, &e->when, m->cells[i].values))
-            continue;
-        size_t other = matrix_counterpart(m, i, &e->not_slower_than);
-        if (other == SIZE_MAX)
-            return yaml_fail(e->at, err, "the matrix has no cell that %s is compared with",
-                             m->cells[i].key);
-        if (other == i)
-            return yaml_fail(e->at, err, "%s is compared with itself; name others in `when`",
-                             m->cells[i].key);
-    }
-    return 0;
-}
-
-/* Every cell must be a world that can be, and every expectation one that can be met. */
-static int check_cells(struct yaml_node *root, struct scenario *s, struct lab_error *err)
-{
-    int rc = -1;
-    struct matrix matrix = {0};
-    struct world_spec *spec = calloc(1, sizeof(*spec));
-    struct layout *layout = calloc(1, sizeof(*layout));
-    if (spec == NULL || layout == NULL) {
-        lab_fail(err, LAB_CANNOT, "out of memory");
-        goto cleanup;
-    }
-    if (matrix_expand(s, &matrix, err) != 0)
-        goto cleanup;
-    for (size_t i = 0; i < matrix.count; i++)
-        if (check_cell(root, s, &matrix.cells[i], spec, layout, err) != 0)
-            goto cleanup;
-    for (size_t k = 0; k < s->expect_count; k++) {
-        size_t cells = 0;
-        for (size_t i = 0; i < matrix.count; i++)
-            cells += scenario_match(s, &s->expects[k].when, matrix.cells[i].values) ? 1 : 0;
-        if (expectation_check_reach(&s->expects[k], s->trials, cells, err) != 0 ||
-            check_counterparts(s, &matrix, &s->expects[k], err) != 0)
-            goto cleanup;
-    }
-    rc = 0;
-cleanup:
-    matrix_free(&matrix);
-    free(layout);
-    free(spec);
-    return rc;
 }
 
 static int read_all(struct yaml_node *root, struct scenario *s, struct lab_error *err)
@@ -399,10 +325,13 @@ static int read_all(struct yaml_node *root, struct scenario *s, struct lab_error
     struct yaml_node *matrix = yaml_get(root, "matrix");
     if (matrix == NULL)
         return yaml_fail(root, err, "the scenario has no matrix");
-    if (axes_read(matrix, &s->topology, &s->axes, err) != 0 || read_pairs(root, s, err) != 0 ||
-        read_rules(root, s, err) != 0)
+    struct yaml_node *population = yaml_get(root, "population");
+    if (population != NULL && population_read(population, &s->population, err) != 0)
         return -1;
-    return check_cells(root, s, err);
+    if (axes_read(matrix, &s->topology, &s->population, &s->axes, err) != 0 ||
+        read_pairs(root, s, err) != 0 || read_rules(root, s, err) != 0)
+        return -1;
+    return scenario_check(root, s, err);
 }
 
 int scenario_parse(const char *name, const char *text, size_t len, struct scenario **out,

@@ -14,7 +14,8 @@ struct scenario {
     const char *path;
     struct topology topology;
     enum subject subject;
-    unsigned trials; /* of each cell */
+    unsigned trials; /* of each cell; with a population of each of its strata (lab/run/spread.h) */
+    struct population population;
     struct axes axes;
     bool unordered; /* pairs: {a, b} and {b, a} are one cell, called by who stands first */
     struct match excludes[SCENARIO_RULES_MAX];

@@ -32,18 +32,39 @@ static void count_netcheck(struct tally *t, const struct netcheck_result *n)
     count(t, RATE_MAPPED, n->mapped);
 }
 
+static bool won_by(const struct trial_result *r, enum ph_stage stage)
+{
+    return r->direct && r->stage == stage;
+}
+
+static bool skipped(const struct trial_result *r, enum ph_stage stage)
+{
+    return r->stages[stage].state == PH_STAGE_SKIPPED && r->stages[stage].reason[0] != '\0';
+}
+
+static void count_call(struct tally *t, const struct trial_result *r)
+{
+    bool mapped = r->mapping.protocol != PH_PORTMAP_NONE;
+    count(t, RATE_CONNECTED, r->connected);
+    count(t, RATE_DIRECT, r->direct);
+    count(t, RATE_BY_PORTMAP, won_by(r, PH_STAGE_PORTMAP));
+    count(t, RATE_BY_PUNCH, won_by(r, PH_STAGE_PUNCH));
+    count(t, RATE_BY_PREDICT, won_by(r, PH_STAGE_PREDICT));
+    count(t, RATE_BY_BIRTHDAY, won_by(r, PH_STAGE_BIRTHDAY));
+    count(t, RATE_PREDICT_SKIPPED, skipped(r, PH_STAGE_PREDICT));
+    count(t, RATE_BIRTHDAY_SKIPPED, skipped(r, PH_STAGE_BIRTHDAY));
+    if (r->bystander.asked > 0)
+        count(t, RATE_BYSTANDER, r->bystander.answered == r->bystander.asked);
+    count(t, RATE_MAPPED, mapped);
+    count(t, RATE_DOUBLE_NAT, mapped && r->mapping.reach == PH_PORTMAP_REACH_DOUBLE);
+}
+
 void score(const struct trial_result *r, uint32_t *asked, uint32_t *good)
 {
     struct tally t = {0};
     switch (r->subject) {
     case SUBJECT_PINHOLE:
-        count(&t, RATE_CONNECTED, r->connected);
-        count(&t, RATE_DIRECT, r->direct);
-        count(&t, RATE_BY_PORTMAP, r->direct && r->stage == PH_STAGE_PORTMAP);
-        count(&t, RATE_MAPPED, r->mapping.protocol != PH_PORTMAP_NONE);
-        count(&t, RATE_DOUBLE_NAT,
-              r->mapping.protocol != PH_PORTMAP_NONE &&
-                  r->mapping.reach == PH_PORTMAP_REACH_DOUBLE);
+        count_call(&t, r);
         break;
     case SUBJECT_NETCHECK:
         count_netcheck(&t, &r->netcheck);
@@ -83,4 +104,35 @@ void score_times(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT])
     case SUBJECT_COUNT:
         break;
     }
+}
+
+static uint32_t capped(uint64_t n)
+{
+    return n < SCORE_ABSENT ? (uint32_t)n : SCORE_ABSENT - 1;
+}
+
+void score_counts(const struct trial_result *r, uint32_t out[SUBJECT_COUNT_COUNT])
+{
+    for (int i = 0; i < SUBJECT_COUNT_COUNT; i++)
+        out[i] = SCORE_ABSENT;
+    if (r->subject != SUBJECT_PINHOLE)
+        return;
+    const struct ph_stage_report *predict = &r->stages[PH_STAGE_PREDICT];
+    const struct ph_stage_report *birthday = &r->stages[PH_STAGE_BIRTHDAY];
+    uint64_t packets = 0;
+    uint32_t peak = 0;
+    for (int i = 0; i < PH_STAGE_RELAY; i++) {
+        packets += r->stages[i].packets;
+        peak = r->stages[i].mappings > peak ? r->stages[i].mappings : peak;
+    }
+    out[SUBJECT_COUNT_PROBES] = capped((uint64_t)predict->probes + birthday->probes);
+    out[SUBJECT_COUNT_PUNCH_PROBES] = capped(r->stages[PH_STAGE_PUNCH].probes);
+    out[SUBJECT_COUNT_OPENERS] = capped((uint64_t)predict->openers + birthday->openers);
+    out[SUBJECT_COUNT_PEAK_MAPPINGS] = capped(peak);
+    out[SUBJECT_COUNT_PACKETS] = capped(packets);
+    if (r->bystander.asked > 0)
+        out[SUBJECT_COUNT_UNANSWERED] = r->bystander.asked - r->bystander.answered;
+    const struct ph_stage_report *hit = birthday->probes_to_hit > 0 ? birthday : predict;
+    if (hit->probes_to_hit > 0)
+        out[SUBJECT_COUNT_PROBES_TO_HIT] = capped(hit->probes_to_hit);
 }

@@ -1,4 +1,4 @@
-/* What a trial's result counts for: its rates and its times. Pure. */
+/* What a trial's result counts for: its rates, its times and its counts. Pure. */
 #ifndef LAB_RUN_SCORE_H
 #define LAB_RUN_SCORE_H
 
@@ -8,5 +8,8 @@
 void score(const struct trial_result *r, uint32_t *asked, uint32_t *good);
 /* PH_NEVER: absent. */
 void score_times(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT]);
+/* SCORE_ABSENT: absent, as the probes to a hit are where nothing was hit. */
+#define SCORE_ABSENT UINT32_MAX
+void score_counts(const struct trial_result *r, uint32_t out[SUBJECT_COUNT_COUNT]);
 
 #endif

@@ -17,6 +17,12 @@ static const struct {
     [RATE_CONNECTED] = {"connected", CALL},
     [RATE_DIRECT] = {"direct", CALL},
     [RATE_BY_PORTMAP] = {"by-portmap", CALL},
+    [RATE_BY_PUNCH] = {"by-punch", CALL},
+    [RATE_BY_PREDICT] = {"by-predict", CALL},
+    [RATE_BY_BIRTHDAY] = {"by-birthday", CALL},
+    [RATE_PREDICT_SKIPPED] = {"predict-skipped", CALL},
+    [RATE_BIRTHDAY_SKIPPED] = {"birthday-skipped", CALL},
+    [RATE_BYSTANDER] = {"bystander", CALL},
     [RATE_MAPPING_RIGHT] = {"mapping-right", NETCHECK},
     [RATE_MAPPING_UNKNOWN] = {"mapping-unknown", NETCHECK},
     [RATE_MAPPING_WRONG] = {"mapping-wrong", NETCHECK},
@@ -44,6 +50,19 @@ static const struct {
     [SUBJECT_TIME_NETCHECK] = {"netcheck", NETCHECK}, [SUBJECT_TIME_MAP] = {"map", MAP},
 };
 
+static const struct {
+    const char *name;
+    unsigned subjects;
+} counts[] = {
+    [SUBJECT_COUNT_PROBES] = {"probes", CALL},
+    [SUBJECT_COUNT_PUNCH_PROBES] = {"punch-probes", CALL},
+    [SUBJECT_COUNT_PROBES_TO_HIT] = {"probes-to-hit", CALL},
+    [SUBJECT_COUNT_OPENERS] = {"openers", CALL},
+    [SUBJECT_COUNT_PEAK_MAPPINGS] = {"peak-mappings", CALL},
+    [SUBJECT_COUNT_PACKETS] = {"packets", CALL},
+    [SUBJECT_COUNT_UNANSWERED] = {"unanswered", CALL},
+};
+
 const char *subject_name(enum subject subject)
 {
     return names[subject];
@@ -59,6 +78,11 @@ const char *subject_time_name(enum subject_time t)
     return times[t].name;
 }
 
+const char *subject_count_name(enum subject_count c)
+{
+    return counts[c].name;
+}
+
 bool subject_has_rate(enum subject subject, enum rate rate)
 {
     return (rates[rate].subjects & 1u << subject) != 0;
@@ -67,4 +91,9 @@ bool subject_has_rate(enum subject subject, enum rate rate)
 bool subject_has_time(enum subject subject, enum subject_time t)
 {
     return (times[t].subjects & 1u << subject) != 0;
+}
+
+bool subject_has_count(enum subject subject, enum subject_count c)
+{
+    return (counts[c].subjects & 1u << subject) != 0;
 }

@@ -1,5 +1,5 @@
 /* What a scenario runs in each of its cells, and what can be expected of it: rates, which say in
- * how many trials something held, and times. */
+ * how many trials something held, times, and counts of what it took. */
 #ifndef LAB_RUN_SUBJECT_H
 #define LAB_RUN_SUBJECT_H
 
@@ -16,6 +16,12 @@ enum rate {
     RATE_CONNECTED, /* media arrived both ways */
     RATE_DIRECT,
     RATE_BY_PORTMAP, /* direct, and by the stage portmap */
+    RATE_BY_PUNCH,
+    RATE_BY_PREDICT,
+    RATE_BY_BIRTHDAY,
+    RATE_PREDICT_SKIPPED, /* the stage was not tried, and says why */
+    RATE_BIRTHDAY_SKIPPED,
+    RATE_BYSTANDER, /* every flow of a bystander was answered */
     /* Netcheck's word against the profile's. */
     RATE_MAPPING_RIGHT,
     RATE_MAPPING_UNKNOWN,
@@ -46,11 +52,25 @@ enum subject_time {
     SUBJECT_TIME_COUNT,
 };
 
+/* Of both peers together. The stages that guess are predict and birthday. */
+enum subject_count {
+    SUBJECT_COUNT_PROBES, /* that the stages that guess sent at full TTL */
+    SUBJECT_COUNT_PUNCH_PROBES,
+    SUBJECT_COUNT_PROBES_TO_HIT, /* of the stage that guessed right */
+    SUBJECT_COUNT_OPENERS,       /* of the stages that guess */
+    SUBJECT_COUNT_PEAK_MAPPINGS, /* of any one stage */
+    SUBJECT_COUNT_PACKETS,       /* of all stages but the relay's */
+    SUBJECT_COUNT_UNANSWERED,    /* flows of bystanders */
+    SUBJECT_COUNT_COUNT,
+};
+
 const char *subject_name(enum subject subject);
-const char *rate_name(enum rate rate);              /* "by-portmap" */
-const char *subject_time_name(enum subject_time t); /* "portmap" */
+const char *rate_name(enum rate rate);                /* "by-portmap" */
+const char *subject_time_name(enum subject_time t);   /* "portmap" */
+const char *subject_count_name(enum subject_count c); /* "probes-to-hit" */
 /* Whether trials of the subject have it at all. */
 bool subject_has_rate(enum subject subject, enum rate rate);
 bool subject_has_time(enum subject subject, enum subject_time t);
+bool subject_has_count(enum subject subject, enum subject_count c);
 
 #endif

@@ -37,7 +37,8 @@ struct call {
     enum call_state state;
     struct peer peers[2];
     ph_ns deadline;
-    struct trial_result result; /* from CLOSING on */
+    struct bystander *bystander; /* from CALLING on */
+    struct trial_result result;  /* from CLOSING on */
 };
 
 static void on_registered(void *user, int err, const struct ph_addr *reflexive)
@@ -68,6 +69,7 @@ static void on_closed(void *user)
 static void stop(struct trial *base)
 {
     struct call *t = (struct call *)base;
+    bystander_stop(t->bystander);
     for (size_t i = 0; i < 2; i++) {
         if (t->peers[i].agent != NULL)
             ph_agent_free(t->peers[i].agent);
@@ -88,6 +90,7 @@ static void finish(struct call *t)
 {
     for (size_t i = 0; i < 2; i++)
         t->result.ttl[i] = ph_agent_opener_ttl(t->peers[i].agent);
+    t->result.bystander = bystander_count(t->bystander);
     trial_finish(&t->base, &t->result);
 }
 
@@ -98,10 +101,11 @@ static bool is_closed(const struct call *t)
 
 static void step_closing(struct call *t, ph_ns now)
 {
-    if (is_closed(t) || now >= t->deadline)
+    bool closed = is_closed(t), settled = bystander_settled(t->bystander);
+    if ((closed && settled) || now >= t->deadline)
         finish(t);
     else
-        trial_look(&t->base, t->deadline);
+        trial_look(&t->base, closed ? ph_min_ns(now + TICK, t->deadline) : t->deadline);
 }
 
 /* What there is to measure has been: the peers say goodbye, and give back what routers gave. */
@@ -116,11 +120,22 @@ static void finish_call(struct call *t, ph_ns now)
             t->peers[1].call != NULL ? &reports[1] : NULL, &t->result);
     if (!ph_agent_mapping(t->peers[0].agent, &t->result.mapping))
         t->result.mapping = (struct ph_mapping){.protocol = PH_PORTMAP_NONE};
+    bystander_ask_no_more(t->bystander);
     t->state = CALL_CLOSING;
-    t->deadline = now + CLOSE_MAX;
+    t->deadline =
+        now + (t->bystander != NULL ? ph_max_ns(CLOSE_MAX, BYSTANDER_PATIENCE + TICK) : CLOSE_MAX);
     for (size_t i = 0; i < 2; i++)
         ph_agent_close(t->peers[i].agent);
     step_closing(t, now);
+}
+
+static int start_bystander(struct call *t)
+{
+    struct ph_addr server;
+    if (trial_stun_addrs(&t->base, &server, 1) == 0)
+        return PH_ERR_INVAL;
+    return bystander_start(t->base.world, &server, t->base.spec.bystander, t->base.spec.seed,
+                           &t->bystander);
 }
 
 static void step_registering(struct call *t, ph_ns now)
@@ -151,6 +166,11 @@ static void step_registering(struct call *t, ph_ns now)
     if (rc != PH_OK) {
         t->peers[0].call = NULL;
         trial_finish_lab_error(&t->base, "the caller could not dial", rc);
+        return;
+    }
+    rc = start_bystander(t);
+    if (rc != PH_OK) {
+        trial_finish_lab_error(&t->base, "no bystander could start", rc);
         return;
     }
     trial_look(&t->base, now + TICK);
@@ -249,6 +269,10 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
         .stages = t->base.spec.stages,
         .give_up = t->base.spec.give_up,
         .answer_mode = p == &t->peers[1] ? t->base.spec.answer : PH_ANSWER_FULL,
+        .plan = t->base.spec.plan,
+        .budget = t->base.spec.budget,
+        .probe = t->base.spec.probe,
+        .no_canary = t->base.spec.no_canary,
         .deterministic = t->base.spec.deterministic,
         .callbacks = {.on_registered = on_registered, .on_call = on_call, .on_closed = on_closed},
         .user = p,

@@ -3,6 +3,7 @@
 #ifndef LAB_RUN_TRIAL_H
 #define LAB_RUN_TRIAL_H
 
+#include "lab/run/bystander.h"
 #include "lab/run/subject.h"
 #include "lab/run/truth.h"
 #include "lab/world/world.h"
@@ -19,7 +20,13 @@ struct trial_spec {
     ph_ns hold;                 /* subject map */
     uint32_t lifetime_s;        /* subject map: what it asks for; 0: the mapper's default */
     enum ph_answer_mode answer; /* how the callee answers */
-    bool deterministic;         /* sim */
+    /* Of both peers, as in ph_agent_config. */
+    void (*plan)(void *user, const struct ph_plan_input *in, uint64_t seed, struct ph_plan *out);
+    struct ph_budget budget;
+    enum ph_probe_kind probe;
+    bool no_canary;
+    uint32_t bystander; /* flows a second beside each peer (lab/run/bystander.h); 0: nobody */
+    bool deterministic; /* sim */
 };
 
 enum trial_status {
@@ -84,8 +91,9 @@ struct trial_result {
     struct netcheck_result netcheck;
     struct map_result map;
     struct ph_mapping mapping; /* that the caller's router gave it; protocol NONE: none */
-    ph_ns portmap_took;        /* the caller's stage portmap, from its start to its end; PH_NEVER */
-    ph_ns lateness;            /* this process's */
+    struct bystander_count bystander;
+    ph_ns portmap_took; /* the caller's stage portmap, from its start to its end; PH_NEVER */
+    ph_ns lateness;     /* this process's */
     /* Filled in by who runs the world. */
     ph_ns shaper_lateness;
     int router_mappings; /* that the world's routers hold after the trial */

@@ -111,6 +111,14 @@ static void settle_state(struct ph_stage_report *r, bool won)
     }
 }
 
+/* One of them probes, the other opens; where both do, who hit first. 0: neither hit. */
+static uint32_t first_hit(uint32_t a, uint32_t b)
+{
+    if (a == 0 || b == 0)
+        return a + b;
+    return a < b ? a : b;
+}
+
 static void merge_stage(const struct ph_stage_report *a, const struct ph_stage_report *b,
                         ph_ns dial, struct ph_stage_report *out)
 {
@@ -126,6 +134,8 @@ static void merge_stage(const struct ph_stage_report *a, const struct ph_stage_r
     out->sockets = a->sockets + b->sockets;
     out->openers = a->openers + b->openers;
     out->probes = a->probes + b->probes;
+    out->probes_to_hit = first_hit(a->probes_to_hit, b->probes_to_hit);
+    out->mappings = a->mappings + b->mappings;
 }
 
 /* Which direction lost the larger share, or, of equal ones, had the longer gap. */

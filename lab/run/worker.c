@@ -132,6 +132,7 @@ static void start(struct worker *w, struct message *m)
         .hold = w->run->scenario->hold,
         .lifetime_s = w->run->scenario->lifetime_s,
     };
+    matrix_peers(w->run->scenario, &w->run->matrix.cells[m->cell], &spec);
     spread_lateness(w, ph_loop_take_lateness(w->loop));
     p->lateness = 0;
     int rc = trial_start(p->world, &spec, on_done, p, &p->trial_now);

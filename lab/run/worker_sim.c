@@ -77,6 +77,7 @@ static int simulate(const struct run *run, const struct message *m, struct stand
         .lifetime_s = s->lifetime_s,
         .deterministic = true,
     };
+    matrix_peers(s, &run->matrix.cells[m->cell], &ts);
     int rc = trial_start(at->world, &ts, on_done, o, &trial);
     if (rc != PH_OK) {
         leave(at);

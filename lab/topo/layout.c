@@ -243,26 +243,26 @@ static void add_hosts(struct layout_build *b)
     }
 }
 
-/* The router in front of the caller speaks what the spec says, whatever its profile does. */
+/* A NAT's router speaks what the spec says, whatever its profile does. */
 static int set_port_mapping(const struct layout_build *b, size_t nat, struct nat_profile *p)
 {
-    const struct world_spec *s = b->spec;
+    const char *fault = b->spec->routers[nat].fault;
+    unsigned protocols = b->spec->routers[nat].protocols;
 
-    if (!s->port_mapping.set || s->port_mapping.nat != nat) {
+    if (!b->spec->routers[nat].set) {
         return 0;
     }
-    if (p->mapping == NAT_MAPPING_NONE && s->port_mapping.protocols != 0) {
+    if (p->mapping == NAT_MAPPING_NONE && protocols != 0) {
         return lab_fail(b->err, LAB_USAGE,
                         "profile %s does not translate, so its router has no ports to map; exclude "
                         "it, or let it have none",
                         p->name);
     }
-    p->port_mapping.pcp = (s->port_mapping.protocols & 1u << PH_PORTMAP_PCP) != 0;
-    p->port_mapping.nat_pmp = (s->port_mapping.protocols & 1u << PH_PORTMAP_NATPMP) != 0;
-    p->port_mapping.upnp = (s->port_mapping.protocols & 1u << PH_PORTMAP_UPNP) != 0;
-    p->port_mapping.fault_count = s->port_mapping.fault[0] != '\0' ? 1 : 0;
-    snprintf(p->port_mapping.faults[0], sizeof(p->port_mapping.faults[0]), "%s",
-             s->port_mapping.fault);
+    p->port_mapping.pcp = (protocols & 1u << PH_PORTMAP_PCP) != 0;
+    p->port_mapping.nat_pmp = (protocols & 1u << PH_PORTMAP_NATPMP) != 0;
+    p->port_mapping.upnp = (protocols & 1u << PH_PORTMAP_UPNP) != 0;
+    p->port_mapping.fault_count = fault[0] != '\0' ? 1 : 0;
+    snprintf(p->port_mapping.faults[0], sizeof(p->port_mapping.faults[0]), "%s", fault);
     return nat_profile_validate(p, b->err);
 }
 

@@ -70,9 +70,9 @@ void world_spec_set_background(struct world_spec *spec, uint32_t flows_per_secon
     }
 }
 
-/* The NAT that the first peer is inside; SIZE_MAX: none. */
-static size_t caller_nat(const struct topology *t)
+size_t world_spec_caller_nat(const struct world_spec *spec)
 {
+    const struct topology *t = &spec->topology;
     size_t host = 0;
 
     while (host < t->host_count && t->hosts[host].runs != TOPO_RUNS_PEER) {
@@ -86,10 +86,19 @@ static size_t caller_nat(const struct topology *t)
     return SIZE_MAX;
 }
 
+void world_spec_set_router(struct world_spec *spec, size_t nat, unsigned protocols,
+                           const char *fault)
+{
+    spec->routers[nat].set = true;
+    spec->routers[nat].protocols = protocols;
+    snprintf(spec->routers[nat].fault, sizeof(spec->routers[nat].fault), "%s",
+             fault != NULL ? fault : "");
+}
+
 int world_spec_set_port_mapping(struct world_spec *spec, unsigned protocols, const char *fault,
                                 struct lab_error *err)
 {
-    size_t nat = caller_nat(&spec->topology);
+    size_t nat = world_spec_caller_nat(spec);
 
     if (nat == SIZE_MAX) {
         return lab_fail(err, LAB_USAGE,
@@ -97,11 +106,7 @@ int world_spec_set_port_mapping(struct world_spec *spec, unsigned protocols, con
                         "stands before it that could map ports",
                         spec->topology.name);
     }
-    spec->port_mapping.set = true;
-    spec->port_mapping.nat = nat;
-    spec->port_mapping.protocols = protocols;
-    snprintf(spec->port_mapping.fault, sizeof(spec->port_mapping.fault), "%s",
-             fault != NULL ? fault : "");
+    world_spec_set_router(spec, nat, protocols, fault);
     return 0;
 }
 

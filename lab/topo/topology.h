@@ -89,14 +89,13 @@ struct world_spec {
                                                  * its `inside` home NAT is found by the layout */
     bool gateway_set;                           /* one gateway policy for all NATs, homes too */
     enum nat_gateway gateway;
-    /* What the router in front of the caller speaks, in place of what its profile says. */
+    /* What the router of each of the topology's NATs speaks, in place of what its profile says. The
+     * router is the home NAT of the profile where it has one, else the NAT itself. */
     struct {
         bool set;
-        size_t nat; /* the topology's NAT that the caller is inside; the router is the home NAT
-                     * of its profile where it has one, else itself */
         unsigned protocols;       /* 1u << PH_PORTMAP_x each (portmap/portmap.h) */
         char fault[NAT_NAME_MAX]; /* lab/router/fault.h; empty: none */
-    } port_mapping;
+    } routers[TOPO_NATS_MAX];
     uint64_t seed; /* of loss, jitter and NAT hashes */
 };
 
@@ -108,8 +107,12 @@ int world_spec_set_profile(struct world_spec *spec, const char *nat, const char 
 int world_spec_set_gateway(struct world_spec *spec, enum nat_gateway gateway);
 /* Replaces every link's parameters by a preset's. */
 int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err);
-/* Protocols 0: the router in front of the caller (the first host that runs a peer) maps nothing.
- * fault may be NULL. Refused where the caller is inside no NAT. */
+/* Protocols 0: the router of that NAT (by its index) maps nothing. fault may be NULL. */
+void world_spec_set_router(struct world_spec *spec, size_t nat, unsigned protocols,
+                           const char *fault);
+/* The NAT that the caller (the first host that runs a peer) is inside; SIZE_MAX: none. */
+size_t world_spec_caller_nat(const struct world_spec *spec);
+/* The same for the router in front of the caller. Refused where the caller is inside no NAT. */
 int world_spec_set_port_mapping(struct world_spec *spec, unsigned protocols, const char *fault,
                                 struct lab_error *err);
 /* Other people's flows behind each of the topology's NATs; 0: none. */

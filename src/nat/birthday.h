@@ -15,7 +15,8 @@
 
 /* 1 - C(S-N, M) / C(S, M). */
 double ph_birthday_success(uint32_t ports, uint32_t mapped, uint32_t probes);
-/* Probes until the first hit, on average given that all ports are tried: (S + 1) / (N + 1). */
+/* Probes until the first hit, on average given that all ports are tried: (S + 1) / (N + 1). With
+ * nothing mapped this and the quantile are one more than there are ports. */
 double ph_birthday_mean(uint32_t ports, uint32_t mapped);
 /* The fewest probes by which a share of all tries has hit. */
 uint32_t ph_birthday_quantile(uint32_t ports, uint32_t mapped, double share);
@@ -25,6 +26,10 @@ uint32_t ph_birthday_quantile(uint32_t ports, uint32_t mapped, double share);
  * socket draws by weight; which ports are taken already is left out: it moves the fourth digit). */
 double ph_birthday_order_success(const struct ph_allocation *a, const struct ph_port_order *order,
                                  uint32_t sockets, uint32_t probes);
+
+/* The chance that one mapping alone is among the first `probes` ports of the order. */
+double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_order *order,
+                         uint32_t probes);
 
 /* The order in which to probe for the ports of such a NAT, the likeliest hypothesis first: its
  * block, netfilter's doubled range, all of what it was seen to use, then what it may use. */

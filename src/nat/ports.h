@@ -24,13 +24,19 @@ struct ph_port_order {
     struct ph_port_segment segments[PH_PORT_SEGMENTS_MAX]; /* then these, one after the other */
     size_t segment_count;
     uint64_t seed;
+    uint32_t skip; /* so many of the first are left out: an earlier move has had them */
 };
 
-/* False when there is no room for it, or it is empty. */
+/* False when there is no room for it, or it is empty. Port 0 is none. The ports of a segment are
+ * low, low + stride ...; `down` walks the same ones. */
 bool ph_port_order_add(struct ph_port_order *o, const struct ph_port_segment *s);
+/* True also when the list has it already. */
 bool ph_port_order_add_port(struct ph_port_order *o, uint16_t port);
-/* How many different ports it has. */
+/* How many different ports it has: as many as a walk gives. */
 uint32_t ph_port_order_count(const struct ph_port_order *o);
+/* How many of the first `probes` ports lie in [low, high]. */
+uint32_t ph_port_order_within(const struct ph_port_order *o, uint32_t probes, uint16_t low,
+                              uint16_t high);
 
 /* A walk through an order, which it borrows. All zero but the order: its start. */
 struct ph_port_walk {
@@ -39,7 +45,8 @@ struct ph_port_walk {
     uint32_t index;
 };
 
-/* The next port; false at the end. Constant time, but for ports that an earlier segment has had. */
+/* The next port; false at the end. Constant time, but for ports that an earlier segment has had,
+ * and for `skip` at the start. */
 bool ph_port_walk_next(struct ph_port_walk *w, uint16_t *port);
 
 #endif

@@ -297,6 +297,8 @@ static void test_shipped_ones(void **state)
                                          "block-eim",
                                          "cgnat",
                                          "cgnat-eim",
+                                         "cellular-eim",
+                                         "cgnat-block-eim",
                                          "double-nat",
                                          "firewall",
                                          "full-cone",

@@ -59,6 +59,8 @@ static struct trial_result trial(enum trial_status status, bool connected, bool 
     r.stages[PH_STAGE_PUNCH].start = 40 * PH_MS;
     r.stages[PH_STAGE_PUNCH].end = (40 + (ph_ns)ms) * PH_MS;
     r.stages[PH_STAGE_PUNCH].packets = 3;
+    r.stages[PH_STAGE_BIRTHDAY].probes = ms;
+    r.stages[PH_STAGE_BIRTHDAY].probes_to_hit = direct ? ms / 2 : 0;
     return r;
 }
 
@@ -98,6 +100,13 @@ static void test_summary(void **state)
     assert_int_equal(s.stages[PH_STAGE_PUNCH].lost, 14);
     assert_int_equal(s.stages[PH_STAGE_PUNCH].packets, 90);
     assert_int_equal(s.stages[PH_STAGE_PREDICT].skipped, 30);
+    assert_int_equal(s.stages[PH_STAGE_PREDICT].to_hit.count, 0);
+    assert_int_equal(s.stages[PH_STAGE_BIRTHDAY].to_hit.count, 16);
+    near(s.stages[PH_STAGE_BIRTHDAY].to_hit.max, 100);
+    assert_int_equal(s.counts[SUBJECT_COUNT_PROBES].count, 30);
+    near(s.counts[SUBJECT_COUNT_PROBES].p50, 164);
+    near(s.counts[SUBJECT_COUNT_PROBES].max, 200);
+    assert_int_equal(s.counts[SUBJECT_COUNT_PROBES_TO_HIT].count, 16);
     assert_int_equal(summary_of_cell(&m.run, 0, &s), 0);
     near(s.times[SUBJECT_TIME_DIRECT].p50, 164);
     near(s.times[SUBJECT_TIME_DIRECT].p95, 169);
@@ -204,6 +213,18 @@ static void test_expectations(void **state)
          EXPECT_FAILED, "no trial has this time"},
         {"  - {when: {a.nat: random, b.nat: random}, time: media, p95: 50ms}\n", 0, TRIALS,
          EXPECT_PASSED, "p50 50.0, p95 50.0, p99 50.0 ms over all 10 trials"},
+        {"  - {count: probes, at_most: 200}\n", 4, TRIALS, EXPECT_PASSED,
+         "p50 164, p95 200, the most 200 over all 30 trials"},
+        {"  - {count: probes, at_most: 199}\n", 4, TRIALS, EXPECT_FAILED,
+         "a.nat=open,b.nat=random,link=20ms: the most are 200 of 10 trials"},
+        {"  - {when: {a.nat: open, b.nat: open}, count: probes, at_most: 169, p50: 163}\n", 4,
+         TRIALS, EXPECT_FAILED, "a.nat=open,b.nat=open,link=20ms: p50 164 of 10 trials"},
+        {"  - {count: probes-to-hit, p95: 100, pool: true}\n", 4, TRIALS, EXPECT_PASSED,
+         "p95 100 of 16 trials"},
+        {"  - {count: probes-to-hit, p95: 100}\n", 10, TRIALS, EXPECT_PASSED,
+         "p50 82, p95 84, the most 84 over all 10 trials; 2 cells without"},
+        {"  - {when: {a.nat: random, b.nat: random}, count: probes-to-hit, p50: 1}\n", 4, TRIALS,
+         EXPECT_FAILED, "no trial has this count"},
         /* What was not held against the limit is said. */
         {"  - {time: direct, p95: 1s}\n", 10, TRIALS, EXPECT_PASSED,
          "p50 164.0, p95 169.0, p99 169.0 ms over all 10 trials; 2 cells without"},
@@ -438,7 +459,8 @@ static void test_grid(void **state)
         "  2 random                        R 50  ",
         "  to direct floor  160.0 ms   median  167.0   p95  200.0   p99  200.0   of 16 trials;",
         "; median 1.04 x its floor\n",
-        "punch           16      14       0        0     167.0     200.0\n",
+        "punch           16      14       0        0     167.0     200.0         -       -\n",
+        "birthday         0       0       0       30         -         -        83     100\n",
         "30 trials: 30 connected, 16 direct, 0 inconclusive in time, 0 lab errors",
         "ok      connected in all trials (30 of 30 in 3 cells)\n",
     };

@@ -1,6 +1,8 @@
 /* Scenario files: what they become, and what is said of bad ones, to the letter. */
 #include "lab/data.h"
 #include "lab/run/matrix.h"
+#include "lab/run/strategy.h"
+#include "lab/run/trial.h"
 #include "lab/topo/layout.h"
 #include "pinhole.h"
 
@@ -164,9 +166,9 @@ static void test_axes_of_the_network(void **state)
         uint32_t flows = strcmp(matrix_value(s, c, "background"), "20") == 0 ? 20 : 0;
         assert_null(matrix_value(s, c, "link"));
         assert_int_equal(matrix_world(s, c, 1, &spec, &err), 0);
-        assert_true(spec.port_mapping.set);
-        assert_int_equal(spec.port_mapping.nat, 0);
-        assert_int_equal(spec.port_mapping.protocols, 0);
+        assert_true(spec.routers[0].set && !spec.routers[1].set);
+        assert_int_equal(world_spec_caller_nat(&spec), 0);
+        assert_int_equal(spec.routers[0].protocols, 0);
         assert_int_equal(matrix_stages(s, c), off ? 31 & ~(1u << PH_STAGE_PORTMAP) : 31);
         for (size_t k = 0; k < 2; k++) {
             assert_int_equal(spec.profiles[k].background.flows_per_second, flows);
@@ -210,6 +212,65 @@ static void test_axes_of_the_network(void **state)
     assert_int_equal(axis_port_mapping("upnp")->protocols, 4);
     assert_int_equal(axis_port_mapping("all")->protocols, 7);
     assert_null(axis_port_mapping("natpmp"));
+}
+
+/* What the peers of a cell are told. */
+static void test_axes_of_the_peers(void **state)
+{
+    (void)state;
+    struct scenario *s = parse(HEAD "matrix: {strategy: [pinhole], probe: [check, quic-initial], "
+                                    "canary: [on, off], openers: [64], probes: [400], "
+                                    "rate: [150]}\n");
+    struct matrix m;
+    struct lab_error err = {0};
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    assert_int_equal(m.count, 4);
+    for (size_t i = 0; i < m.count; i++) {
+        struct trial_spec spec = {0};
+        matrix_peers(s, &m.cells[i], &spec);
+        assert_null(spec.plan);
+        assert_int_equal(spec.probe, i < 2 ? PH_PROBE_CHECK : PH_PROBE_QUIC_INITIAL);
+        assert_int_equal(spec.no_canary, i % 2 == 1);
+        assert_int_equal(spec.budget.openers, 64);
+        assert_int_equal(spec.budget.probes, 400);
+        assert_int_equal(spec.budget.rate, 150);
+        assert_int_equal(spec.budget.burst, 0);
+    }
+    matrix_free(&m);
+    scenario_free(s);
+
+    /* A strategy brings what it spends; without any axis all is as in a call of ours. */
+    s = parse(HEAD "matrix: {strategy: [gonc, pinhole]}\n");
+    assert_int_equal(matrix_expand(s, &m, &err), 0);
+    struct trial_spec spec = {0};
+    matrix_peers(s, &m.cells[0], &spec);
+    assert_true(spec.plan == strategy_find("gonc")->plan);
+    assert_true(spec.no_canary);
+    assert_int_equal(spec.budget.openers, 600);
+    matrix_peers(s, &m.cells[1], &spec);
+    assert_null(spec.plan);
+    assert_false(spec.no_canary);
+    assert_int_equal(spec.budget.openers, 0);
+    matrix_free(&m);
+    scenario_free(s);
+}
+
+static void test_expected_counts(void **state)
+{
+    (void)state;
+    struct scenario *s =
+        parse(HEAD MATRIX "expect:\n  - {count: probes, at_most: 1200, p95: 800}\n"
+                          "  - {when: {a.nat: open}, count: probes-to-hit, p50: 90, pool: true}\n"
+                          "  - {count: punch-probes, at_most: 0}\n");
+    const struct expectation *e = s->expects;
+    assert_int_equal(e[0].kind, EXPECTATION_COUNT);
+    assert_int_equal(e[0].count, SUBJECT_COUNT_PROBES);
+    assert_true(e[0].limits.each == 1200 && e[0].limits.p95 == 800);
+    assert_true(e[0].limits.p50 == EXPECTATION_NO_LIMIT);
+    assert_string_equal(e[0].text, "probes at most 1200 in each trial p95 at most 800");
+    assert_string_equal(e[1].text, "a.nat=open: probes-to-hit p50 at most 90, pooled");
+    assert_true(e[2].limits.each == 0 && e[2].limits.p99 == EXPECTATION_NO_LIMIT);
+    scenario_free(s);
 }
 
 static void test_counterparts(void **state)
@@ -308,8 +369,24 @@ static const struct {
      "s.yaml:3:10: unknown axis \"gatway\"; did you mean \"gateway\"?"},
     {HEAD "matrix: {gateway: [open]}\n",
      "s.yaml:3:20: gateway is \"open\"; it must be one of: accept, drop, reject"},
-    {HEAD "matrix: {strategy: [pinhole]}\n",
-     "s.yaml:3:10: the axis \"strategy\" is not in this version"},
+    {HEAD "matrix: {family: [v6]}\n", "s.yaml:3:10: the axis \"family\" is not in this version"},
+    {HEAD "matrix: {strategy: [pinhole, easytear]}\n",
+     "s.yaml:3:30: strategy is \"easytear\"; did you mean \"easytier\"?"},
+    {HEAD "matrix: {probe: [quic]}\n",
+     "s.yaml:3:18: probe is \"quic\"; did you mean \"quic-initial\"?"},
+    {HEAD "matrix: {canary: [yes]}\n",
+     "s.yaml:3:19: canary is \"yes\"; it must be one of: on, off"},
+    {HEAD "matrix: {openers: [0]}\n",
+     "s.yaml:3:20: openers is \"0\"; it must be a whole number from 1 to 1024"},
+    {HEAD "matrix: {probes: [8193]}\n",
+     "s.yaml:3:19: probes is \"8193\"; it must be a whole number from 1 to 8192"},
+    {HEAD "matrix: {rate: [fast]}\n",
+     "s.yaml:3:17: rate is \"fast\"; it must be a whole number from 1 to 2000"},
+    {HEAD "matrix: {strategy: [frp, pinhole], openers: [64]}\n",
+     "s.yaml:3:9: the cell strategy=frp,openers=64 cannot be: the strategy frp is what was "
+     "published of it, and so openers means nothing to it; leave out that axis"},
+    {HEAD "subject: netcheck\nmatrix: {link: [0ms], strategy: [pinhole]}\n",
+     "s.yaml:4:23: the axis strategy is of calls, and means nothing to subject netcheck"},
     {HEAD "matrix: {port_mapping: [pcp, natpmp]}\n",
      "s.yaml:3:30: port_mapping is \"natpmp\"; did you mean \"nat_pmp\"?"},
     {HEAD "matrix: {fault: [only-permament]}\n",
@@ -392,14 +469,25 @@ static const struct {
     {HEAD MATRIX "expect:\n  - {time: direct, p50: 1}\n", "s.yaml:5:25: p50 is \"1\"; it must be"},
     {HEAD MATRIX "expect:\n  - {time: direct, p90: 1s}\n", "s.yaml:5:20: unknown key \"p90\""},
     {HEAD MATRIX "expect:\n  - {time: direct, rate: direct, p50: 1s}\n",
-     "s.yaml:5:5: an expectation is of a rate or of a time, not of both"},
+     "s.yaml:5:5: an expectation is of a rate, a time or a count, not of two"},
+    {HEAD MATRIX "expect:\n  - {count: probs, at_most: 3}\n",
+     "s.yaml:5:13: count is \"probs\"; did you mean \"probes\"?"},
+    {HEAD MATRIX "expect:\n  - {count: probes}\n",
+     "s.yaml:5:5: a count is expected, but neither at_most, p50, p95 nor p99 says how many"},
+    {HEAD MATRIX "expect:\n  - {count: probes, at_most: -1}\n",
+     "s.yaml:5:30: at_most is \"-1\"; it must be a whole number from 0 to 1000000000"},
+    {HEAD MATRIX "expect:\n  - {count: probes, at_least: 1}\n",
+     "s.yaml:5:21: unknown key \"at_least\""},
+    {HEAD MATRIX "subject: map\nexpect:\n  - {count: probes, at_most: 1}\n",
+     "s.yaml:6:13: subject map has no count \"probes\""},
     {HEAD MATRIX "expect:\n  - {rate: direct, at_least: 1.0}\n",
      "s.yaml:5:30: at_least is \"1.0\"; it must be a number from 0.001 to 0.9999"},
     {HEAD MATRIX "expect:\n  - {rate: direct, is: none, observed: 0.5}\n",
      "s.yaml:5:5: `is: none` and a share above 0 cannot both be"},
     {HEAD MATRIX "expect:\n  - {rate: mapping-right, is: all}\n",
      "s.yaml:5:12: subject pinhole has no rate \"mapping-right\"; it has: connected, direct, "
-     "by-portmap, double-nat, mapped, released"},
+     "by-portmap, by-punch, by-predict, by-birthday, predict-skipped, birthday-skipped, "
+     "bystander, double-nat, mapped, released"},
     {HEAD MATRIX "expect:\n  - {time: netcheck, p50: 1s}\n",
      "s.yaml:5:12: subject pinhole has no time \"netcheck\"; it has: relay, direct, media, "
      "portmap"},
@@ -571,7 +659,7 @@ static void test_reachable(void **state)
                                             "observed at least 0.9 in each cell");
     assert_string_equal(s->expects[2].text,
                         "a.nat=random: time to media p50 at most 100ms p99 at most 1s");
-    assert_true(s->expects[2].is_time);
+    assert_int_equal(s->expects[2].kind, EXPECTATION_TIME);
     assert_int_equal(s->expects[2].time, SUBJECT_TIME_MEDIA);
     assert_int_equal(s->expects[2].p50, 100 * PH_MS);
     assert_true(s->expects[2].p95 == PH_NEVER);
@@ -581,11 +669,18 @@ static void test_reachable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_quick),        cmocka_unit_test(test_easy_and_hard_are_all_pairs),
-        cmocka_unit_test(test_matrix),       cmocka_unit_test(test_world_of_a_cell),
-        cmocka_unit_test(test_cell_globs),   cmocka_unit_test(test_axes_of_the_network),
-        cmocka_unit_test(test_counterparts), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_reachable),    cmocka_unit_test(test_files_beside),
+        cmocka_unit_test(test_quick),
+        cmocka_unit_test(test_easy_and_hard_are_all_pairs),
+        cmocka_unit_test(test_matrix),
+        cmocka_unit_test(test_world_of_a_cell),
+        cmocka_unit_test(test_cell_globs),
+        cmocka_unit_test(test_axes_of_the_network),
+        cmocka_unit_test(test_axes_of_the_peers),
+        cmocka_unit_test(test_expected_counts),
+        cmocka_unit_test(test_counterparts),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_reachable),
+        cmocka_unit_test(test_files_beside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

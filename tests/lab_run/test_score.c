@@ -28,7 +28,9 @@ static void test_call(void **state)
 {
     (void)state;
     const uint32_t all = BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PORTMAP) |
-                         BIT(RATE_MAPPED) | BIT(RATE_DOUBLE_NAT);
+                         BIT(RATE_BY_PUNCH) | BIT(RATE_BY_PREDICT) | BIT(RATE_BY_BIRTHDAY) |
+                         BIT(RATE_PREDICT_SKIPPED) | BIT(RATE_BIRTHDAY_SKIPPED) | BIT(RATE_MAPPED) |
+                         BIT(RATE_DOUBLE_NAT);
     struct trial_result r;
     ph_ns times[SUBJECT_TIME_COUNT];
     trial_result_init(&r, SUBJECT_PINHOLE);
@@ -40,14 +42,16 @@ static void test_call(void **state)
     r.stage = PH_STAGE_PUNCH;
     r.setup_direct = 7;
     r.portmap_took = 0;
-    check(&r, all, BIT(RATE_CONNECTED) | BIT(RATE_DIRECT));
+    check(&r, all, BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PUNCH));
     score_times(&r, times);
     assert_true(times[SUBJECT_TIME_DIRECT] == 7);
     assert_true(times[SUBJECT_TIME_PORTMAP] == 0);
     r.stage = PH_STAGE_PORTMAP;
     r.mapping.protocol = PH_PORTMAP_PCP; /* the first of its enum is none the less one */
     r.mapping.reach = PH_PORTMAP_REACH_DOUBLE;
-    check(&r, all, all);
+    check(&r, all,
+          BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PORTMAP) | BIT(RATE_MAPPED) |
+              BIT(RATE_DOUBLE_NAT));
     /* By the peer's mapping, and the own router holds what it was not asked to give back. */
     r.mapping.protocol = PH_PORTMAP_NONE;
     r.router_mappings = 2;
@@ -111,10 +115,75 @@ static void test_map(void **state)
     assert_true(times[SUBJECT_TIME_MAP] == 9);
 }
 
+static void test_stages_that_guess(void **state)
+{
+    (void)state;
+    struct trial_result r;
+    uint32_t asked, good, counts[SUBJECT_COUNT_COUNT];
+    trial_result_init(&r, SUBJECT_PINHOLE);
+    score(&r, &asked, &good);
+    assert_int_equal(good, 0); /* skipped, but nobody says why */
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_PROBES], 0);
+    assert_true(counts[SUBJECT_COUNT_PROBES_TO_HIT] == SCORE_ABSENT);
+
+    snprintf(r.stages[PH_STAGE_PREDICT].reason, sizeof(r.stages[0].reason), "nobody counts");
+    r.connected = r.direct = true;
+    r.stage = PH_STAGE_BIRTHDAY;
+    r.stages[PH_STAGE_PUNCH] =
+        (struct ph_stage_report){.state = PH_STAGE_LOST, .packets = 4, .probes = 3, .mappings = 1};
+    r.stages[PH_STAGE_BIRTHDAY] = (struct ph_stage_report){.state = PH_STAGE_WON,
+                                                           .packets = 346,
+                                                           .openers = 256,
+                                                           .probes = 90,
+                                                           .probes_to_hit = 87,
+                                                           .mappings = 300};
+    r.stages[PH_STAGE_RELAY].packets = 1000;
+    score(&r, &asked, &good);
+    assert_int_equal(good, BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_BIRTHDAY) |
+                               BIT(RATE_PREDICT_SKIPPED));
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_PROBES], 90);
+    assert_int_equal(counts[SUBJECT_COUNT_PUNCH_PROBES], 3);
+    assert_int_equal(counts[SUBJECT_COUNT_PROBES_TO_HIT], 87);
+    assert_int_equal(counts[SUBJECT_COUNT_OPENERS], 256);
+    assert_int_equal(counts[SUBJECT_COUNT_PEAK_MAPPINGS], 300);
+    assert_int_equal(counts[SUBJECT_COUNT_PACKETS], 350); /* the relay's are no traversal */
+
+    /* A flow of a bystander's that was not answered. */
+    assert_true(counts[SUBJECT_COUNT_UNANSWERED] == SCORE_ABSENT);
+    assert_int_equal(asked & BIT(RATE_BYSTANDER), 0);
+    r.bystander = (struct bystander_count){.asked = 20, .answered = 19};
+    score(&r, &asked, &good);
+    assert_int_equal(asked & ~good & BIT(RATE_BYSTANDER), BIT(RATE_BYSTANDER));
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_UNANSWERED], 1);
+    r.bystander.answered = 20;
+    score(&r, &asked, &good);
+    assert_int_equal(good & BIT(RATE_BYSTANDER), BIT(RATE_BYSTANDER));
+    r.bystander = (struct bystander_count){0};
+
+    r.stage = PH_STAGE_PREDICT;
+    r.stages[PH_STAGE_BIRTHDAY] = (struct ph_stage_report){.state = PH_STAGE_SKIPPED};
+    r.stages[PH_STAGE_PREDICT] =
+        (struct ph_stage_report){.state = PH_STAGE_WON, .probes = 12, .probes_to_hit = 5};
+    score(&r, &asked, &good);
+    assert_int_equal(good, BIT(RATE_CONNECTED) | BIT(RATE_DIRECT) | BIT(RATE_BY_PREDICT));
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_PROBES], 12);
+    assert_int_equal(counts[SUBJECT_COUNT_PROBES_TO_HIT], 5);
+
+    trial_result_init(&r, SUBJECT_MAP);
+    score_counts(&r, counts);
+    for (int i = 0; i < SUBJECT_COUNT_COUNT; i++)
+        assert_true(counts[i] == SCORE_ABSENT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_call),
+        cmocka_unit_test(test_stages_that_guess),
         cmocka_unit_test(test_netcheck),
         cmocka_unit_test(test_map),
     };

@@ -76,6 +76,7 @@ static void good(struct ph_call_report *a, struct ph_call_report *b)
         .packets = 3,
         .bytes = 300,
         .probes = 3,
+        .mappings = 2,
     };
     a->stages[PH_STAGE_RELAY] = (struct ph_stage_report){
         .state = PH_STAGE_BEATEN,
@@ -93,6 +94,7 @@ static void good(struct ph_call_report *a, struct ph_call_report *b)
     b->media = (struct ph_media_report){.sent = 51, .received = 50, .max_gap = 21 * PH_MS};
     b->stages[PH_STAGE_PUNCH].start = 1040 * PH_MS;
     b->stages[PH_STAGE_PUNCH].openers = 2;
+    b->stages[PH_STAGE_PUNCH].mappings = 5;
 }
 
 static void test_good_call(void **state)
@@ -114,6 +116,8 @@ static void test_good_call(void **state)
     assert_int_equal(punch->end, 160 * PH_MS);
     assert_int_equal(punch->packets, 6);
     assert_int_equal(punch->openers, 2);
+    assert_int_equal(punch->mappings, 7);
+    assert_int_equal(punch->probes_to_hit, 0);
     assert_int_equal(r.stages[PH_STAGE_RELAY].state, PH_STAGE_BEATEN);
     assert_string_equal(r.stages[PH_STAGE_RELAY].reason, "by punch");
     /* b sent 51 and a received 48; a sent 50 and b received all. */
@@ -196,6 +200,24 @@ static void test_not_connected(void **state)
     }
 }
 
+/* Only who probes can hit; where both do, the first one counts. */
+static void test_probes_to_hit(void **state)
+{
+    static const struct {
+        uint32_t a, b, both;
+    } cases[] = {{0, 0, 0}, {87, 0, 87}, {0, 87, 87}, {87, 90, 87}, {90, 87, 87}};
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ph_call_report a, b;
+        struct trial_result r = {0};
+        good(&a, &b);
+        a.stages[PH_STAGE_BIRTHDAY].probes_to_hit = cases[i].a;
+        b.stages[PH_STAGE_BIRTHDAY].probes_to_hit = cases[i].b;
+        verdict(layout, &a, &b, &r);
+        assert_int_equal(r.stages[PH_STAGE_BIRTHDAY].probes_to_hit, cases[i].both);
+    }
+}
+
 static void test_unsettled_stage(void **state)
 {
     (void)state;
@@ -231,7 +253,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_good_call),     cmocka_unit_test(test_false_direct),
         cmocka_unit_test(test_not_connected), cmocka_unit_test(test_unsettled_stage),
-        cmocka_unit_test(test_floors),
+        cmocka_unit_test(test_floors),        cmocka_unit_test(test_probes_to_hit),
     };
     return cmocka_run_group_tests(tests, make_layout, free_layout);
 }
