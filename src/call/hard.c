@@ -423,7 +423,7 @@ void ph_hard_on_heard(struct ph_hard *h, struct ph_path *path)
     uint64_t number = ph_run_aimed_at(&h->run, path->remote.port);
     /* The peer's guess may also have met the mapping that punching has made for the call's own
      * socket. */
-    bool met_own = h->run.acceptor && h->run.phase == PH_RUN_AWAITING;
+    bool met_own = h->run.acceptor;
     if (path->sock == 0 && number == 0 && !met_own)
         return;
     claim(h, path, number);
