@@ -20,5 +20,6 @@ int cmd_map(int argc, char **argv);
 int cmd_stun(int argc, char **argv);
 int cmd_netcheck(int argc, char **argv);
 int cmd_id(int argc, char **argv);
+int cmd_plan(int argc, char **argv);
 
 #endif

@@ -15,6 +15,7 @@ static const struct command {
     {"relay", cmd_relay, "run a relay: registry, signalling, forwarding, STUN"},
     {"map", cmd_map, "have the router map a port to one of ours"},
     {"netcheck", cmd_netcheck, "look at the network: NAT, port mapping, relays, chances"},
+    {"plan", cmd_plan, "show by which moves two peers will try to join"},
     {"stun", cmd_stun, "ask a STUN server which address it sees"},
     {"id", cmd_id, "show an identity's fingerprint"},
 };

@@ -1,0 +1,51 @@
+/* What goes into a plan, with its defaults; and the names of what comes out. */
+#include "nat/plan.h"
+
+void ph_plan_side(const struct ph_nat_facts *facts, struct ph_plan_side *out)
+{
+    *out = (struct ph_plan_side){.udp = facts->udp,
+                                 .mapping = facts->mapping,
+                                 .filtering = facts->filtering,
+                                 .allocation = facts->allocation,
+                                 .external = facts->reflexive};
+}
+
+static uint16_t resolve(uint16_t value, uint16_t usual, uint16_t most)
+{
+    if (value == 0)
+        return usual;
+    return value < most ? value : most;
+}
+
+struct ph_budget ph_budget_resolve(const struct ph_budget *b)
+{
+    return (struct ph_budget){.probes = resolve(b->probes, PH_BUDGET_PROBES, PH_BUDGET_PROBES_MOST),
+                              .openers =
+                                  resolve(b->openers, PH_BUDGET_OPENERS, PH_BUDGET_OPENERS_MOST),
+                              .rate = resolve(b->rate, PH_BUDGET_RATE, PH_BUDGET_RATE_MOST),
+                              .burst = resolve(b->burst, PH_BUDGET_BURST, PH_BUDGET_BURST_MOST)};
+}
+
+const char *ph_move_kind_name(enum ph_move_kind k)
+{
+    static const char *const names[] = {"punch", "fan-in", "mirror", "rendezvous", "sweep"};
+    return (unsigned)k < sizeof(names) / sizeof(names[0]) ? names[k] : "?";
+}
+
+const char *ph_move_ports_name(enum ph_move_ports p)
+{
+    static const char *const names[] = {"order", "measured", "own"};
+    return (unsigned)p < sizeof(names) / sizeof(names[0]) ? names[p] : "?";
+}
+
+const char *ph_plan_outlook_name(enum ph_plan_outlook o)
+{
+    static const char *const names[] = {"unknown", "direct", "hopeless", "no-udp"};
+    return (unsigned)o < sizeof(names) / sizeof(names[0]) ? names[o] : "?";
+}
+
+const char *ph_gateway_policy_name(enum ph_gateway_policy g)
+{
+    static const char *const names[] = {"unknown", "accept", "drop"};
+    return (unsigned)g < sizeof(names) / sizeof(names[0]) ? names[g] : "?";
+}
