@@ -166,7 +166,17 @@ static void second_way(struct both_world *w, struct seen *s)
     (void)both_open(w, "stun", SERVER_PORT);
     uint16_t first = port_to(w, a, both_addr(w, "stun", 0, SERVER_PORT));
     uint16_t second = port_to(w, a, both_addr(w, "relay", 0, PEER_PORT));
-    note(s, "first=%d second=%d", comes_to(w, peer, first, a), comes_to(w, peer, second, a));
+    struct ph_addr at_first = both_addr(w, "a.nat", 0, first);
+    struct ph_addr at_second = both_addr(w, "a.nat", 0, second);
+    for (int i = 0; i < 2; i++) {
+        struct both_heard h = both_send(w, peer, &at_first, 0);
+        note(s, "first=%d from=%s ", h.by == a, class_of(h.from.port, PEER_PORT));
+        /* And back again. */
+        if (h.by == a)
+            note(s, "back=%d ", both_send(w, a, &h.from, 0).from.port == first);
+        h = both_send(w, peer, &at_second, 0);
+        note(s, "second=%d from=%s ", h.by == a, class_of(h.from.port, PEER_PORT));
+    }
 }
 
 static void limit(struct both_world *w, struct seen *s)
