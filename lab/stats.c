@@ -30,6 +30,29 @@ uint64_t stats_wilson_trials(double low)
     return n < 1.0 ? 1 : (uint64_t)n;
 }
 
+static double log_choose(uint64_t n, uint64_t k)
+{
+    return lgamma((double)n + 1) - lgamma((double)k + 1) - lgamma((double)(n - k) + 1);
+}
+
+double stats_fisher(uint64_t k1, uint64_t n1, uint64_t k2, uint64_t n2)
+{
+    uint64_t k = k1 + k2;
+    uint64_t low = k > n2 ? k - n2 : 0;
+    uint64_t high = k < n1 ? k : n1;
+    double all = log_choose(n1 + n2, k);
+    double seen = log_choose(n1, k1) + log_choose(n2, k2) - all;
+    double p = 0;
+    /* All tables with the same margins that are not likelier than the one that was seen; equal ones
+     * differ by rounding. */
+    for (uint64_t i = low; i <= high; i++) {
+        double at = log_choose(n1, i) + log_choose(n2, k - i) - all;
+        if (at <= seen + 1e-7)
+            p += exp(at);
+    }
+    return p < 1.0 ? p : 1.0;
+}
+
 static int compare(const void *a, const void *b)
 {
     double x = *(const double *)a, y = *(const double *)b;
@@ -40,6 +63,35 @@ void stats_sort(double *values, size_t n)
 {
     if (n > 1)
         qsort(values, n, sizeof(*values), compare);
+}
+
+double stats_rank_sum(double *a, size_t na, double *b, size_t nb)
+{
+    double ranks = 0, ties = 0;
+    size_t i = 0, k = 0;
+    if (na == 0 || nb == 0)
+        return 1.0;
+    stats_sort(a, na);
+    stats_sort(b, nb);
+    while (i < na || k < nb) {
+        double value = k == nb || (i < na && a[i] < b[k]) ? a[i] : b[k];
+        size_t i0 = i, k0 = k;
+        while (i < na && !(a[i] > value))
+            i++;
+        while (k < nb && !(b[k] > value))
+            k++;
+        double t = (double)(i - i0 + k - k0);
+        /* All that are equal share the mean of their ranks. */
+        ranks += (double)(i - i0) * ((double)(i0 + k0) + (t + 1) / 2);
+        ties += t * t * t - t;
+    }
+    double n1 = (double)na, n2 = (double)nb, n = n1 + n2;
+    double u = ranks - n1 * (n1 + 1) / 2;
+    double variance = n1 * n2 / 12 * (n + 1 - ties / (n * (n - 1)));
+    if (variance <= 0)
+        return 1.0; /* all values are equal */
+    double apart = fabs(u - n1 * n2 / 2) - 0.5;
+    return apart <= 0 ? 1.0 : erfc(apart / sqrt(2 * variance));
 }
 
 double stats_percentile(const double *sorted, size_t n, unsigned p)

@@ -509,6 +509,29 @@ static void test_hairpin(void **state)
     sim_nat_free(n);
 }
 
+/* Netfilter tells two flows between the same two endpoints apart by giving the one from outside
+ * another source port. */
+static void test_a_second_way(void **state)
+{
+    (void)state;
+    struct sim_nat *n = nat_with("random", "filtering", "endpoint-independent");
+    struct ph_addr a = host(2, 40000), peer = far(2, 100), src = peer;
+    struct ph_addr first = out(n, NOW, a, far(1, 100)), dst = first;
+    struct ph_addr second = out(n, NOW, a, peer);
+    assert_true(sim_nat_inbound(n, NOW, &src, &dst, false));
+    assert_true(ph_addr_eq(&dst, &a));
+    assert_true(ph_addr_ip_eq(&src, &peer));
+    assert_int_not_equal(src.port, 100);
+    /* What goes back to that port, goes back the way it came. */
+    dst = a;
+    assert_true(sim_nat_outbound(n, NOW, &dst, &src, false));
+    assert_true(ph_addr_eq(&dst, &first));
+    assert_true(ph_addr_eq(&src, &peer));
+    assert_int_equal(port_of(n, NOW, a, peer), second.port);
+    assert_int_equal(reaches(n, NOW, peer, second).port, 40000);
+    sim_nat_free(n);
+}
+
 static void test_opened_ports(void **state)
 {
     struct ph_addr a = host(2, 40000), at = wan, x = far(1, 100);
@@ -609,6 +632,7 @@ int main(void)
         cmocka_unit_test(test_exact),
         cmocka_unit_test(test_owners_in_number),
         cmocka_unit_test(test_hairpin),
+        cmocka_unit_test(test_a_second_way),
         cmocka_unit_test(test_opened_ports),
         cmocka_unit_test(test_restricted),
         cmocka_unit_test(test_growth),

@@ -75,12 +75,41 @@ static void test_percentiles(void **state)
     near(stats_percentile(v, 1, 99), 15, 0);
 }
 
+/* Fisher's lady tasting tea (1935), and tables by R 4's fisher.test. */
+static void test_fisher(void **state)
+{
+    (void)state;
+    near(stats_fisher(3, 4, 1, 4), 0.4857142857, 1e-9);
+    near(stats_fisher(4, 4, 0, 4), 0.0285714286, 1e-9);
+    near(stats_fisher(1, 10, 11, 14), 0.0027594562, 1e-9);
+    near(stats_fisher(0, 0, 5, 9), 1, 1e-9);
+    near(stats_fisher(7, 10, 14, 20), 1, 1e-9);
+    near(stats_fisher(0, 10, 0, 10), 1, 1e-9);
+    near(stats_fisher(1500, 3000, 1500, 3000), 1, 1e-6);
+    assert_true(stats_fisher(1600, 3000, 1400, 3000) < 1e-6);
+}
+
+/* By hand: a of {1..5}, b of {6..10}: U is 0, z is (12.5 - 0.5) / sqrt(25 * 11 / 12). */
+static void test_rank_sum(void **state)
+{
+    (void)state;
+    double a[5] = {5, 4, 3, 2, 1}, b[5] = {6, 7, 8, 9, 10}, c[5] = {3, 3, 3, 3, 3};
+    double d[4] = {1, 2, 2, 3}, e[4] = {2, 3, 3, 4};
+    near(stats_rank_sum(a, 5, b, 5), 0.0121858, 1e-6);
+    near(stats_rank_sum(b, 5, a, 5), 0.0121858, 1e-6);
+    near(stats_rank_sum(a, 5, a, 5), 1, 1e-9);
+    near(stats_rank_sum(c, 5, c, 5), 1, 1e-9);
+    near(stats_rank_sum(a, 0, b, 5), 1, 1e-9);
+    /* Ties: ranks of d are 1, 3, 3, 6, so U is 3; the groups of three take 48 of 8 * 63. */
+    near(stats_rank_sum(d, 4, e, 4), 0.1720337, 1e-6);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_wilson),
-        cmocka_unit_test(test_wilson_trials),
-        cmocka_unit_test(test_percentiles),
+        cmocka_unit_test(test_wilson),      cmocka_unit_test(test_wilson_trials),
+        cmocka_unit_test(test_percentiles), cmocka_unit_test(test_fisher),
+        cmocka_unit_test(test_rank_sum),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -15,7 +15,8 @@ struct range {
     uint32_t ip;
     bool ports; /* lo to hi; otherwise netfilter's own choice by the source port */
     uint16_t lo, hi;
-    bool random; /* `random` or `fully-random`: the port is not kept */
+    bool random;    /* `random` or `fully-random`: the port is not kept */
+    bool exclusive; /* a port that any flow has is not free */
 };
 
 static sim_end at(uint32_t ip, unsigned port)
@@ -23,12 +24,13 @@ static sim_end at(uint32_t ip, unsigned port)
     return (uint64_t)ip << 16 | (uint16_t)port;
 }
 
-/* nf_nat_used_tuple(): whether a flow has the answers' tuple already. Where the profile does not
- * overload ports, whether any flow answers there. */
-static bool used(struct sim_nat *n, ph_ns now, const struct sim_tuple *t, sim_end outside)
+/* nf_nat_used_tuple(): whether a flow has the answers' tuple already. Where ports are not
+ * overloaded, whether any flow answers there. */
+static bool used(struct sim_nat *n, ph_ns now, const struct sim_tuple *t, const struct range *r,
+                 sim_end outside)
 {
     struct sim_tuple reply = {.src = t->dst, .dst = outside};
-    if (n->profile.allocation.exclusive)
+    if (r->exclusive)
         return sim_conntrack_holds(&n->flows, now, outside);
     return sim_conntrack_find(&n->flows, now, &reply, NULL) != NULL;
 }
@@ -67,11 +69,11 @@ static sim_end search(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
         uint16_t offset = (uint16_t)ph_rng_u64(&n->rng);
         for (unsigned i = 0; i < attempts; i++, offset++) {
             candidate = at(r->ip, lo + offset % size);
-            if (!used(n, now, t, candidate))
+            if (!used(n, now, t, r, candidate))
                 return candidate;
         }
         if (attempts >= size || attempts < ATTEMPTS_MIN)
-            return n->profile.allocation.exclusive ? 0 : candidate;
+            return r->exclusive ? 0 : candidate;
         attempts /= 2;
     }
 }
@@ -83,10 +85,10 @@ static sim_end unique(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
     sim_end candidate;
     if (r->random)
         return search(n, now, t, r);
-    if (same_source(n, now, t, r, &candidate) && !used(n, now, t, candidate))
+    if (same_source(n, now, t, r, &candidate) && !used(n, now, t, r, candidate))
         return candidate;
     candidate = at(r->ip, port);
-    if ((!r->ports || (port >= r->lo && port <= r->hi)) && !used(n, now, t, candidate))
+    if ((!r->ports || (port >= r->lo && port <= r->hi)) && !used(n, now, t, r, candidate))
         return candidate;
     return search(n, now, t, r);
 }
@@ -141,7 +143,8 @@ static struct range profile_range(const struct sim_nat *n, const struct sim_tupl
                           .ports = lo != 1024 || hi != 65535,
                           .lo = lo,
                           .hi = hi,
-                          .random = random};
+                          .random = random,
+                          .exclusive = n->profile.allocation.exclusive};
 }
 
 static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t, uint32_t *mark)
@@ -169,7 +172,8 @@ static sim_end from_block(struct sim_nat *n, ph_ns now, const struct sim_tuple *
                       .ports = true,
                       .lo = (uint16_t)first,
                       .hi = (uint16_t)(first + n->profile.allocation.block - 1u),
-                      .random = n->profile.mapping != NAT_MAPPING_EIM};
+                      .random = n->profile.mapping != NAT_MAPPING_EIM,
+                      .exclusive = n->profile.allocation.exclusive};
     return unique(n, now, t, &r);
 }
 
@@ -236,4 +240,10 @@ sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_
         return at(n->wan[0],
                   n->drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value);
     return unique(n, now, &led, &r);
+}
+
+sim_end sim_nat_allocate_inside(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
+{
+    struct range r = {.ip = sim_end_ip(t->src)};
+    return used(n, now, t, &r, t->src) ? search(n, now, t, &r) : t->src;
 }

@@ -278,7 +278,10 @@ static bool admit(struct sim_nat *n, ph_ns now, struct sim_tuple *t, bool goes)
             (void)sim_conntrack_confirm(&n->flows, now, &f);
         return false;
     }
+    struct sim_tuple on = {.src = t->src, .dst = inside};
     f.tuple[SIM_REPLY].src = inside;
+    if (maps && goes)
+        f.tuple[SIM_REPLY].dst = sim_nat_allocate_inside(n, now, &on);
     if (!goes || sim_conntrack_confirm(&n->flows, now, &f) == NULL)
         return false;
     *t = sim_flow_translate(&f, SIM_ORIGINAL);

@@ -43,5 +43,9 @@ sim_end sim_nat_allocate(struct sim_nat *n, ph_ns now, const struct sim_tuple *t
 /* The same for one that goes back inside to `inside` (sim_nat_hairpin). */
 sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
                                  sim_end inside);
+/* What a flow from outside (tuple: as it goes on inside) comes from, as seen there: where it comes
+ * from, unless its receiver has a flow to that already. Netfilter then gives it another port (the
+ * null binding of postrouting). */
+sim_end sim_nat_allocate_inside(struct sim_nat *n, ph_ns now, const struct sim_tuple *t);
 
 #endif
