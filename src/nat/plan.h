@@ -44,8 +44,9 @@ struct ph_plan_side {
     enum ph_filtering_behaviour filtering;
     struct ph_allocation allocation;
     enum ph_gateway_policy gateway;
-    /* Where others see its call socket; of an endpoint-independent mapping its port is the one to
-     * aim at, of others the IP alone counts. Family NONE: not known. */
+    /* Where others see its call socket; of an endpoint-independent mapping, and of one that keeps
+     * the socket's own port, its port is the one to aim at, of others the IP alone counts. Family
+     * NONE: not known (the plan is the same). */
     struct ph_addr external;
     bool privileged; /* may bind ports below 1024: netfilter keeps 600-1023 among themselves */
     struct ph_budget budget;
@@ -68,10 +69,11 @@ enum ph_move_kind {
      * then the acceptor sends from fresh sockets at full TTL to that endpoint. */
     PH_MOVE_MIRROR,
     /* Each opens fresh sockets towards one port of the other's, which that one named as the next
-     * that it would get; then all send at full TTL. */
+     * that it would get; then all send at full TTL. Up to `passes` rounds, each with new ports. */
     PH_MOVE_RENDEZVOUS,
     /* The acceptor sends at low TTL from a few sockets to every port of the prober's range; then
-     * the prober does the same at full TTL to the acceptor's. */
+     * the prober does the same at full TTL to the acceptor's (to those that it measured, with
+     * PORTS_MEASURED). Both ranges are cut to what the budgets allow. */
     PH_MOVE_SWEEP,
 };
 
@@ -91,17 +93,20 @@ struct ph_move {
     bool predicted;   /* of the stage predict; otherwise birthday. Not of PUNCH */
     uint8_t acceptor; /* side: 0, 1. The prober is the other one */
     /* Openers. */
-    uint16_t sockets;      /* fresh ones: of the acceptor; of each side for RENDEZVOUS */
-    uint8_t opener_ttl;    /* 0: the one learnt (path/opener.h); PH_TTL_FULL: the system's */
-    uint8_t opener_ttl_up; /* added with each repetition */
-    uint8_t repeats;       /* of each opener, after the first */
-    ph_ns repeat_after;    /* between two of them */
+    uint16_t sockets; /* fresh ones: of the acceptor; of each side for RENDEZVOUS and SWEEP */
+    uint16_t bind_low, bind_high; /* the ports that they are bound to; 0, 0: any */
+    uint8_t opener_ttl;           /* 0: the one learnt (path/opener.h); PH_TTL_FULL: the system's */
+    uint8_t opener_ttl_up;        /* added with each repetition */
+    uint8_t repeats;              /* of each opener, after the first */
+    ph_ns repeat_after;           /* between two of them */
     /* Probes. */
-    struct ph_port_order order; /* of the acceptor's ports; SWEEP: its range, all of it */
-    struct ph_port_order back;  /* SWEEP: the prober's range */
-    uint16_t probes;            /* at most, in one pass */
-    uint8_t passes;             /* over the same ports in the same order; 0 is 1 */
-    bool probes_first;          /* without waiting for the openers: what one must not do */
+    /* Of the acceptor's ports; SWEEP: its range, all of it; MEASURED: what is left to try where the
+     * measurement failed; RENDEZVOUS: the port it would name, if it opened at once. */
+    struct ph_port_order order;
+    struct ph_port_order back; /* SWEEP, RENDEZVOUS: the same of the prober */
+    uint16_t probes;           /* at most, in one pass; SWEEP: packets of one side */
+    uint8_t passes;            /* over the same ports in the same order; 0 is 1 */
+    bool probes_first;         /* without waiting for the openers: what one must not do */
     /* Both. */
     struct ph_budget acceptor_pace, prober_pace; /* rate and burst alone */
     bool no_canary;
@@ -138,7 +143,7 @@ struct ph_plan {
 /* seed: of the order of probes (part of the same exchanged facts: the call's id). */
 void ph_plan_make(const struct ph_plan_input *in, uint64_t seed, struct ph_plan *out);
 
-/* The share of pairs that such a plan can ever join: 0 for HOPELESS and NO_UDP, else 1. */
+/* No move can join them: HOPELESS or NO_UDP. */
 bool ph_plan_is_hopeless(const struct ph_plan_input *in);
 
 /* The side's part of the facts: what is to be told to the peer. */

@@ -147,6 +147,32 @@ int32_t ph_predict_moves(const struct ph_allocation *a, uint16_t from, uint16_t 
     return ph_congruence(step, ahead, r.ports, &moves) ? (int32_t)moves : -1;
 }
 
+/* In segments: from one end of the ring to the other, and again. */
+bool ph_predict_order(const struct ph_allocation *a, uint16_t port, uint32_t first, uint32_t count,
+                      uint32_t stride, struct ph_port_order *out)
+{
+    struct ring r = ring_of(a, port);
+    uint64_t apart = (uint64_t)stride * (uint64_t)(a->step < 0 ? -(int64_t)a->step : a->step);
+    bool down = a->step < 0;
+    if (apart == 0 || apart >= (uint64_t)r.ports || first > INT32_MAX)
+        return false;
+    while (count > 0) {
+        int64_t at = ph_predict_port(a, port, (int32_t)first);
+        uint64_t room = (uint64_t)(down ? at - r.low : r.low + r.ports - 1 - at) / apart + 1;
+        uint32_t n = room < count ? (uint32_t)room : count;
+        int64_t end = at + (down ? -1 : 1) * (int64_t)((n - 1) * apart);
+        struct ph_port_segment s = {.low = (uint16_t)(down ? end : at),
+                                    .high = (uint16_t)(down ? at : end),
+                                    .stride = (uint16_t)apart,
+                                    .down = down};
+        if (!ph_port_order_add(out, &s))
+            return false;
+        first += n * stride;
+        count -= n;
+    }
+    return true;
+}
+
 double ph_predict_covers(const struct ph_drift *d, uint32_t sockets, uint32_t ahead)
 {
     /* With k flows of others before them, the openers have the moves 1 + k to sockets + k. */

@@ -25,6 +25,11 @@ uint16_t ph_predict_port(const struct ph_allocation *a, uint16_t port, int32_t m
 /* How many moves lead from one port to another; -1: none does. The least, forwards. */
 int32_t ph_predict_moves(const struct ph_allocation *a, uint16_t from, uint16_t to);
 
+/* Adds to an order the ports that lie first, first + stride ... moves after `port`, `count` of
+ * them, in this order. False when there is no room for all. */
+bool ph_predict_order(const struct ph_allocation *a, uint16_t port, uint32_t first, uint32_t count,
+                      uint32_t stride, struct ph_port_order *out);
+
 /* The chance that `sockets` openers in a row cover the port that lies `ahead` moves after the
  * sample, when other people's flows in between are `d`. */
 double ph_predict_covers(const struct ph_drift *d, uint32_t sockets, uint32_t ahead);
