@@ -40,8 +40,12 @@ struct runner {
     struct child workers[WORKERS_MAX];
     size_t worker_count, slots;
     struct held *held;
-    size_t *order;      /* the scheduler's n-th cell is this one of the run */
-    unsigned *trials;   /* and has so many */
+    struct {
+        size_t cell;    /* of the run */
+        unsigned trial; /* its first one */
+    } * pieces;         /* what the scheduler takes for cells: in the simulator trials */
+    unsigned *trials;   /* of each piece */
+    size_t piece_count;
     struct message *in; /* the last message received */
     int signals;
     unsigned deaths;
@@ -87,6 +91,8 @@ size_t runner_jobs(const struct run *run, size_t wanted, bool sim)
     size_t jobs = wanted != 0 ? wanted : default_jobs(sim);
     if (jobs > JOBS_MAX)
         jobs = JOBS_MAX;
+    if (sim)
+        return jobs;
     /* Rounds of one size: a small last one would cost as much time as the others. */
     size_t cells = run_cells(run), rounds = (cells + jobs - 1) / jobs;
     return (cells + rounds - 1) / rounds;
@@ -131,12 +137,19 @@ size_t *runner_order(const struct run *run)
     return order;
 }
 
+/* The cell and trial of the run that the scheduler's are. */
+static void of_run(const struct runner *r, size_t *cell, unsigned *trial)
+{
+    *trial += r->pieces[*cell].trial;
+    *cell = r->pieces[*cell].cell;
+}
+
 /* The cell of the run, trial and worker that a slot is at. */
 static void where(const struct runner *r, size_t slot, size_t *cell, unsigned *trial,
                   size_t *worker)
 {
     scheduler_where(r->scheduler, slot, cell, trial, worker);
-    *cell = r->order[*cell];
+    of_run(r, cell, trial);
 }
 
 static uint64_t trial_seed(const struct runner *r, size_t cell, unsigned trial)
@@ -186,14 +199,16 @@ static void drop_world(struct held *h)
 
 static int start_trial(struct runner *r, const struct scheduler_action *a)
 {
-    size_t cell = r->order[a->cell];
+    size_t cell = a->cell;
+    unsigned trial = a->trial;
+    of_run(r, &cell, &trial);
     struct message m = {
         .type = MESSAGE_START,
         .slot = (uint32_t)a->slot,
         .cell = (uint32_t)cell,
-        .trial = a->trial,
+        .trial = trial,
         .ok = true,
-        .seed = trial_seed(r, cell, a->trial),
+        .seed = trial_seed(r, cell, trial),
         .world_seed = world_seed(r, cell),
         .fd_count = r->held[a->slot].world.fd_count,
     };
@@ -416,6 +431,27 @@ static int start_children(struct runner *r)
     return 0;
 }
 
+/* A built world is kept for all trials of its cell. A simulated one costs nothing to share out:
+ * there the trials of one cell keep all cores busy. */
+static bool make_pieces(struct runner *r)
+{
+    size_t *order = runner_order(r->run), cells = run_cells(r->run);
+    size_t n = r->config->sim ? r->run->total : cells;
+    r->pieces = calloc(n, sizeof(*r->pieces));
+    r->trials = calloc(n, sizeof(*r->trials));
+    bool good = order != NULL && r->pieces != NULL && r->trials != NULL;
+    for (size_t i = 0; good && i < cells; i++) {
+        unsigned trials = run_trials(r->run, order[i]);
+        for (unsigned t = 0; t < trials; t += r->config->sim ? 1 : trials) {
+            r->pieces[r->piece_count].cell = order[i];
+            r->pieces[r->piece_count].trial = t;
+            r->trials[r->piece_count++] = r->config->sim ? 1 : trials;
+        }
+    }
+    free(order);
+    return good;
+}
+
 int runner_run(struct run *run, const struct runner_config *config, struct lab_error *err)
 {
     int rc = -1;
@@ -434,12 +470,9 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->worker_count = config->workers != 0 ? config->workers : cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
-    r->order = runner_order(run);
-    r->trials = calloc(run->matrix.count, sizeof(*r->trials));
-    for (size_t i = 0; r->order != NULL && r->trials != NULL && i < run_cells(run); i++)
-        r->trials[i] = run_trials(run, r->order[i]);
+    bool pieces = make_pieces(r);
     struct scheduler_config sc = {
-        .cells = run_cells(run),
+        .cells = r->piece_count,
         .trials_of = r->trials,
         .slots = r->slots,
         .workers = r->worker_count,
@@ -451,8 +484,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->scheduler = scheduler_new(&sc);
     r->held = calloc(r->slots, sizeof(*r->held));
     r->in = calloc(1, sizeof(*r->in));
-    if (r->scheduler == NULL || r->order == NULL || r->trials == NULL || r->held == NULL ||
-        r->in == NULL) {
+    if (r->scheduler == NULL || !pieces || r->held == NULL || r->in == NULL) {
         lab_fail(err, LAB_CANNOT, "out of memory");
         goto cleanup;
     }
@@ -473,7 +505,7 @@ cleanup:
         close(r->signals);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     scheduler_free(r->scheduler);
-    free(r->order);
+    free(r->pieces);
     free(r->trials);
     free(r->held);
     free(r->in);

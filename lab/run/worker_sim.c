@@ -26,16 +26,47 @@ static bool is_over(void *user)
     return o->over;
 }
 
-static int simulate(const struct run *run, const struct message *m, struct world_spec *spec,
-                    struct layout *layout, struct outcome *o, struct lab_error *err)
+/* The world of the cell that this process is at: made once, and put in order for each trial. */
+struct stand {
+    struct world_spec spec;
+    struct layout layout;
+    struct world *world; /* NULL: none */
+    size_t cell;
+    uint64_t seed;
+};
+
+static void leave(struct stand *at)
+{
+    if (at->world != NULL)
+        at->world->ops->free(at->world);
+    at->world = NULL;
+}
+
+static int enter(const struct run *run, const struct message *m, struct stand *at,
+                 struct lab_error *err)
+{
+    if (at->world != NULL && at->cell == m->cell && at->seed == m->world_seed)
+        return sim_world_reset(at->world, m->seed, err);
+    leave(at);
+    at->cell = m->cell;
+    at->seed = m->world_seed;
+    if (matrix_world(run->scenario, &run->matrix.cells[m->cell], m->world_seed, &at->spec, err) !=
+            0 ||
+        layout_compute(&at->spec, &at->layout, err) != 0)
+        return -1;
+    return sim_world_new(&at->layout, m->seed, &at->world, err);
+}
+
+static int simulate(const struct run *run, const struct message *m, struct stand *at,
+                    struct outcome *o, struct lab_error *err)
 {
     const struct scenario *s = run->scenario;
-    struct world *world = NULL;
     struct trial *trial = NULL;
-    if (matrix_world(s, &run->matrix.cells[m->cell], m->world_seed, spec, err) != 0 ||
-        layout_compute(spec, layout, err) != 0 || sim_world_new(layout, m->seed, &world, err) != 0)
+    if (enter(run, m, at, err) != 0) {
+        leave(at);
         return -1;
-    o->world = world;
+    }
+    o->world = at->world;
     struct trial_spec ts = {
         .subject = s->subject,
         .seed = m->seed,
@@ -47,37 +78,35 @@ static int simulate(const struct run *run, const struct message *m, struct world
         .deterministic = true,
     };
     matrix_peers(s, &run->matrix.cells[m->cell], &ts);
-    int rc = trial_start(world, &ts, on_done, o, &trial);
+    int rc = trial_start(at->world, &ts, on_done, o, &trial);
     if (rc != PH_OK) {
-        world->ops->free(world);
+        leave(at);
         return lab_fail(err, LAB_BROKEN, "the trial could not start: %s", ph_strerror(rc));
     }
     /* Registration, the call and the drain have deadlines of their own, well below this one. */
-    ph_ns limit = world->ops->now(world) + s->give_up + s->media + 60 * PH_SEC;
-    if (!sim_run_while(world, limit, is_over, o)) {
+    ph_ns limit = at->world->ops->now(at->world) + s->give_up + s->media + 60 * PH_SEC;
+    if (!sim_run_while(at->world, limit, is_over, o)) {
         trial_cancel(trial);
-        lab_fail(err, LAB_BROKEN, "the trial did not end");
-        rc = -1;
+        leave(at);
+        return lab_fail(err, LAB_BROKEN, "the trial did not end");
     }
-    world->ops->free(world);
-    return rc == PH_OK ? 0 : -1;
+    return 0;
 }
 
 int worker_sim_main(const struct run *run, int sock)
 {
     int rc = LAB_BROKEN, got;
-    struct world_spec *spec = calloc(1, sizeof(*spec));
-    struct layout *layout = calloc(1, sizeof(*layout));
+    struct stand *at = calloc(1, sizeof(*at));
     struct message *m = calloc(1, sizeof(*m));
     struct outcome *o = calloc(1, sizeof(*o));
-    if (spec == NULL || layout == NULL || m == NULL || o == NULL)
+    if (at == NULL || m == NULL || o == NULL)
         goto cleanup;
     while ((got = message_receive(sock, m, 0)) >= 0) {
         struct lab_error err = {0};
         if (got == 0 || m->type != MESSAGE_START || m->cell >= run->matrix.count)
             continue;
         memset(o, 0, sizeof(*o));
-        if (simulate(run, m, spec, layout, o, &err) != 0)
+        if (simulate(run, m, at, o, &err) != 0)
             run_lab_error(&o->result, err.text);
         m->type = MESSAGE_ENDED;
         m->ok = true;
@@ -86,10 +115,10 @@ int worker_sim_main(const struct run *run, int sock)
             break;
     }
     rc = LAB_GOOD;
+    leave(at);
 cleanup:
     free(o);
     free(m);
-    free(layout);
-    free(spec);
+    free(at);
     return rc;
 }

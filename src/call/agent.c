@@ -27,11 +27,11 @@ void ph_agent_trace(struct ph_agent *a, const char *who, const char *from, const
         a->host->ops->trace(a->host, line);
 }
 
-void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, const uint8_t *data,
-                   size_t len)
+void ph_agent_send(struct ph_agent *a, ph_sock sock, const struct ph_addr *to, uint8_t ttl,
+                   const uint8_t *data, size_t len)
 {
     struct ph_datagram d = {.peer = *to, .data = data, .len = len, .ttl = ttl};
-    a->host->ops->udp_send(a->host, a->sock, &d, 1);
+    a->host->ops->udp_send(a->host, sock ? sock : a->sock, &d, 1);
 }
 
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr)
@@ -88,30 +88,37 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
     ph_call_on_quic(c, now, payload, len, NULL);
 }
 
-static void on_quic(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
+static void on_quic(struct ph_agent *a, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
     bool initial;
     struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, &initial);
-    if (!conn)
+    struct ph_source from = {sock, in->peer};
+    if (!conn) {
+        for (size_t i = 0; initial && i < PH_CALLS_MAX; i++) {
+            if (a->calls[i] && ph_hard_on_initial(&a->calls[i]->hard, now, &from, in->len))
+                return;
+        }
         return;
+    }
     struct ph_registrar *r = ph_presence_by_conn(&a->presence, conn);
     if (r) {
-        if (!r->closed && ph_addr_eq(&in->peer, &r->relay))
+        if (sock == 0 && !r->closed && ph_addr_eq(&in->peer, &r->relay))
             ph_quic_read(conn, now, in->data, in->len);
         return;
     }
     /* A relay carries calls in frames only: a bare packet from it would pass for a direct one. */
     struct ph_call *c = ph_calls_by_conn(a, conn);
     if (c && !ph_agent_is_relay(a, &in->peer))
-        ph_call_on_quic(c, now, in->data, in->len, &in->peer);
+        ph_call_on_quic(c, now, in->data, in->len, &from);
 }
 
-static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
+static void on_stun(struct ph_agent *a, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
+    struct ph_source from = {sock, in->peer};
     struct ph_stun msg;
     if (ph_stun_parse(in->data, in->len, &msg) != PH_OK)
         return;
-    if (msg.type != PH_STUN_BINDING_REQUEST &&
+    if (msg.type != PH_STUN_BINDING_REQUEST && sock == 0 &&
         ph_presence_on_stun(&a->presence, now, &msg, &in->peer))
         return;
     if (msg.type == PH_STUN_BINDING_REQUEST && !msg.username)
@@ -119,7 +126,7 @@ static void on_stun(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
     if (ph_agent_is_relay(a, &in->peer))
         return;
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        if (a->calls[i] && ph_call_on_check(a->calls[i], now, &msg, in->data, in->len, &in->peer))
+        if (a->calls[i] && ph_call_on_check(a->calls[i], now, &msg, in->data, in->len, &from))
             return;
     }
 }
@@ -262,6 +269,17 @@ static void pump(struct ph_agent *a, ph_ns now)
     schedule(a);
 }
 
+/* A fresh socket of a call's, and the datagram is not its stage's own business. */
+static bool is_of_a_call(struct ph_agent *a, ph_ns now, ph_sock sock, const struct ph_datagram *in)
+{
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        struct ph_call *c = a->calls[i];
+        if (c && ph_hard_owns(&c->hard, sock))
+            return !ph_hard_on_datagram(&c->hard, now, sock, in);
+    }
+    return false;
+}
+
 static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
                          const struct ph_datagram *in, size_t n)
 {
@@ -269,19 +287,20 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
     for (size_t i = 0; i < n; i++) {
         if (ph_network_on_datagram(&a->network, now, sock, &in[i]))
             continue;
-        if (sock != a->sock) {
-            ph_opener_on_datagram(&a->opener, now, sock, &in[i]);
+        if (sock != a->sock && (ph_opener_on_datagram(&a->opener, now, sock, &in[i]) ||
+                                !is_of_a_call(a, now, sock, &in[i])))
             continue;
-        }
+        ph_sock other = sock == a->sock ? 0 : sock;
         switch (ph_demux(in[i].data, in[i].len)) {
         case PH_PACKET_STUN:
-            on_stun(a, now, &in[i]);
+            on_stun(a, now, other, &in[i]);
             break;
         case PH_PACKET_RELAY_FRAME:
-            on_relay_frame(a, now, &in[i]);
+            if (other == 0)
+                on_relay_frame(a, now, &in[i]);
             break;
         case PH_PACKET_QUIC:
-            on_quic(a, now, &in[i]);
+            on_quic(a, now, other, &in[i]);
             break;
         case PH_PACKET_UNKNOWN:
             break;

@@ -34,9 +34,9 @@ struct ph_agent {
     bool pumping;
 };
 
-/* Sends one datagram from the one socket; ttl 0 is the system's. */
-void ph_agent_send(struct ph_agent *a, const struct ph_addr *to, uint8_t ttl, const uint8_t *data,
-                   size_t len);
+/* Sends one datagram from a socket, 0: the one socket; ttl 0 is the system's. */
+void ph_agent_send(struct ph_agent *a, ph_sock sock, const struct ph_addr *to, uint8_t ttl,
+                   const uint8_t *data, size_t len);
 /* A signalling message from a relay. */
 void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const struct ph_signal *m);
 /* The registration has ended, or every relay was tried in vain. */

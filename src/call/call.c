@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "call/agent.h"
+#include "call/checks.h"
 #include "call/terms.h"
 
 #include <stdlib.h>
@@ -46,9 +47,8 @@ static void on_state(void *user, enum ph_quic_state state)
 
 static void on_stream(void *user, const uint8_t *data, size_t len)
 {
-    (void)user;
-    (void)data;
-    (void)len;
+    struct ph_call *c = user;
+    ph_hard_on_stream(&c->hard, ph_host_now(c->agent->host), data, len);
 }
 
 static void on_datagram(void *user, const uint8_t *data, size_t len)
@@ -147,10 +147,11 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     c->relay_at = c->direct_at = c->media_at = c->deadline = PH_NEVER;
     ph_checker_init(&c->checker, caller, random);
     ph_carrier_init(&c->carrier, c);
-    c->no_direct = !(a->config.stages & (1u << PH_STAGE_PUNCH | 1u << PH_STAGE_PORTMAP));
+    c->no_direct = !(a->config.stages & ~(1u << PH_STAGE_RELAY));
     ph_waterfall_init(&c->waterfall, now, a->config.stages);
     ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
+    ph_hard_init(&c->hard, c);
     ph_search_init(&c->search);
     ph_media_init(&c->media);
     return c;
@@ -162,6 +163,7 @@ void ph_call_free(struct ph_call *c)
         return;
     if (c->quic)
         ph_quic_conn_free(c->quic);
+    ph_hard_fini(&c->hard);
     free(c);
 }
 
@@ -208,16 +210,16 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
 }
 
 bool ph_call_on_check(struct ph_call *c, ph_ns now, const struct ph_stun *msg, const uint8_t *data,
-                      size_t len, const struct ph_addr *from)
+                      size_t len, const struct ph_source *from)
 {
     if (c->state == PH_CALL_ENDED)
         return false;
     if (msg->type != PH_STUN_BINDING_REQUEST)
-        return ph_punch_on_response(&c->punch, now, msg, data, len, from);
+        return ph_checks_on_response(c, now, msg, data, len, from);
     if (!ph_check_is_for(&c->checker, msg))
         return false;
     if (!c->no_direct)
-        ph_punch_on_request(&c->punch, now, msg, data, len, from);
+        ph_checks_on_request(c, now, msg, data, len, from);
     return true;
 }
 
@@ -227,12 +229,14 @@ static void on_established(struct ph_call *c, ph_ns now)
     c->deadline = PH_NEVER;
     ph_waterfall_carry(&c->waterfall, PH_STAGE_RELAY, now);
     ph_carrier_release_held(&c->carrier, now);
+    ph_checks_on_established(c, now);
     ph_punch_on_established(&c->punch, now);
+    ph_hard_on_established(&c->hard, now);
     ph_media_start(&c->media, now);
 }
 
 void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t len,
-                     const struct ph_addr *from)
+                     const struct ph_source *from)
 {
     if (c->state == PH_CALL_ENDED)
         return;
@@ -277,10 +281,11 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     c->error = error;
     c->deadline = PH_NEVER;
     ph_media_stop(&c->media);
-    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++)
+    for (int i = PH_STAGE_PORTMAP; i < PH_STAGE_RELAY; i++)
         ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_LOST, now, "the call ended");
     ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
+    ph_hard_fini(&c->hard);
     ph_call_set_state(c, PH_CALL_ENDED);
 }
 
@@ -316,6 +321,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
     if (c->state == PH_CALL_CONNECTING && ph_call_established(c))
         on_established(c, now);
     ph_punch_pump(&c->punch, now);
+    ph_hard_pump(&c->hard, now);
     struct ph_inband frame;
     while (ph_media_next(&c->media, now, &frame))
         ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, c->carrier.use);
@@ -330,6 +336,8 @@ ph_ns ph_call_deadline(const struct ph_call *c)
     if (c->state == PH_CALL_ENDED)
         return PH_NEVER;
     ph_ns t = ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+    t = ph_min_ns(t, ph_checks_deadline(c));
+    t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
     return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }
@@ -345,7 +353,7 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .direct_at = c->direct_at,
         .media_at = c->media_at,
         .settled = c->state == PH_CALL_ENDED ||
-                   (ph_waterfall_settled(&c->waterfall) && !ph_punch_is_running(&c->punch)),
+                   (ph_waterfall_settled(&c->waterfall) && !ph_checks_racing(c)),
         .direct = c->carrier.use != NULL,
         .stage = c->waterfall.carrying,
         .relay = c->relay,

@@ -10,6 +10,7 @@
 #define PH_CALL_CALL_H
 
 #include "call/carrier.h"
+#include "call/hard.h"
 #include "call/media.h"
 #include "call/portmap_stage.h"
 #include "call/punch.h"
@@ -30,18 +31,20 @@ struct ph_call {
     enum ph_call_state state;
     int error;
     enum ph_answer_mode mode;
-    struct ph_signal offer;    /* callee: what is answered */
-    struct ph_addr relay;      /* that it is set up by */
-    uint64_t tag;              /* of this peer's leg at the relay */
-    ph_ns peer_relay_rtt;      /* 0: not known */
-    struct ph_quic_conn *quic; /* NULL before the first flight, and when ended */
-    bool quic_closed;          /* it has ended and waits to be freed outside its callbacks */
+    struct ph_signal offer;       /* callee: what is answered */
+    struct ph_addr relay;         /* that it is set up by */
+    uint64_t tag;                 /* of this peer's leg at the relay */
+    ph_ns peer_relay_rtt;         /* 0: not known */
+    struct ph_addr peer_observed; /* the peer's address as the relay sees it; NONE: not told */
+    struct ph_quic_conn *quic;    /* NULL before the first flight, and when ended */
+    bool quic_closed;             /* it has ended and waits to be freed outside its callbacks */
     struct ph_checker checker;
     struct ph_path_table paths;
     struct ph_carrier carrier;
     struct ph_waterfall waterfall;
     struct ph_portmap_stage portmap;
     struct ph_punch punch;
+    struct ph_hard hard;
     struct ph_search search;
     struct ph_media media;
     ph_ns started, relay_at, direct_at, media_at;
@@ -74,10 +77,10 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m);
 /* A STUN request addressed to this call's credentials, or a response that may be for it (true: it
  * was). */
 bool ph_call_on_check(struct ph_call *c, ph_ns now, const struct ph_stun *msg, const uint8_t *data,
-                      size_t len, const struct ph_addr *from);
+                      size_t len, const struct ph_source *from);
 /* A QUIC packet of this call: from NULL means that it came by the relay. */
 void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t len,
-                     const struct ph_addr *from);
+                     const struct ph_source *from);
 /* Timers, retransmissions, media, flushing. */
 void ph_call_pump(struct ph_call *c, ph_ns now);
 ph_ns ph_call_deadline(const struct ph_call *c);

@@ -2,6 +2,7 @@
 
 #include "call/agent.h"
 #include "call/call.h"
+#include "call/checks.h"
 #include "wire/relay.h"
 
 #include <string.h>
@@ -22,7 +23,7 @@ static void send_by_relay(struct ph_carrier *k, const uint8_t *data, size_t len)
     struct ph_stage_report *r = &k->call->waterfall.stages[PH_STAGE_RELAY];
     r->packets++;
     r->bytes += len;
-    ph_agent_send(k->call->agent, &k->call->relay, 0, frame, len);
+    ph_agent_send(k->call->agent, 0, &k->call->relay, 0, frame, len);
 }
 
 void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len)
@@ -35,22 +36,23 @@ void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len)
         return;
     }
     p->bytes_out += len;
-    ph_agent_send(k->call->agent, &p->remote, 0, data, len);
+    ph_agent_send(k->call->agent, p->sock, &p->remote, 0, data, len);
 }
 
-static void hold(struct ph_carrier *k, const uint8_t *data, size_t len, const struct ph_addr *from)
+static void hold(struct ph_carrier *k, const uint8_t *data, size_t len,
+                 const struct ph_source *from)
 {
     if (k->held_count == PH_HELD_MAX || len > PH_QUIC_PACKET_MAX)
         return;
     struct ph_held_packet *h = &k->held[k->held_count++];
     h->direct = from != NULL;
-    h->from = from ? *from : (struct ph_addr){0};
+    h->from = from ? *from : (struct ph_source){0};
     h->len = len;
     memcpy(h->data, data, len);
 }
 
 void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_t len,
-                     const struct ph_addr *from)
+                     const struct ph_source *from)
 {
     struct ph_call *c = k->call;
     if (!c->quic || c->quic_closed)
@@ -62,7 +64,7 @@ void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_
         return;
     }
     k->reading_direct = from != NULL;
-    k->reading_from = from ? *from : (struct ph_addr){0};
+    k->reading_from = from ? *from : (struct ph_source){0};
     ph_quic_read(c->quic, now, data, len);
     k->reading_direct = false;
 }
@@ -96,7 +98,7 @@ bool ph_carrier_probe(struct ph_carrier *k, ph_ns now, struct ph_path *p)
     p->probe = m.number;
     p->probe_sent = now;
     p->probes++;
-    struct ph_stage_report *r = &c->waterfall.stages[ph_punch_stage_of(&c->punch, p)];
+    struct ph_stage_report *r = &c->waterfall.stages[ph_checks_stage_of(c, p)];
     r->packets++;
     r->bytes += (uint64_t)sent;
     return true;
@@ -110,9 +112,10 @@ void ph_carrier_on_probe(struct ph_carrier *k, ph_ns now, const struct ph_inband
     if (!p)
         return;
     /* One echo for one probe, of its size: that amplifies nothing, whoever sent it on. */
-    struct ph_inband echo = {.kind = PH_INBAND_ECHO, .number = m->number, .seen = k->reading_from};
+    struct ph_inband echo = {
+        .kind = PH_INBAND_ECHO, .number = m->number, .seen = k->reading_from.addr};
     ph_call_send_inband(k->call, now, &echo, 0, p);
-    ph_punch_on_sealed(&k->call->punch, now, p);
+    ph_checks_on_sealed(k->call, now, p);
 }
 
 void ph_carrier_on_echo(struct ph_carrier *k, ph_ns now, const struct ph_inband *m)
@@ -135,5 +138,5 @@ void ph_carrier_on_echo(struct ph_carrier *k, ph_ns now, const struct ph_inband 
         return;
     p->seen = m->seen;
     p->state = PH_PATH_PROVED;
-    ph_punch_on_proved(&k->call->punch, now, p);
+    ph_checks_on_proved(k->call, now, p);
 }

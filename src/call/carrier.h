@@ -21,7 +21,7 @@ struct ph_call;
  * which took the other way). It is read later as what it is: with the address that it came from. */
 struct ph_held_packet {
     bool direct;
-    struct ph_addr from;
+    struct ph_source from;
     size_t len;
     uint8_t data[PH_QUIC_PACKET_MAX];
 };
@@ -34,7 +34,7 @@ struct ph_carrier {
     uint64_t written_bytes; /* by the last forced write */
     /* Where the packet that is being read came from. */
     bool reading_direct;
-    struct ph_addr reading_from;
+    struct ph_source reading_from;
     uint64_t next_probe;
     struct ph_held_packet held[PH_HELD_MAX];
     size_t held_count;
@@ -45,7 +45,7 @@ void ph_carrier_init(struct ph_carrier *k, struct ph_call *call);
 void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len);
 /* Where they come in. from NULL: by the relay. */
 void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_t len,
-                     const struct ph_addr *from);
+                     const struct ph_source *from);
 /* Reads what was held, once the keys are there. */
 void ph_carrier_release_held(struct ph_carrier *k, ph_ns now);
 

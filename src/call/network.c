@@ -195,3 +195,51 @@ bool ph_network_second_address(const struct ph_network *n, struct ph_addr *serve
     }
     return found;
 }
+
+bool ph_network_surveyed(const struct ph_network *n)
+{
+    return !n->survey || ph_survey_done(n->survey);
+}
+
+bool ph_network_ports_sampled(const struct ph_network *n)
+{
+    return !n->survey || ph_survey_sampled(n->survey);
+}
+
+uint32_t ph_network_changes(const struct ph_network *n)
+{
+    return n->survey ? ph_survey_changes(n->survey) : 0;
+}
+
+bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_addr *out)
+{
+    struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
+    size_t count = n->survey ? ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX) : 0;
+    for (size_t rank = 0;; rank++) {
+        struct ph_survey_server *best = NULL;
+        for (size_t i = 0; i < count; i++) {
+            struct ph_survey_server *s = &servers[i];
+            if (s->answered && !s->lied && (!best || s->rtt < best->rtt))
+                best = s;
+        }
+        if (!best)
+            return false;
+        if (rank == nth) {
+            *out = best->addr;
+            return true;
+        }
+        best->answered = false;
+    }
+}
+
+ph_ns ph_network_stun_rtt(const struct ph_network *n)
+{
+    ph_ns best = 0;
+    struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
+    size_t count = n->survey ? ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX) : 0;
+    for (size_t i = 0; i < count; i++) {
+        if (servers[i].answered && servers[i].rtt > 0 && (best == 0 || servers[i].rtt < best))
+            best = servers[i].rtt;
+    }
+    return best;
+}

@@ -47,6 +47,15 @@ bool ph_network_closed(const struct ph_network *n);
  * us, or those that have not are overdue, compared with those that have. PH_NEVER: nobody has yet.
  */
 ph_ns ph_network_sampled_at(const struct ph_network *n);
+/* Nothing more is being measured; and of the ports alone. */
+bool ph_network_surveyed(const struct ph_network *n);
+bool ph_network_ports_sampled(const struct ph_network *n);
+/* Counts what may have changed the facts since they were last asked for. */
+uint32_t ph_network_changes(const struct ph_network *n);
+/* The round trip to the nearest STUN server that answered; 0: none has. */
+ph_ns ph_network_stun_rtt(const struct ph_network *n);
+/* A STUN server that can be relied on, the nearest first; false: there are no more than `nth`. */
+bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_addr *out);
 /* The reflexive addresses so far. */
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out);
 /* A server with a second address, for the opener's TTL; false: none is known. rtt: the shortest to

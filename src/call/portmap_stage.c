@@ -2,6 +2,7 @@
 
 #include "call/agent.h"
 #include "call/call.h"
+#include "call/checks.h"
 
 #include <string.h>
 
@@ -121,7 +122,7 @@ static void tell(struct ph_portmap_stage *s, ph_ns now)
     if (ph_call_tell(s->call, &m) != PH_OK)
         return;
     s->told = c.addr;
-    ph_punch_reconsider(&s->call->punch, now);
+    ph_checks_reconsider(s->call, now);
 }
 
 void ph_portmap_stage_pump(struct ph_portmap_stage *s, ph_ns now)

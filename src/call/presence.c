@@ -320,7 +320,7 @@ static void pump_ranging(struct ph_presence *p, ph_ns now)
     if (!p->measuring && now >= p->measure_at)
         measure(p, now, true);
     while (p->measuring && (len = ph_ranging_next(&p->ranging, now, &to, buf, sizeof(buf))) > 0)
-        ph_agent_send(p->agent, &to, 0, buf, len);
+        ph_agent_send(p->agent, 0, &to, 0, buf, len);
 }
 
 int ph_presence_start(struct ph_presence *p, ph_ns now, enum ph_family family)

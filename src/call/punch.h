@@ -48,27 +48,16 @@ void ph_punch_init(struct ph_punch *p, struct ph_call *call);
 void ph_punch_open(struct ph_punch *p, ph_ns now, const struct ph_signal *offer);
 /* Caller, with the answer. */
 void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answer);
-/* What carries the call turns out to be a mapping: the router's word came after the path's proof.
- */
-void ph_punch_reconsider(struct ph_punch *p, ph_ns now);
 /* Candidates that came later. */
 void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
 
-void ph_punch_on_request(struct ph_punch *p, ph_ns now, const struct ph_stun *msg,
-                         const uint8_t *data, size_t len, const struct ph_addr *from);
-bool ph_punch_on_response(struct ph_punch *p, ph_ns now, const struct ph_stun *msg,
-                          const uint8_t *data, size_t len, const struct ph_addr *from);
-/* Which stage's a path is: by a mapping, of the peer's (it named the address as one) or of ours (it
- * sees us come from there), or by a hole. */
-enum ph_stage ph_punch_stage_of(const struct ph_punch *p, const struct ph_path *path);
 /* Callee: the caller's word that its checks are under way. */
 void ph_punch_on_word(struct ph_punch *p, ph_ns now);
-/* A sealed packet of the peer came by this path. */
-void ph_punch_on_sealed(struct ph_punch *p, ph_ns now, struct ph_path *path);
-void ph_punch_on_proved(struct ph_punch *p, ph_ns now, struct ph_path *path);
+/* The call has a direct path, whichever stage found it. */
+void ph_punch_on_proved(struct ph_punch *p);
 void ph_punch_on_established(struct ph_punch *p, ph_ns now);
 
-/* The race is on: also for a mapping of the peer's alone, when neither stage runs here. */
+/* Also for a mapping of the peer's alone, when neither stage runs here. */
 bool ph_punch_is_running(const struct ph_punch *p);
 void ph_punch_pump(struct ph_punch *p, ph_ns now);
 ph_ns ph_punch_deadline(const struct ph_punch *p);

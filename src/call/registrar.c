@@ -31,7 +31,7 @@ void ph_registrar_init(struct ph_registrar *r, struct ph_agent *agent)
 static void on_packet(void *user, const uint8_t *data, size_t len)
 {
     struct ph_registrar *r = user;
-    ph_agent_send(r->agent, &r->relay, 0, data, len);
+    ph_agent_send(r->agent, 0, &r->relay, 0, data, len);
 }
 
 static void on_state(void *user, enum ph_quic_state state)

@@ -26,6 +26,7 @@ static void take_terms(struct ph_call *c, const struct ph_signal *m)
 {
     ph_checker_set_peer(&c->checker, &m->credentials);
     c->peer_relay_rtt = ph_min_ns(m->relay_rtt_ms, 5000) * PH_MS;
+    c->peer_observed = m->observed;
 }
 
 /* The offer, and the first flight of the end-to-end handshake behind it. */
@@ -49,6 +50,12 @@ int ph_call_offer(struct ph_call *c, ph_ns now)
     return PH_OK;
 }
 
+/* The peer's candidates are of use: to punch, or since a router may have mapped one of them. */
+static bool punches(const struct ph_call *c)
+{
+    return c->agent->config.stages & (1u << PH_STAGE_PUNCH | 1u << PH_STAGE_PORTMAP);
+}
+
 /* What came before the offer, or while the answer waited: the relay forwards nothing of ours before
  * our answer, so the caller's first flight is read behind it. */
 static void read_early(struct ph_call *c, ph_ns now)
@@ -65,7 +72,7 @@ int ph_call_answer(struct ph_call *c, ph_ns now)
     struct ph_signal answer = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER, .mode = c->mode};
     fill_terms(c, &answer);
     c->terms_sent = true;
-    if (!c->no_direct)
+    if (!c->no_direct && punches(c))
         ph_punch_open(&c->punch, now, &c->offer);
     int err = ph_call_tell(c, &answer);
     if (err != PH_OK)
@@ -85,7 +92,7 @@ int ph_call_answer(struct ph_call *c, ph_ns now)
 static void go_private(struct ph_call *c, ph_ns now)
 {
     c->no_direct = true;
-    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++)
+    for (int i = PH_STAGE_PORTMAP; i < PH_STAGE_RELAY; i++)
         ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "privacy answer");
 }
 
@@ -150,6 +157,6 @@ void ph_call_on_answer(struct ph_call *c, ph_ns now, const struct ph_signal *m)
     ph_call_set_state(c, PH_CALL_CONNECTING);
     if (m->mode != PH_ANSWER_FULL)
         go_private(c, now);
-    else if (!c->no_direct)
+    else if (!c->no_direct && punches(c))
         ph_punch_start(&c->punch, now, m);
 }

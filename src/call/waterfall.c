@@ -20,10 +20,8 @@ void ph_waterfall_init(struct ph_waterfall *w, ph_ns now, unsigned stages)
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
         w->stages[i].start = PH_NEVER;
         w->stages[i].end = PH_NEVER;
-        if (i == PH_STAGE_PREDICT || i == PH_STAGE_BIRTHDAY)
-            ph_waterfall_end(w, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "not in this version");
     }
-    for (int i = PH_STAGE_PORTMAP; i <= PH_STAGE_PUNCH; i++) {
+    for (int i = PH_STAGE_PORTMAP; i < PH_STAGE_RELAY; i++) {
         if (!(stages & (1u << i)))
             ph_waterfall_end(w, (enum ph_stage)i, PH_STAGE_SKIPPED, now, "switched off");
     }
@@ -37,6 +35,16 @@ void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
         return;
     r->state = PH_STAGE_RUNNING;
     r->start = now;
+}
+
+void ph_waterfall_start_after_all(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    struct ph_stage_report *r = &w->stages[stage];
+    if (r->state == PH_STAGE_SKIPPED) {
+        r->state = PH_STAGE_IDLE;
+        r->reason[0] = '\0';
+    }
+    ph_waterfall_start(w, stage, now);
 }
 
 void ph_waterfall_mark(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)

@@ -34,16 +34,18 @@ static size_t username(const struct ph_check_credentials *to,
     return 2 * PH_UFRAG_LEN + 1;
 }
 
-int ph_check_request(struct ph_checker *k, const uint8_t random[8], uint32_t priority, uint8_t *out,
-                     size_t cap, uint8_t tid[PH_STUN_TID_LEN])
+static void make_tid(const uint8_t random[8], uint32_t counter, uint8_t tid[PH_STUN_TID_LEN])
 {
-    if (!k->peer_known)
-        return PH_ERR_AGAIN;
-    uint32_t counter = k->next_counter++;
     memcpy(tid, random, 8);
     for (int i = 0; i < 4; i++)
         tid[8 + i] = (uint8_t)(counter >> (24 - 8 * i));
+}
 
+static int write_request(struct ph_checker *k, const uint8_t tid[PH_STUN_TID_LEN],
+                         uint32_t priority, uint8_t *out, size_t cap)
+{
+    if (!k->peer_known)
+        return PH_ERR_AGAIN;
     uint8_t name[2 * PH_UFRAG_LEN + 1];
     size_t name_len = username(&k->peer, &k->own, name);
     struct ph_writer w = ph_writer_init(out, cap);
@@ -53,6 +55,30 @@ int ph_check_request(struct ph_checker *k, const uint8_t random[8], uint32_t pri
     ph_stun_put_role(&w, k->controlling, k->tie_breaker);
     ph_stun_put_integrity(&w, k->peer.pwd, PH_PWD_LEN);
     return ph_stun_end(&w, true);
+}
+
+int ph_check_request(struct ph_checker *k, const uint8_t random[8], uint32_t priority, uint8_t *out,
+                     size_t cap, uint8_t tid[PH_STUN_TID_LEN])
+{
+    if (!k->peer_known)
+        return PH_ERR_AGAIN;
+    make_tid(random, ph_check_reserve(k, 1), tid);
+    return write_request(k, tid, priority, out, cap);
+}
+
+uint32_t ph_check_reserve(struct ph_checker *k, uint32_t n)
+{
+    uint32_t first = k->next_counter;
+    k->next_counter += n;
+    return first;
+}
+
+int ph_check_request_at(struct ph_checker *k, const uint8_t random[8], uint32_t counter,
+                        uint32_t priority, uint8_t *out, size_t cap)
+{
+    uint8_t tid[PH_STUN_TID_LEN];
+    make_tid(random, counter, tid);
+    return write_request(k, tid, priority, out, cap);
 }
 
 bool ph_check_is_for(const struct ph_checker *k, const struct ph_stun *msg)

@@ -39,6 +39,12 @@ void ph_checker_set_peer(struct ph_checker *k, const struct ph_check_credentials
 int ph_check_request(struct ph_checker *k, const uint8_t random[8], uint32_t priority, uint8_t *out,
                      size_t cap, uint8_t tid[PH_STUN_TID_LEN]);
 
+/* The same for many that are told apart by their numbers: reserves n counters, of which the first
+ * is returned, and writes the request that has one of them. */
+uint32_t ph_check_reserve(struct ph_checker *k, uint32_t n);
+int ph_check_request_at(struct ph_checker *k, const uint8_t random[8], uint32_t counter,
+                        uint32_t priority, uint8_t *out, size_t cap);
+
 /* True when USERNAME is addressed to these credentials (before any digest is computed). */
 bool ph_check_is_for(const struct ph_checker *k, const struct ph_stun *msg);
 

@@ -126,6 +126,16 @@ bool ph_survey_done(const struct ph_survey *s)
     return s->over && s->lifetimer.done;
 }
 
+bool ph_survey_sampled(const struct ph_survey *s)
+{
+    return s->over || ph_samples_done(&s->samples);
+}
+
+uint32_t ph_survey_changes(const struct ph_survey *s)
+{
+    return s->samples.changes + (s->filter.done ? 1u << 16 : 0) + (s->over ? 1u << 17 : 0);
+}
+
 struct ph_addr ph_survey_reflexive(const struct ph_survey *s)
 {
     return ph_samples_reflexive(&s->samples);

@@ -55,6 +55,10 @@ void ph_survey_on_timer(struct ph_survey *s, ph_ns now);
 ph_ns ph_survey_deadline(const struct ph_survey *s);
 /* Nothing more will come. */
 bool ph_survey_done(const struct ph_survey *s);
+/* Nothing more will come of the ports; and what counts the changes of all that facts are made of.
+ */
+bool ph_survey_sampled(const struct ph_survey *s);
+uint32_t ph_survey_changes(const struct ph_survey *s);
 /* The reflexive address that most servers saw so far; family NONE: none has answered. */
 struct ph_addr ph_survey_reflexive(const struct ph_survey *s);
 /* What is known so far. Dear to work out where ports differ: not for every event. */

@@ -10,22 +10,23 @@ const char *ph_path_state_name(enum ph_path_state state)
     return (unsigned)state < 4 ? names[state] : "?";
 }
 
-struct ph_path *ph_path_find(struct ph_path_table *t, const struct ph_addr *remote)
+struct ph_path *ph_path_find(struct ph_path_table *t, const struct ph_source *from)
 {
     for (size_t i = 0; i < t->count; i++) {
-        if (ph_addr_eq(&t->items[i].remote, remote))
+        if (t->items[i].sock == from->sock && ph_addr_eq(&t->items[i].remote, &from->addr))
             return &t->items[i];
     }
     return NULL;
 }
 
-static struct ph_path *path_new(struct ph_path_table *t, const struct ph_addr *remote)
+static struct ph_path *path_new(struct ph_path_table *t, const struct ph_source *from)
 {
     if (t->count == PH_PATHS_MAX)
         return NULL;
     struct ph_path *p = &t->items[t->count++];
     *p = (struct ph_path){
-        .remote = *remote,
+        .sock = from->sock,
+        .remote = from->addr,
         .next_check = PH_NEVER,
         .probe_sent = PH_NEVER,
         .next_probe = PH_NEVER,
@@ -37,9 +38,10 @@ struct ph_path *ph_path_add_named(struct ph_path_table *t, const struct ph_candi
 {
     if (ph_addr_is_unusable(&c->addr))
         return NULL;
-    struct ph_path *p = ph_path_find(t, &c->addr);
+    struct ph_source own = {.addr = c->addr};
+    struct ph_path *p = ph_path_find(t, &own);
     if (!p)
-        p = path_new(t, &c->addr);
+        p = path_new(t, &own);
     if (!p)
         return NULL;
     p->named = true;
@@ -49,15 +51,15 @@ struct ph_path *ph_path_add_named(struct ph_path_table *t, const struct ph_candi
     return p;
 }
 
-struct ph_path *ph_path_add_heard(struct ph_path_table *t, const struct ph_addr *remote)
+struct ph_path *ph_path_add_heard(struct ph_path_table *t, const struct ph_source *from)
 {
-    struct ph_path *p = ph_path_find(t, remote);
+    struct ph_path *p = ph_path_find(t, from);
     if (!p) {
-        p = path_new(t, remote);
+        p = path_new(t, from);
         if (!p)
             return NULL;
         p->type = PH_CANDIDATE_REFLEXIVE;
-        p->priority = ph_candidate_priority(p->type, remote, (unsigned)(p - t->items));
+        p->priority = ph_candidate_priority(p->type, &from->addr, (unsigned)(p - t->items));
     }
     return p;
 }
@@ -71,7 +73,7 @@ void ph_path_note_sent(struct ph_path *p, const uint8_t tid[PH_STUN_TID_LEN], ph
 }
 
 struct ph_path *ph_path_take_response(struct ph_path_table *t, const uint8_t tid[PH_STUN_TID_LEN],
-                                      const struct ph_addr *from, ph_ns now)
+                                      const struct ph_source *from, ph_ns now)
 {
     struct ph_path *p = ph_path_find(t, from);
     if (!p)

@@ -1,5 +1,7 @@
 /* The path table of one call: every remote address that is a candidate of the peer's, or that an
- * authenticated check came from, and how far it has come.
+ * authenticated check came from, and how far it has come. A path is a local socket and a remote
+ * address: nearly always the call's own socket, and now and then a fresh one that a hard NAT's
+ * mapping belongs to.
  *
  *   NEW -> HEARD    an authenticated check came from there
  *   NEW -> VALID    it answered a check of ours (then it can be heard, and hears us)
@@ -13,6 +15,7 @@
 
 #include "base/addr.h"
 #include "base/time.h"
+#include "host/host.h"
 #include "wire/signal.h"
 #include "wire/stun.h"
 
@@ -27,7 +30,14 @@ enum ph_path_state {
     PH_PATH_PROVED,
 };
 
+/* Where a datagram came in. */
+struct ph_source {
+    ph_sock sock; /* 0: the call's own socket */
+    struct ph_addr addr;
+};
+
 struct ph_path {
+    ph_sock sock; /* 0: the call's own socket */
     struct ph_addr remote;
     enum ph_candidate_type type;
     uint32_t priority;
@@ -35,6 +45,8 @@ struct ph_path {
     bool named;       /* the peer named it over signalling; otherwise it was heard (RFC 8445
                        * calls it peer-reflexive) */
     bool public_host; /* no NAT before it */
+    bool guessed;     /* found by a move of the plan: its port, or ours, was a guess ... */
+    bool predicted;   /* ... and of the stage predict */
     bool opened;      /* a low-TTL opener went there */
     unsigned checks;  /* sent at full TTL */
     ph_ns next_check; /* PH_NEVER: none is planned */
@@ -61,19 +73,19 @@ struct ph_path_table {
 
 const char *ph_path_state_name(enum ph_path_state state);
 
-struct ph_path *ph_path_find(struct ph_path_table *t, const struct ph_addr *remote);
-/* The path to a candidate that the peer named; NULL when the table is full or the address is of no
- * use. One that was only heard before becomes named. */
+struct ph_path *ph_path_find(struct ph_path_table *t, const struct ph_source *from);
+/* The path from the call's own socket to a candidate that the peer named; NULL when the table is
+ * full or the address is of no use. One that was only heard before becomes named. */
 struct ph_path *ph_path_add_named(struct ph_path_table *t, const struct ph_candidate *c);
 /* The path that an authenticated check came by; NULL when the table is full of others. */
-struct ph_path *ph_path_add_heard(struct ph_path_table *t, const struct ph_addr *remote);
+struct ph_path *ph_path_add_heard(struct ph_path_table *t, const struct ph_source *from);
 
 /* Notes a check that is on its way. */
 void ph_path_note_sent(struct ph_path *p, const uint8_t tid[PH_STUN_TID_LEN], ph_ns now);
 /* The path that a success response answers: its transaction is outstanding AND it came from where
  * the check went (RFC 8445 section 7.2.5.2.1). Takes the transaction and the round trip. */
 struct ph_path *ph_path_take_response(struct ph_path_table *t, const uint8_t tid[PH_STUN_TID_LEN],
-                                      const struct ph_addr *from, ph_ns now);
+                                      const struct ph_source *from, ph_ns now);
 
 /* Whether `len` more bytes may go to a path (see above; checks themselves are not asked for). */
 bool ph_path_may_send(const struct ph_path *p, size_t len);

@@ -5,7 +5,7 @@
 #include "base/addr.h"
 #include "base/time.h"
 #include "quic/quic.h"
-#include "relay/bucket.h"
+#include "base/bucket.h"
 #include "relay/table.h"
 #include "wire/signal.h"
 

@@ -103,6 +103,7 @@ static void on_offer(struct ph_client *c, const struct ph_signal *m)
     offer = *m;
     memcpy(offer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
     offer.relay_token = session->leg[PH_LEG_CALLEE].tag;
+    offer.observed = c->addr;
     send_message(callee, &offer);
 }
 
@@ -132,10 +133,11 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
     caller = &session->leg[PH_LEG_CALLER];
     callee = &session->leg[PH_LEG_CALLEE];
     memcpy(answer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
+    answer.observed = c->addr;
     if (m->mode != PH_ANSWER_FULL) {
         /* A callee that wants no address given away is not undone by a slip of its own. */
         answer.candidate_count = 0;
-        answer.mapped_addr = (struct ph_addr){0};
+        answer.mapped_addr = answer.observed = (struct ph_addr){0};
     }
     if (m->mode == PH_ANSWER_REFUSE) {
         struct ph_client *to = caller->client;
@@ -145,6 +147,7 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
         return;
     }
     offer = *session->offer;
+    offer.observed = caller->client->addr;
     ph_sessions_answered(&relay->sessions, session, m->mode);
     /* A client that cannot be told anything is dropped, and its sessions with it. */
     send_message(caller->client, &answer);

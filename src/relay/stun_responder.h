@@ -12,7 +12,7 @@
 
 #include "base/addr.h"
 #include "base/time.h"
-#include "relay/bucket.h"
+#include "base/bucket.h"
 
 #define PH_STUN_ADDRESSES_MAX 16
 #define PH_STUN_ANSWER_MAX    80

@@ -2,6 +2,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "wire/signal_field.h"
 
 #include <string.h>
 
@@ -24,10 +25,6 @@ enum field {
 
 #define BIT(field)  (1u << (field))
 #define TERMS       (BIT(F_CANDIDATE) | BIT(F_CREDENTIALS) | BIT(F_MAPPED_ADDR))
-#define LENGTH_LEN  2
-#define TYPE_LEN    2
-#define FAMILY_V4   4
-#define FAMILY_V6   6
 #define TYPES_COUNT (PH_SIGNAL_HANGUP + 1)
 
 /* Which fields a message carries; type 0 and the gaps carry none and have no name. */
@@ -41,12 +38,13 @@ static const struct {
                                                                     BIT(F_REGION) | BIT(F_RELAY)},
     [PH_SIGNAL_DIRECT_CALL_OFFER] = {"DirectCallOffer", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) |
                                                             TERMS | BIT(F_RELAY_RTT) |
-                                                            BIT(F_RELAY_TOKEN)},
+                                                            BIT(F_RELAY_TOKEN) | BIT(F_OBSERVED)},
     [PH_SIGNAL_DIRECT_CALL_ANSWER] = {"DirectCallAnswer", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) |
                                                               TERMS | BIT(F_MODE) |
-                                                              BIT(F_RELAY_RTT)},
+                                                              BIT(F_RELAY_RTT) | BIT(F_OBSERVED)},
     [PH_SIGNAL_CALL_SETUP] = {"CallSetup", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS |
-                                               BIT(F_MODE) | BIT(F_RELAY_RTT) | BIT(F_RELAY_TOKEN)},
+                                               BIT(F_MODE) | BIT(F_RELAY_RTT) | BIT(F_RELAY_TOKEN) |
+                                               BIT(F_OBSERVED)},
     [PH_SIGNAL_ICE_CANDIDATE] = {"IceCandidate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS},
     [PH_SIGNAL_CANDIDATE_UPDATE] = {"CandidateUpdate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS |
                                                            BIT(F_GENERATION)},
@@ -63,33 +61,13 @@ const char *ph_signal_name(enum ph_signal_type type)
     return known_type((unsigned)type) ? types[type].name : "unknown";
 }
 
-static void write_addr(struct ph_writer *w, const struct ph_addr *a)
-{
-    bool v6 = a->family == PH_AF_V6;
-
-    ph_write_u8(w, v6 ? FAMILY_V6 : FAMILY_V4);
-    ph_write_u16(w, a->port);
-    ph_write_bytes(w, a->ip, v6 ? 16 : 4);
-}
-
-static size_t addr_len(const struct ph_addr *a)
-{
-    return a->family == PH_AF_V6 ? 19 : 7;
-}
-
-static void field(struct ph_writer *w, enum field id, size_t len)
-{
-    ph_write_u16(w, (uint16_t)id);
-    ph_write_u16(w, (uint16_t)len);
-}
-
 static void bytes_field(struct ph_writer *w, enum field id, const void *data, size_t len)
 {
     static const uint8_t zeros[PH_FINGERPRINT_LEN];
 
     if (len <= sizeof(zeros) && memcmp(data, zeros, len) == 0)
         return;
-    field(w, id, len);
+    ph_field_begin(w, id, len);
     ph_write_bytes(w, data, len);
 }
 
@@ -97,8 +75,8 @@ static void addr_field(struct ph_writer *w, enum field id, const struct ph_addr 
 {
     if (!ph_addr_is_set(a))
         return;
-    field(w, id, addr_len(a));
-    write_addr(w, a);
+    ph_field_begin(w, id, ph_field_addr_len(a));
+    ph_field_write_addr(w, a);
 }
 
 /* A relay without a region is its address alone, as it was before relays had regions. */
@@ -106,8 +84,8 @@ static void relay_field(struct ph_writer *w, const struct ph_addr *a, const char
 {
     size_t len = strlen(region);
 
-    field(w, F_RELAY, addr_len(a) + (len > 0 ? 1 + len : 0));
-    write_addr(w, a);
+    ph_field_begin(w, F_RELAY, ph_field_addr_len(a) + (len > 0 ? 1 + len : 0));
+    ph_field_write_addr(w, a);
     if (len > 0) {
         ph_write_u8(w, (uint8_t)len);
         ph_write_bytes(w, region, len);
@@ -118,7 +96,7 @@ static void u8_field(struct ph_writer *w, enum field id, unsigned v)
 {
     if (v == 0)
         return;
-    field(w, id, 1);
+    ph_field_begin(w, id, 1);
     ph_write_u8(w, (uint8_t)v);
 }
 
@@ -126,7 +104,7 @@ static void u32_field(struct ph_writer *w, enum field id, uint32_t v)
 {
     if (v == 0)
         return;
-    field(w, id, 4);
+    ph_field_begin(w, id, 4);
     ph_write_u32(w, v);
 }
 
@@ -134,16 +112,16 @@ static void u64_field(struct ph_writer *w, enum field id, uint64_t v)
 {
     if (v == 0)
         return;
-    field(w, id, 8);
+    ph_field_begin(w, id, 8);
     ph_write_u64(w, v);
 }
 
 static void candidate_field(struct ph_writer *w, const struct ph_candidate *c)
 {
-    field(w, F_CANDIDATE, 5 + addr_len(&c->addr));
+    ph_field_begin(w, F_CANDIDATE, 5 + ph_field_addr_len(&c->addr));
     ph_write_u8(w, (uint8_t)c->type);
     ph_write_u32(w, c->priority);
-    write_addr(w, &c->addr);
+    ph_field_write_addr(w, &c->addr);
 }
 
 static void credentials_field(struct ph_writer *w, const struct ph_check_credentials *c)
@@ -196,7 +174,7 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
     if ((fields & BIT(F_OBSERVED)) != 0)
         addr_field(&w, F_OBSERVED, &m->observed);
     if ((fields & BIT(F_REGION)) != 0 && m->region[0] != '\0') {
-        field(&w, F_REGION, strlen(m->region));
+        ph_field_begin(&w, F_REGION, strlen(m->region));
         ph_write_bytes(&w, m->region, strlen(m->region));
     }
     for (size_t i = 0; (fields & BIT(F_RELAY)) != 0 && i < m->relay_count; i++)
@@ -217,38 +195,18 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
         u32_field(&w, F_GENERATION, m->generation);
     if ((fields & BIT(F_REASON)) != 0)
         u8_field(&w, F_REASON, (unsigned)m->reason);
-    ph_write_patch_u16(&w, 0, (uint16_t)(ph_writer_len(&w) - LENGTH_LEN));
+    ph_write_patch_u16(&w, 0, (uint16_t)(ph_writer_len(&w) - PH_FIELD_LENGTH_LEN));
     return w.bad ? PH_ERR_SPACE : (int)ph_writer_len(&w);
 }
 
 /* The readers of values leave `r` bad when the value is too short; what stands behind the known
  * part of a value is a newer peer's and is not looked at. */
 
-/* Family NONE for a family that this version does not know. */
-static struct ph_addr read_addr(struct ph_reader *r)
-{
-    struct ph_addr a = {0};
-
-    switch (ph_read_u8(r)) {
-    case FAMILY_V4:
-        a.family = PH_AF_V4;
-        break;
-    case FAMILY_V6:
-        a.family = PH_AF_V6;
-        break;
-    default:
-        return a;
-    }
-    a.port = ph_read_u16(r);
-    ph_read_copy(r, a.ip, a.family == PH_AF_V6 ? 16 : 4);
-    return a;
-}
-
 static void read_candidate(struct ph_reader *r, struct ph_signal *out)
 {
     unsigned type = ph_read_u8(r);
     uint32_t priority = ph_read_u32(r);
-    struct ph_addr addr = read_addr(r);
+    struct ph_addr addr = ph_field_read_addr(r);
 
     if (r->bad || !valid_candidate_type(type) || !ph_addr_is_set(&addr) ||
         out->candidate_count == PH_SIGNAL_CANDIDATES_MAX)
@@ -269,7 +227,7 @@ static void read_region(struct ph_reader *r, size_t len, char out[PH_SIGNAL_REGI
 
 static void read_relay(struct ph_reader *r, struct ph_signal *out)
 {
-    struct ph_addr addr = read_addr(r);
+    struct ph_addr addr = ph_field_read_addr(r);
     char region[PH_SIGNAL_REGION_MAX] = {0};
 
     if (!ph_addr_is_set(&addr))
@@ -310,7 +268,7 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
         ph_read_copy(r, out->fingerprint, sizeof(out->fingerprint));
         break;
     case F_OBSERVED:
-        out->observed = read_addr(r);
+        out->observed = ph_field_read_addr(r);
         break;
     case F_REGION:
         read_region(r, ph_reader_left(r), out->region);
@@ -326,7 +284,7 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
         ph_read_copy(r, out->credentials.pwd, PH_PWD_LEN);
         break;
     case F_MAPPED_ADDR:
-        out->mapped_addr = read_addr(r);
+        out->mapped_addr = ph_field_read_addr(r);
         break;
     case F_MODE:
         out->mode = read_mode(r);
@@ -378,7 +336,7 @@ int ph_signal_decode(const uint8_t *data, size_t len, struct ph_signal *out)
         return PH_ERR_SHORT;
     /* Refused from the first two bytes on: nobody is to collect 64 kB for a message that is none.
      */
-    if (length < TYPE_LEN || length > PH_SIGNAL_MAX - LENGTH_LEN)
+    if (length < PH_FIELD_TYPE_LEN || length > PH_SIGNAL_MAX - PH_FIELD_LENGTH_LEN)
         return PH_ERR_FORMAT;
     body = ph_reader_init(ph_read_bytes(&stream, length), length);
     if (stream.bad)
@@ -391,5 +349,5 @@ int ph_signal_decode(const uint8_t *data, size_t len, struct ph_signal *out)
             return PH_ERR_FORMAT;
         }
     }
-    return LENGTH_LEN + length;
+    return PH_FIELD_LENGTH_LEN + length;
 }

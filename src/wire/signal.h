@@ -3,6 +3,9 @@
  *   message: | length (16) of what follows | type (16) | field ... |
  *   field:   | id (16) | length (16) | value |
  *
+ * Types 8 and 9 are what two peers tell each other of their NATs, on the stream of their own
+ * connection (wire/hardnat.h): no relay takes or makes them.
+ *
  * Unknown types and fields are skipped and missing fields have the defaults given here, so that old
  * and new peers talk. A field that is repeated is a list where the message has a list; otherwise
  * its last value counts. A value may grow in newer versions: bytes behind its known part are
@@ -82,6 +85,8 @@ struct ph_signal {
     uint8_t fingerprint[PH_FINGERPRINT_LEN]; /* register: own. offer to the relay: the callee's;
                                               * offer from the relay, setup: the other peer's */
     /* RegisterPresenceAck */
+    /* Also of offer, answer and setup as they come from the relay: the other peer's. A relay's word
+     * for what a peer says of its own address (call/hard.h). */
     struct ph_addr observed;                     /* the source address that the relay sees */
     char region[PH_SIGNAL_REGION_MAX];           /* NUL-terminated printable ASCII; of this relay */
     struct ph_addr relays[PH_SIGNAL_RELAYS_MAX]; /* the others */

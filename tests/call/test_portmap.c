@@ -202,7 +202,8 @@ static void test_double_nat(void **state)
     const struct ph_addr *told = &f->peer[0].call->portmap.told;
     assert_true(ph_addr_ip_eq(told, &f->peer[0].reflexive));
     assert_int_equal(told->port, m.external.port);
-    const struct ph_path *guess = ph_path_find(&f->peer[1].call->paths, told);
+    const struct ph_path *guess =
+        ph_path_find(&f->peer[1].call->paths, &(struct ph_source){.addr = *told});
     assert_non_null(guess);
     assert_int_equal(guess->type, PH_CANDIDATE_PREDICTED);
     assert_false(f->peer[0].report.direct);

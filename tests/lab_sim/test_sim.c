@@ -43,6 +43,25 @@ struct net {
     struct ph_addr stun;
 };
 
+static void net_join(struct net *t)
+{
+    static const char *const names[2] = {"a", "stun"};
+    memset(t->sinks, 0, sizeof(t->sinks));
+    for (int i = 0; i < 2; i++) {
+        struct sink *s = &t->sinks[i];
+        size_t node = layout_find(&t->layout, names[i]);
+        struct ph_addr any = ph_addr_v4(0, 0, 0, 0, (uint16_t)(7000 + i));
+        s->endpoint = (struct ph_endpoint){.on_datagrams = sink_in, .on_timer = sink_timer};
+        assert_int_equal(t->world->ops->host_new(t->world, node, NULL, NULL, &s->host), PH_OK);
+        s->host->endpoint = &s->endpoint;
+        assert_int_equal(s->host->ops->udp_open(s->host, &any, &s->sock), PH_OK);
+        if (i == 1) {
+            t->stun = t->layout.nodes[node].addrs[2];
+            t->stun.port = 7001;
+        }
+    }
+}
+
 static struct net *net_new(const char *link, uint64_t seed)
 {
     struct net *t = calloc(1, sizeof(*t));
@@ -57,27 +76,19 @@ static struct net *net_new(const char *link, uint64_t seed)
         sim_world_new(&t->layout, seed, &t->world, &err) != 0)
         fail_msg("%s", err.text);
     free(spec);
-    static const char *const names[2] = {"a", "stun"};
-    for (int i = 0; i < 2; i++) {
-        struct sink *s = &t->sinks[i];
-        size_t node = layout_find(&t->layout, names[i]);
-        struct ph_addr any = ph_addr_v4(0, 0, 0, 0, (uint16_t)(7000 + i));
-        s->endpoint = (struct ph_endpoint){.on_datagrams = sink_in, .on_timer = sink_timer};
-        assert_int_equal(t->world->ops->host_new(t->world, node, NULL, NULL, &s->host), PH_OK);
-        s->host->endpoint = &s->endpoint;
-        assert_int_equal(s->host->ops->udp_open(s->host, &any, &s->sock), PH_OK);
-        if (i == 1) {
-            t->stun = t->layout.nodes[node].addrs[2];
-            t->stun.port = 7001;
-        }
-    }
+    net_join(t);
     return t;
+}
+
+static void net_leave(struct net *t)
+{
+    for (int i = 0; i < 2; i++)
+        t->world->ops->host_free(t->world, t->sinks[i].host);
 }
 
 static void net_free(struct net *t)
 {
-    for (int i = 0; i < 2; i++)
-        t->world->ops->host_free(t->world, t->sinks[i].host);
+    net_leave(t);
     t->world->ops->free(t->world);
     free(t);
 }
@@ -115,15 +126,20 @@ static void test_delay_and_ttl(void **state)
     net_free(t);
 }
 
-static size_t arrived_of(uint64_t seed, uint64_t *digest)
+static size_t lossy(struct net *t)
 {
-    struct net *t = net_new("20ms-5%", seed);
     for (int i = 0; i < 2000; i++) {
         send_one(t, 0);
         sim_run_until(t->world, t->world->ops->now(t->world) + 10 * PH_MS);
     }
     sim_run_until(t->world, t->world->ops->now(t->world) + PH_SEC);
-    size_t got = t->sinks[1].got;
+    return t->sinks[1].got;
+}
+
+static size_t arrived_of(uint64_t seed, uint64_t *digest)
+{
+    struct net *t = net_new("20ms-5%", seed);
+    size_t got = lossy(t);
     *digest = sim_digest(t->world);
     net_free(t);
     return got;
@@ -139,6 +155,97 @@ static void test_loss_is_seeded(void **state)
     assert_true(d1 == d2);
     arrived_of(6, &d3);
     assert_true(d1 != d3);
+}
+
+/* A world that was used is as a new one of the same seed, packets under way and all. */
+static void test_reset(void **state)
+{
+    struct net *t = net_new("20ms-5%", 6);
+    struct lab_error err;
+    uint64_t fresh;
+    (void)state;
+    size_t first = arrived_of(5, &fresh);
+    (void)lossy(t);
+    send_one(t, 0);
+    assert_int_equal(sim_world_reset(t->world, 5, &err), -1); /* its hosts stand in it */
+    net_leave(t);
+    assert_int_equal(sim_world_reset(t->world, 5, &err), 0);
+    net_join(t);
+    assert_int_equal(lossy(t), first);
+    assert_true(sim_digest(t->world) == fresh);
+    net_free(t);
+}
+
+static enum sim_verdict pass(void *user, const struct sim_tap_packet *p)
+{
+    (void)p;
+    ++*(size_t *)user;
+    return SIM_PASS;
+}
+
+/* In one step or hop by hop (a tap makes it so): the same packets at the same times. */
+static void test_steps_and_hops(void **state)
+{
+    static const char *const links[] = {"lan", "20ms", "80ms-1%", "lte", "satellite"};
+    (void)state;
+    for (size_t i = 0; i < sizeof(links) / sizeof(links[0]); i++) {
+        uint64_t digest[2];
+        size_t seen = 0;
+        for (int hops = 0; hops < 2; hops++) {
+            struct net *t = net_new(links[i], 3);
+            if (hops)
+                sim_tap(t->world, pass, &seen);
+            for (unsigned k = 0; k < 600; k++) {
+                send_one(t, (uint8_t)(k % 9));
+                if (k % 3 == 0)
+                    sim_run_until(t->world, t->world->ops->now(t->world) + PH_MS);
+            }
+            sim_run_until(t->world, t->world->ops->now(t->world) + 5 * PH_SEC);
+            assert_in_range(t->sinks[1].got, 100, 600);
+            digest[hops] = sim_digest(t->world);
+            net_free(t);
+        }
+        if (digest[0] != digest[1])
+            fail_msg("%s: not the same", links[i]);
+        assert_true(seen > 1500);
+    }
+}
+
+/* Hundreds of sockets on one host, opened and closed in between: each gets what is its own, and an
+ * old number is nobody's. */
+static void test_many_sockets(void **state)
+{
+    enum {
+        SOCKETS = 600
+    };
+    static ph_sock socks[SOCKETS];
+    struct net *t = net_new("lan", 1);
+    struct ph_host *h = t->sinks[1].host;
+    struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
+    (void)state;
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        any.port = (uint16_t)(20000 + i);
+        assert_int_equal(h->ops->udp_open(h, &any, &socks[i]), PH_OK);
+    }
+    for (unsigned i = 0; i < SOCKETS; i += 2)
+        h->ops->udp_close(h, socks[i]);
+    for (unsigned i = 0; i < SOCKETS; i++) {
+        size_t before = t->sinks[1].got;
+        t->stun.port = (uint16_t)(20000 + i);
+        send_one(t, 0);
+        sim_run_until(t->world, t->world->ops->now(t->world) + PH_MS);
+        assert_int_equal(t->sinks[1].got - before, i % 2);
+        assert_int_equal(h->ops->udp_local(h, socks[i]).port, i % 2 ? 20000 + i : 0);
+    }
+    ph_sock again;
+    any.port = 0;
+    assert_int_equal(h->ops->udp_open(h, &any, &again), PH_OK);
+    assert_in_range(h->ops->udp_local(h, again).port, 32768, 60999);
+    for (unsigned i = 0; i < SOCKETS; i++)
+        assert_int_not_equal(again, socks[i]);
+    h->ops->udp_close(h, socks[0]); /* nobody's: nothing happens */
+    assert_int_not_equal(h->ops->udp_local(h, again).port, 0);
+    net_free(t);
 }
 
 static void count_call(void *user)
@@ -186,9 +293,9 @@ static void test_network(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_delay_and_ttl),
-        cmocka_unit_test(test_loss_is_seeded),
-        cmocka_unit_test(test_slots),
+        cmocka_unit_test(test_delay_and_ttl), cmocka_unit_test(test_loss_is_seeded),
+        cmocka_unit_test(test_reset),         cmocka_unit_test(test_steps_and_hops),
+        cmocka_unit_test(test_many_sockets),  cmocka_unit_test(test_slots),
         cmocka_unit_test(test_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -63,11 +63,13 @@ static void test_responses(void **state)
     uint8_t tid[PH_STUN_TID_LEN] = "abcdefghijk", other[PH_STUN_TID_LEN] = "bbcdefghijk";
     ph_path_note_sent(p, tid, 100);
     struct ph_addr elsewhere = ph_addr_v4(11, 0, 0, 1, 4001);
-    assert_null(ph_path_take_response(&t, tid, &elsewhere, 150)); /* not where it went */
-    assert_null(ph_path_take_response(&t, other, &c.addr, 150));
-    assert_ptr_equal(ph_path_take_response(&t, tid, &c.addr, 150), p);
+    assert_null(ph_path_take_response(&t, tid, &(struct ph_source){.addr = elsewhere},
+                                      150)); /* not where it went */
+    assert_null(ph_path_take_response(&t, other, &(struct ph_source){.addr = c.addr}, 150));
+    assert_ptr_equal(ph_path_take_response(&t, tid, &(struct ph_source){.addr = c.addr}, 150), p);
     assert_int_equal(p->rtt, 50);
-    assert_null(ph_path_take_response(&t, tid, &c.addr, 160)); /* once */
+    assert_null(
+        ph_path_take_response(&t, tid, &(struct ph_source){.addr = c.addr}, 160)); /* once */
 }
 
 static void test_anti_amplification(void **state)
@@ -75,7 +77,7 @@ static void test_anti_amplification(void **state)
     (void)state;
     struct ph_path_table t = {0};
     struct ph_addr a = ph_addr_v4(11, 0, 0, 1, 4000);
-    struct ph_path *p = ph_path_add_heard(&t, &a);
+    struct ph_path *p = ph_path_add_heard(&t, &(struct ph_source){.addr = a});
     assert_false(ph_path_may_send(p, 1));
     p->bytes_in = 96;
     assert_true(ph_path_may_send(p, 288));
@@ -90,12 +92,12 @@ static void test_table_is_bounded(void **state)
     struct ph_path_table t = {0};
     for (unsigned i = 0; i < PH_PATHS_MAX; i++) {
         struct ph_addr a = ph_addr_v4(11, 0, 0, 1, (uint16_t)(1 + i));
-        assert_non_null(ph_path_add_heard(&t, &a));
+        assert_non_null(ph_path_add_heard(&t, &(struct ph_source){.addr = a}));
     }
     struct ph_addr one_more = ph_addr_v4(11, 0, 0, 2, 1);
     struct ph_addr known = ph_addr_v4(11, 0, 0, 1, 1);
-    assert_null(ph_path_add_heard(&t, &one_more));
-    assert_ptr_equal(ph_path_add_heard(&t, &known), &t.items[0]);
+    assert_null(ph_path_add_heard(&t, &(struct ph_source){.addr = one_more}));
+    assert_ptr_equal(ph_path_add_heard(&t, &(struct ph_source){.addr = known}), &t.items[0]);
     struct ph_candidate multicast = {.type = PH_CANDIDATE_HOST,
                                      .addr = ph_addr_v4(224, 0, 0, 1, 1)};
     t.count = 0;

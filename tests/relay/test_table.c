@@ -6,7 +6,7 @@
 #include <cmocka.h>
 
 #include "base/err.h"
-#include "relay/bucket.h"
+#include "base/bucket.h"
 #include "relay/table.h"
 
 struct item {

@@ -23,6 +23,13 @@ static void plan(struct sim_nat *n)
     n->ports = n->drawn ? nat_drawn_count(p) : 0;
 }
 
+static void begin(struct sim_nat *n, uint64_t seed)
+{
+    ph_rng_seed(&n->rng, seed);
+    n->tokens = PH_NEVER; /* a full bucket */
+    n->drawn_next = 0;
+}
+
 int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, uint64_t seed,
                 struct sim_nat **out)
 {
@@ -37,8 +44,7 @@ int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, 
         n->subscribers[i] = ph_addr_v4_get(&site->subscribers[i]);
     plan(n);
     sim_conntrack_init(&n->flows, profile->timeout.udp_s, profile->timeout.udp_stream_s);
-    ph_rng_seed(&n->rng, seed);
-    n->tokens = PH_NEVER; /* a full bucket */
+    begin(n, seed);
     *out = n;
     return PH_OK;
 }
@@ -51,6 +57,15 @@ void sim_nat_flush(struct sim_nat *n)
     sim_conntrack_flush(&n->flows);
 }
 
+static void close_all(struct sim_nat *n)
+{
+    while (n->opened != NULL) {
+        struct sim_opened *o = n->opened;
+        n->opened = o->next;
+        free(o);
+    }
+}
+
 void sim_nat_free(struct sim_nat *n)
 {
     if (n == NULL)
@@ -59,12 +74,15 @@ void sim_nat_free(struct sim_nat *n)
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
         learned_fini(all[i]);
     sim_conntrack_fini(&n->flows);
-    while (n->opened != NULL) {
-        struct sim_opened *o = n->opened;
-        n->opened = o->next;
-        free(o);
-    }
+    close_all(n);
     free(n);
+}
+
+void sim_nat_reset(struct sim_nat *n, uint64_t seed)
+{
+    sim_nat_flush(n);
+    close_all(n);
+    begin(n, seed);
 }
 
 size_t sim_nat_flows(struct sim_nat *n, ph_ns now)

@@ -39,6 +39,8 @@ void sim_nat_forward(struct sim_nat *n, uint16_t external, const struct ph_addr 
                      bool back);
 /* Forgets all flows and what was learnt, not what sim_nat_forward opened; a sequence goes on. */
 void sim_nat_flush(struct sim_nat *n);
+/* As new, with another seed for chance. */
+void sim_nat_reset(struct sim_nat *n, uint64_t seed);
 /* How many flows there are. */
 size_t sim_nat_flows(struct sim_nat *n, ph_ns now);
 

@@ -45,11 +45,17 @@ struct sim_host {
 };
 
 struct sim_socket {
-    struct sim_socket *next;
-    struct sim_host *host;
-    ph_sock id;
+    struct sim_host *host; /* NULL: free */
     struct ph_addr local;
-    bool closed;
+    ph_sock id;
+    uint32_t next; /* in its bucket, or of the free ones; number + 1, 0: none */
+    uint16_t generation;
+};
+
+struct sim_sockets {
+    struct sim_socket *all;
+    uint32_t *buckets; /* by node and port; number + 1 */
+    uint32_t cap, used, free;
 };
 
 struct sim_slot {
@@ -69,12 +75,31 @@ struct sim_call {
 struct sim_router;
 struct sim_http;
 
+/* What a node does with packets to an address, worked out once: a layout stays as it is. */
+struct sim_way {
+    bool known;
+    bool own;     /* an address of the node's */
+    bool outside; /* a NAT's outside address */
+    bool lost;    /* plain routers on the way lead nowhere */
+    uint32_t node, ip;
+    size_t out; /* interface; SIZE_MAX: none */
+    /* From the far end of its link past the plain routers behind it, as long as their links only
+     * delay: where that ends, after what delay, and how much of the TTL it takes. */
+    size_t to_node, to_iface;
+    ph_ns delay;
+    uint8_t hops;
+};
+
+#define SIM_WAYS 1024 /* a power of two */
+
+struct sim_link_state {
+    struct ph_rng rng;
+    ph_ns last;    /* arrival of the last packet: order is kept */
+    ph_ns free_at; /* when the line has sent what it was given (rate) */
+};
+
 struct sim_link {
-    struct {
-        struct ph_rng rng;
-        ph_ns last;    /* arrival of the last packet: order is kept */
-        ph_ns free_at; /* when the line has sent what it was given (rate) */
-    } dir[2];
+    struct sim_link_state dir[2];
 };
 
 struct sim {
@@ -84,30 +109,55 @@ struct sim {
     ph_ns now;
     struct ph_heap events;
     struct sim_packet *free_packets;
-    struct sim_socket *sockets;
+    struct sim_sockets sockets;
     struct sim_slot *slots;
     struct sim_nat *nats[LAYOUT_NODES_MAX];
     struct sim_router *routers[LAYOUT_NODES_MAX]; /* port-mapping servers, router.c */
     struct sim_http *https;                       /* requests under way */
     ph_http next_http;
     struct sim_link links[LAYOUT_LINKS_MAX];
-    ph_sock next_socket;
+    struct sim_way *ways; /* SIM_WAYS of them, by their hash */
+    size_t hosts;
     uint64_t next_host;
     uint64_t digest;
     uint64_t packets;
-    bool sweep; /* closed sockets wait to be freed */
     enum sim_verdict (*tap)(void *user, const struct sim_tap_packet *p);
     void *tap_user;
 };
 
 struct sim *sim_of(struct world *w);
-struct sim_packet *sim_packet_new(struct sim *s);
+/* NULL: out of memory, or too long. */
+struct sim_packet *sim_packet_new(struct sim *s, const uint8_t *data, size_t len);
 void sim_packet_free(struct sim *s, struct sim_packet *p);
 void sim_packet_at(struct sim *s, struct sim_packet *p, ph_ns when);
+/* Events of one instant come first come, first served. False: out of memory. */
+bool sim_event_at(struct sim *s, struct sim_event *e, ph_ns when);
 void sim_call_init(struct sim_call *c, void (*fn)(struct sim *s, void *user), void *user);
 /* Calls it once at `when`, in place of what was asked before; PH_NEVER cancels. */
 void sim_call_at(struct sim *s, struct sim_call *c, ph_ns when);
 /* To the socket at p->node that it is for, if any. Takes the packet. */
 void sim_deliver(struct sim *s, struct sim_packet *p);
+
+/* way.c: what node does with packets to dst. */
+const struct sim_way *sim_way(struct sim *s, size_t node, const struct ph_addr *dst);
+bool sim_is_multicast(const struct ph_addr *a);
+/* From one port of a LAN to another: a switch, no router. */
+bool sim_is_bridged(const struct layout_node *n, size_t in, size_t out);
+
+/* host.c: of world_ops. */
+int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const char *line),
+                 void *user, struct ph_host **out);
+void sim_host_free(struct world *w, struct ph_host *host);
+
+/* socket.c. A pointer to a socket is good until the next one is opened. */
+int sim_socket_open(struct sim_host *h, const struct ph_addr *local, ph_sock *out);
+void sim_socket_close(struct sim_host *h, ph_sock sock);
+struct sim_socket *sim_socket_of(const struct sim_host *h, ph_sock sock);
+/* Who gets what comes to an address of a node; of several, who opened last. */
+struct sim_socket *sim_socket_find(const struct sim *s, size_t node, const struct ph_addr *to);
+/* All of one host's; of all hosts, keeping the memory; and that too. */
+void sim_sockets_drop(struct sim_host *h);
+void sim_sockets_reset(struct sim *s);
+void sim_sockets_fini(struct sim *s);
 
 #endif

@@ -61,15 +61,13 @@ static void on_send(void *user, const struct scripted_datagram *d)
 {
     struct sim_router *r = user;
     struct sim *s = r->sim;
-    struct sim_packet *p = d->len <= sizeof(p->data) ? sim_packet_new(s) : NULL;
+    struct sim_packet *p = sim_packet_new(s, d->data, d->len);
     struct delayed *later;
     if (p == NULL)
         return;
     p->src = d->from;
     p->dst = d->to;
     p->ttl = 64;
-    p->len = d->len;
-    memcpy(p->data, d->data, d->len);
     if (d->at <= s->now) {
         sim_originate(s, r->node, p);
         return;
@@ -139,6 +137,7 @@ void sim_routers_free(struct sim *s)
             continue;
         scripted_free(s->routers[i]->scripted);
         free(s->routers[i]);
+        s->routers[i] = NULL;
     }
 }
 
@@ -152,15 +151,10 @@ size_t sim_mappings(const struct world *w)
     return count;
 }
 
-static bool is_multicast(const struct ph_addr *a)
-{
-    return a->family == PH_AF_V4 && a->ip[0] >= 224 && a->ip[0] < 240;
-}
-
 bool sim_router_take(struct sim *s, struct sim_packet *p)
 {
     struct sim_router *r = s->routers[p->node];
-    bool multicast = is_multicast(&p->dst);
+    bool multicast = sim_is_multicast(&p->dst);
     if (!multicast && (r == NULL || !ph_addr_ip_eq(&p->dst, &r->lan)))
         return false;
     if (r != NULL &&

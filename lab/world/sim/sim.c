@@ -1,7 +1,6 @@
 #include "lab/world/sim/sim.h"
 
 #include "base/err.h"
-#include "lab/world/gateways.h"
 #include "lab/world/sim/forward.h"
 #include "lab/world/sim/private.h"
 #include "lab/world/sim/router.h"
@@ -15,21 +14,18 @@ struct sim *sim_of(struct world *w)
     return (struct sim *)(void *)w;
 }
 
-static struct sim_host *host_of(struct ph_host *h)
-{
-    return (struct sim_host *)(void *)h;
-}
-
 /* Events are queued first come, first served within one instant. A failed allocation loses the
  * event, as a network would. */
-static bool queue(struct sim *s, struct sim_event *e, ph_ns when)
+bool sim_event_at(struct sim *s, struct sim_event *e, ph_ns when)
 {
     return ph_heap_add(&s->events, &e->node, when < s->now ? s->now : when) == PH_OK;
 }
 
-struct sim_packet *sim_packet_new(struct sim *s)
+struct sim_packet *sim_packet_new(struct sim *s, const uint8_t *data, size_t len)
 {
     struct sim_packet *p = s->free_packets;
+    if (len > sizeof(p->data))
+        return NULL;
     if (p)
         s->free_packets = p->next_free;
     else
@@ -38,7 +34,8 @@ struct sim_packet *sim_packet_new(struct sim *s)
         return NULL;
     ph_heap_node_init(&p->event.node);
     p->event.kind = SIM_EVENT_PACKET;
-    p->next_free = NULL;
+    p->len = len;
+    memcpy(p->data, data, len);
     return p;
 }
 
@@ -50,7 +47,7 @@ void sim_packet_free(struct sim *s, struct sim_packet *p)
 
 void sim_packet_at(struct sim *s, struct sim_packet *p, ph_ns when)
 {
-    if (!queue(s, &p->event, when))
+    if (!sim_event_at(s, &p->event, when))
         sim_packet_free(s, p);
 }
 
@@ -67,209 +64,49 @@ void sim_call_at(struct sim *s, struct sim_call *c, ph_ns when)
 {
     ph_heap_remove(&s->events, &c->event.node);
     if (when != PH_NEVER)
-        queue(s, &c->event, when);
+        (void)sim_event_at(s, &c->event, when);
+}
+
+/* Of a packet's bytes: four lanes, since one after the other the multiplications would be most of
+ * what a large packet costs. */
+static uint64_t hash_bytes(const uint8_t *data, size_t len)
+{
+    uint64_t lane[4] = {len, 1, 2, 3};
+    size_t at = 0;
+    for (; len - at >= 32; at += 32)
+        for (size_t i = 0; i < 4; i++) {
+            uint64_t word;
+            memcpy(&word, data + at + 8 * i, 8);
+            lane[i] = (lane[i] ^ word) * 0x9e3779b97f4a7c15u;
+            lane[i] ^= lane[i] >> 32;
+        }
+    uint64_t h = ph_hash64(0, data + at, len - at);
+    return ph_hash64(h, lane, sizeof(lane));
+}
+
+static void digest(struct sim *s, const struct sim_packet *p)
+{
+    struct {
+        ph_ns now;
+        struct ph_addr src, dst;
+        uint64_t data;
+    } head = {.now = s->now, .src = p->src, .dst = p->dst, .data = hash_bytes(p->data, p->len)};
+    _Static_assert(sizeof(head) == 16 + 2 * sizeof(struct ph_addr), "no padding to be hashed");
+    s->digest = ph_hash64(s->digest, &head, sizeof(head));
+    s->packets++;
 }
 
 /* Endpoints are called from the event loop alone, never from inside a call of theirs. */
 void sim_deliver(struct sim *s, struct sim_packet *p)
 {
-    for (struct sim_socket *k = s->sockets; k; k = k->next) {
-        if (k->closed || k->host->node != p->node || k->local.port != p->dst.port)
-            continue;
-        if (!ph_addr_is_any(&k->local) && !ph_addr_ip_eq(&k->local, &p->dst))
-            continue;
-        struct ph_endpoint *ep = k->host->base.endpoint;
-        if (!ep)
-            break;
-        s->digest = ph_hash64(s->digest, &s->now, sizeof(s->now));
-        s->digest = ph_hash64(s->digest, &p->src, sizeof(p->src));
-        s->digest = ph_hash64(s->digest, &p->dst, sizeof(p->dst));
-        s->digest = ph_hash64(s->digest, p->data, p->len);
-        s->packets++;
+    const struct sim_socket *k = sim_socket_find(s, p->node, &p->dst);
+    struct ph_endpoint *ep = k != NULL ? k->host->base.endpoint : NULL;
+    if (ep != NULL) {
         struct ph_datagram d = {.peer = p->src, .data = p->data, .len = p->len};
+        digest(s, p);
         ep->on_datagrams(ep, s->now, k->id, &d, 1);
-        break;
     }
     sim_packet_free(s, p);
-}
-
-static ph_ns host_now(struct ph_host *h)
-{
-    return host_of(h)->sim->now;
-}
-
-static void host_random(struct ph_host *h, void *out, size_t len)
-{
-    ph_rng_fill(&host_of(h)->rng, out, len);
-}
-
-static bool port_taken(const struct sim *s, const struct sim_host *h, uint16_t port)
-{
-    for (const struct sim_socket *k = s->sockets; k; k = k->next) {
-        if (!k->closed && k->host->node == h->node && k->local.port == port)
-            return true;
-    }
-    return false;
-}
-
-static int host_udp_open(struct ph_host *h, const struct ph_addr *local, ph_sock *out)
-{
-    struct sim_host *host = host_of(h);
-    struct sim *s = host->sim;
-    struct sim_socket *k = calloc(1, sizeof(*k));
-    if (!k)
-        return PH_ERR_NOMEM;
-    k->local = *local;
-    if (local->port == 0) {
-        do
-            k->local.port = (uint16_t)(32768 + ph_rng_below(&host->rng, 28232)); /* Linux's range */
-        while (port_taken(s, host, k->local.port));
-    }
-    k->id = ++s->next_socket;
-    k->host = host;
-    k->next = s->sockets;
-    s->sockets = k;
-    *out = k->id;
-    return PH_OK;
-}
-
-static struct sim_socket *socket_of(struct sim_host *h, ph_sock sock)
-{
-    struct sim_socket *k = h->sim->sockets;
-    while (k && (k->id != sock || k->host != h))
-        k = k->next;
-    return k;
-}
-
-/* Removed at once: no event refers to a socket. */
-static void host_udp_close(struct ph_host *h, ph_sock sock)
-{
-    struct sim_socket *k = socket_of(host_of(h), sock);
-    if (k)
-        k->closed = true;
-    host_of(h)->sim->sweep = true;
-}
-
-static struct ph_addr host_udp_local(struct ph_host *h, ph_sock sock)
-{
-    struct sim_socket *k = socket_of(host_of(h), sock);
-    return k ? k->local : (struct ph_addr){0};
-}
-
-static void host_udp_send(struct ph_host *h, ph_sock sock, const struct ph_datagram *out, size_t n)
-{
-    struct sim_host *host = host_of(h);
-    struct sim_socket *k = socket_of(host, sock);
-    if (!k)
-        return;
-    for (size_t i = 0; i < n; i++) {
-        struct sim_packet *p = out[i].len <= sizeof(p->data) ? sim_packet_new(host->sim) : NULL;
-        if (!p)
-            continue;
-        p->src = k->local;
-        p->dst = out[i].peer;
-        p->ttl = out[i].ttl ? out[i].ttl : 64;
-        p->len = out[i].len;
-        memcpy(p->data, out[i].data, out[i].len);
-        sim_originate(host->sim, host->node, p);
-    }
-}
-
-static void host_wake_at(struct ph_host *h, ph_ns when)
-{
-    struct sim_host *host = host_of(h);
-    ph_heap_remove(&host->sim->events, &host->timer.node);
-    if (when != PH_NEVER)
-        queue(host->sim, &host->timer, when);
-}
-
-static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
-{
-    struct sim_host *host = host_of(h);
-    const struct layout_node *n = &host->sim->layout.nodes[host->node];
-    size_t count = 0;
-    for (size_t i = 0; i < n->if_count && count < cap; i++) {
-        if (n->ifs[i].addr.family != PH_AF_NONE)
-            out[count++] = n->ifs[i].addr;
-    }
-    return count;
-}
-
-static size_t host_gateways(struct ph_host *h, struct ph_gateway *out, size_t cap)
-{
-    return world_gateways(&host_of(h)->sim->layout, host_of(h)->node, out, cap);
-}
-
-/* A layout stays as it is. */
-static int host_watch_network(struct ph_host *h, bool on)
-{
-    (void)h;
-    (void)on;
-    return PH_OK;
-}
-
-static void host_trace(struct ph_host *h, const char *line)
-{
-    struct sim_host *host = host_of(h);
-    if (host->trace)
-        host->trace(host->trace_user, line);
-}
-
-static const struct ph_host_ops host_ops = {
-    .now = host_now,
-    .random = host_random,
-    .udp_open = host_udp_open,
-    .udp_close = host_udp_close,
-    .udp_local = host_udp_local,
-    .udp_send = host_udp_send,
-    .wake_at = host_wake_at,
-    .local_addrs = host_local_addrs,
-    .gateways = host_gateways,
-    .watch_network = host_watch_network,
-    .http_start = sim_http_start,
-    .http_cancel = sim_http_cancel,
-    .trace = host_trace,
-};
-
-static int world_host_new(struct world *w, size_t node, void (*trace)(void *user, const char *line),
-                          void *user, struct ph_host **out)
-{
-    struct sim *s = sim_of(w);
-    if (node >= s->layout.node_count)
-        return PH_ERR_INVAL;
-    struct sim_host *h = calloc(1, sizeof(*h));
-    if (!h)
-        return PH_ERR_NOMEM;
-    h->base.ops = &host_ops;
-    h->sim = s;
-    h->node = node;
-    h->trace = trace;
-    h->trace_user = user;
-    ph_heap_node_init(&h->timer.node);
-    h->timer.kind = SIM_EVENT_HOST_TIMER;
-    h->timer.owner = h;
-    uint64_t seed[3] = {s->seed, node, s->next_host++};
-    ph_rng_seed(&h->rng, ph_hash64(0, seed, sizeof(seed)));
-    *out = &h->base;
-    return PH_OK;
-}
-
-static void world_host_free(struct world *w, struct ph_host *host)
-{
-    struct sim *s = sim_of(w);
-    struct sim_host *h = host_of(host);
-    sim_http_drop(h);
-    ph_heap_remove(&s->events, &h->timer.node);
-    for (struct sim_socket **p = &s->sockets; *p;) {
-        struct sim_socket *k = *p;
-        if (k->host == h) {
-            *p = k->next;
-            free(k);
-        } else {
-            p = &k->next;
-        }
-    }
-    free(h);
 }
 
 static ph_ns world_now(struct world *w)
@@ -299,7 +136,7 @@ static void world_at(struct world *w, ph_ns when, void (*fn)(void *user), void *
         slot->next = s->slots;
         s->slots = slot;
     }
-    queue(s, &slot->event, when);
+    (void)sim_event_at(s, &slot->event, when);
 }
 
 static ph_ns world_take_lateness(struct world *w)
@@ -308,9 +145,9 @@ static ph_ns world_take_lateness(struct world *w)
     return 0;
 }
 
-static void world_free(struct world *w)
+/* Nothing is under way any more. */
+static void drop_events(struct sim *s)
 {
-    struct sim *s = sim_of(w);
     struct ph_heap_node *node;
     while ((node = ph_heap_peek(&s->events))) {
         struct sim_event *e = (struct sim_event *)(void *)node;
@@ -320,6 +157,17 @@ static void world_free(struct world *w)
         else if (e->kind == SIM_EVENT_CALL)
             sim_router_forget(s, e->owner);
     }
+    while (s->slots) {
+        struct sim_slot *slot = s->slots;
+        s->slots = slot->next;
+        free(slot);
+    }
+}
+
+static void world_free(struct world *w)
+{
+    struct sim *s = sim_of(w);
+    drop_events(s);
     sim_routers_free(s);
     ph_heap_fini(&s->events);
     while (s->free_packets) {
@@ -327,29 +175,46 @@ static void world_free(struct world *w)
         s->free_packets = p->next_free;
         free(p);
     }
-    while (s->slots) {
-        struct sim_slot *slot = s->slots;
-        s->slots = slot->next;
-        free(slot);
-    }
-    while (s->sockets) {
-        struct sim_socket *k = s->sockets;
-        s->sockets = k->next;
-        free(k);
-    }
+    sim_sockets_fini(s);
     for (size_t i = 0; i < s->layout.node_count; i++)
         sim_nat_free(s->nats[i]);
+    free(s->ways);
     free(s);
 }
 
 static const struct world_ops world_ops = {
-    .host_new = world_host_new,
-    .host_free = world_host_free,
+    .host_new = sim_host_new,
+    .host_free = sim_host_free,
     .now = world_now,
     .at = world_at,
     .take_lateness = world_take_lateness,
     .free = world_free,
 };
+
+static uint64_t nat_seed(uint64_t seed, size_t node)
+{
+    uint64_t parts[2] = {seed, node};
+    return ph_hash64(2, parts, sizeof(parts));
+}
+
+/* Everything that a seed decides, and the clock. */
+static void begin(struct sim *s, uint64_t seed)
+{
+    s->seed = seed;
+    s->now = PH_SEC; /* nothing may depend on zero */
+    s->events.next_seq = 0;
+    s->next_http = 0;
+    s->next_host = 0;
+    s->digest = 0;
+    s->packets = 0;
+    for (size_t i = 0; i < s->layout.link_count; i++) {
+        for (uint64_t dir = 0; dir < 2; dir++) {
+            uint64_t parts[3] = {seed, i, dir};
+            s->links[i].dir[dir].last = s->links[i].dir[dir].free_at = 0;
+            ph_rng_seed(&s->links[i].dir[dir].rng, ph_hash64(1, parts, sizeof(parts)));
+        }
+    }
+}
 
 int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out,
                   struct lab_error *err)
@@ -358,49 +223,40 @@ int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out
     if (!s)
         return lab_fail(err, LAB_BROKEN, "out of memory");
     s->layout = *layout;
-    s->seed = seed;
-    s->now = PH_SEC; /* nothing may depend on zero */
     s->base.ops = &world_ops;
     s->base.layout = &s->layout;
-    for (size_t i = 0; i < layout->link_count; i++) {
-        for (uint64_t dir = 0; dir < 2; dir++) {
-            uint64_t parts[3] = {seed, i, dir};
-            ph_rng_seed(&s->links[i].dir[dir].rng, ph_hash64(1, parts, sizeof(parts)));
-        }
-    }
-    for (size_t i = 0; i < layout->node_count; i++) {
-        const struct layout_node *n = &layout->nodes[i];
-        if (n->kind != LAYOUT_NAT)
-            continue;
-        uint64_t parts[2] = {seed, i};
+    begin(s, seed);
+    s->ways = calloc(SIM_WAYS, sizeof(*s->ways));
+    bool ok = s->ways != NULL;
+    for (size_t i = 0; i < layout->node_count && ok; i++) {
         struct nat_site site;
+        if (layout->nodes[i].kind != LAYOUT_NAT)
+            continue;
         world_nat_site(&s->layout, i, &site);
-        if (sim_nat_new(&n->profile, &site, ph_hash64(2, parts, sizeof(parts)), &s->nats[i]) !=
-            PH_OK) {
-            world_free(&s->base);
-            return lab_fail(err, LAB_BROKEN, "out of memory");
-        }
+        ok = sim_nat_new(&layout->nodes[i].profile, &site, nat_seed(seed, i), &s->nats[i]) == PH_OK;
     }
-    if (sim_routers_new(s, err) != 0) {
+    if (!ok || sim_routers_new(s, err) != 0) {
         world_free(&s->base);
-        return -1;
+        return lab_fail(err, LAB_BROKEN, "out of memory");
     }
     *out = &s->base;
     return 0;
 }
 
-static void sweep_sockets(struct sim *s)
+int sim_world_reset(struct world *w, uint64_t seed, struct lab_error *err)
 {
-    for (struct sim_socket **p = &s->sockets; *p;) {
-        struct sim_socket *k = *p;
-        if (k->closed) {
-            *p = k->next;
-            free(k);
-        } else {
-            p = &k->next;
-        }
-    }
-    s->sweep = false;
+    struct sim *s = sim_of(w);
+    if (s->hosts > 0)
+        return lab_fail(err, LAB_BROKEN, "hosts still stand in the world");
+    drop_events(s);
+    sim_routers_free(s);
+    sim_sockets_reset(s);
+    s->tap = NULL;
+    begin(s, seed);
+    for (size_t i = 0; i < s->layout.node_count; i++)
+        if (s->nats[i] != NULL)
+            sim_nat_reset(s->nats[i], nat_seed(seed, i));
+    return sim_routers_new(s, err);
 }
 
 bool sim_step(struct world *w)
@@ -415,7 +271,7 @@ bool sim_step(struct world *w)
     struct sim_event *e = (struct sim_event *)(void *)node;
     switch (e->kind) {
     case SIM_EVENT_PACKET:
-        sim_forward(s, (struct sim_packet *)(void *)e);
+        sim_arrive(s, (struct sim_packet *)(void *)e);
         break;
     case SIM_EVENT_HOST_TIMER: {
         struct sim_host *h = e->owner;
@@ -434,8 +290,6 @@ bool sim_step(struct world *w)
         break;
     }
     }
-    if (s->sweep)
-        sweep_sockets(s);
     return true;
 }
 
@@ -484,13 +338,11 @@ void sim_inject(struct world *w, size_t node, const struct ph_addr *src, const s
                 const uint8_t *data, size_t len)
 {
     struct sim *s = sim_of(w);
-    struct sim_packet *p = len <= sizeof(p->data) ? sim_packet_new(s) : NULL;
+    struct sim_packet *p = sim_packet_new(s, data, len);
     if (!p)
         return;
     p->src = *src;
     p->dst = *dst;
     p->ttl = 64;
-    p->len = len;
-    memcpy(p->data, data, len);
     sim_originate(s, node, p);
 }

@@ -4,7 +4,13 @@
  *
  * Packets go from node to node along the layout's routes: each router takes one from the TTL, each
  * NAT translates and filters (lab/world/sim/nat.h), each link delays, loses and paces. Where a
- * NAT's profile wants a port-mapping server, a scripted router stands (lab/router/scripted.h). */
+ * NAT's profile wants a port-mapping server, a scripted router stands (lab/router/scripted.h).
+ *
+ * A packet costs an event where something may happen to it that depends on when: at a host, at a
+ * NAT that a link with a delay leads to, and before a link that loses, paces or jitters. Past
+ * routers and links that only delay it goes in one step, with the times, TTLs and losses of going
+ * hop by hop; only which of two packets is first that arrive at one node in the same nanosecond may
+ * differ from that. With a tap it goes hop by hop. */
 #ifndef LAB_WORLD_SIM_SIM_H
 #define LAB_WORLD_SIM_SIM_H
 
@@ -13,6 +19,10 @@
 /* The world owns a copy of the layout. Free it by world->ops->free, after its hosts. */
 int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out,
                   struct lab_error *err);
+
+/* Makes it as new, with another seed: what comes is what would come in a new world of that seed.
+ * Its hosts must be gone. */
+int sim_world_reset(struct world *w, uint64_t seed, struct lab_error *err);
 
 /* Handles the next event; false when there is none. */
 bool sim_step(struct world *w);

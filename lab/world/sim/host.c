@@ -1,0 +1,148 @@
+/* ph_host in the simulator: an endpoint's clock, chance, sockets and timer. */
+#include "base/err.h"
+#include "lab/world/gateways.h"
+#include "lab/world/sim/forward.h"
+#include "lab/world/sim/private.h"
+#include "lab/world/sim/router.h"
+
+#include <stdlib.h>
+
+static struct sim_host *host_of(struct ph_host *h)
+{
+    return (struct sim_host *)(void *)h;
+}
+
+static ph_ns host_now(struct ph_host *h)
+{
+    return host_of(h)->sim->now;
+}
+
+static void host_random(struct ph_host *h, void *out, size_t len)
+{
+    ph_rng_fill(&host_of(h)->rng, out, len);
+}
+
+static int host_udp_open(struct ph_host *h, const struct ph_addr *local, ph_sock *out)
+{
+    return sim_socket_open(host_of(h), local, out);
+}
+
+static void host_udp_close(struct ph_host *h, ph_sock sock)
+{
+    sim_socket_close(host_of(h), sock);
+}
+
+static struct ph_addr host_udp_local(struct ph_host *h, ph_sock sock)
+{
+    const struct sim_socket *k = sim_socket_of(host_of(h), sock);
+    return k != NULL ? k->local : (struct ph_addr){0};
+}
+
+static void host_udp_send(struct ph_host *h, ph_sock sock, const struct ph_datagram *out, size_t n)
+{
+    struct sim_host *host = host_of(h);
+    const struct sim_socket *k = sim_socket_of(host, sock);
+    if (k == NULL)
+        return;
+    struct ph_addr local = k->local;
+    for (size_t i = 0; i < n; i++) {
+        struct sim_packet *p = sim_packet_new(host->sim, out[i].data, out[i].len);
+        if (p == NULL)
+            continue;
+        p->src = local;
+        p->dst = out[i].peer;
+        p->ttl = out[i].ttl != 0 ? out[i].ttl : 64;
+        sim_originate(host->sim, host->node, p);
+    }
+}
+
+static void host_wake_at(struct ph_host *h, ph_ns when)
+{
+    struct sim_host *host = host_of(h);
+    ph_heap_remove(&host->sim->events, &host->timer.node);
+    if (when != PH_NEVER)
+        (void)sim_event_at(host->sim, &host->timer, when);
+}
+
+static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
+{
+    struct sim_host *host = host_of(h);
+    const struct layout_node *n = &host->sim->layout.nodes[host->node];
+    size_t count = 0;
+    for (size_t i = 0; i < n->if_count && count < cap; i++) {
+        if (n->ifs[i].addr.family != PH_AF_NONE)
+            out[count++] = n->ifs[i].addr;
+    }
+    return count;
+}
+
+static size_t host_gateways(struct ph_host *h, struct ph_gateway *out, size_t cap)
+{
+    return world_gateways(&host_of(h)->sim->layout, host_of(h)->node, out, cap);
+}
+
+/* A layout stays as it is. */
+static int host_watch_network(struct ph_host *h, bool on)
+{
+    (void)h;
+    (void)on;
+    return PH_OK;
+}
+
+static void host_trace(struct ph_host *h, const char *line)
+{
+    struct sim_host *host = host_of(h);
+    if (host->trace)
+        host->trace(host->trace_user, line);
+}
+
+static const struct ph_host_ops host_ops = {
+    .now = host_now,
+    .random = host_random,
+    .udp_open = host_udp_open,
+    .udp_close = host_udp_close,
+    .udp_local = host_udp_local,
+    .udp_send = host_udp_send,
+    .wake_at = host_wake_at,
+    .local_addrs = host_local_addrs,
+    .gateways = host_gateways,
+    .watch_network = host_watch_network,
+    .http_start = sim_http_start,
+    .http_cancel = sim_http_cancel,
+    .trace = host_trace,
+};
+
+int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const char *line),
+                 void *user, struct ph_host **out)
+{
+    struct sim *s = sim_of(w);
+    if (node >= s->layout.node_count)
+        return PH_ERR_INVAL;
+    struct sim_host *h = calloc(1, sizeof(*h));
+    if (!h)
+        return PH_ERR_NOMEM;
+    h->base.ops = &host_ops;
+    h->sim = s;
+    h->node = node;
+    h->trace = trace;
+    h->trace_user = user;
+    ph_heap_node_init(&h->timer.node);
+    h->timer.kind = SIM_EVENT_HOST_TIMER;
+    h->timer.owner = h;
+    uint64_t seed[3] = {s->seed, node, s->next_host++};
+    ph_rng_seed(&h->rng, ph_hash64(0, seed, sizeof(seed)));
+    s->hosts++;
+    *out = &h->base;
+    return PH_OK;
+}
+
+void sim_host_free(struct world *w, struct ph_host *host)
+{
+    struct sim *s = sim_of(w);
+    struct sim_host *h = host_of(host);
+    sim_http_drop(h);
+    ph_heap_remove(&s->events, &h->timer.node);
+    sim_sockets_drop(h);
+    s->hosts--;
+    free(h);
+}

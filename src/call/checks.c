@@ -1,0 +1,247 @@
+#include "call/checks.h"
+
+#include "base/err.h"
+#include "call/agent.h"
+#include "call/call.h"
+
+#define GAP_MIN    (30 * PH_MS)
+#define GAP_MAX    (300 * PH_MS)
+#define CHECKS_MAX 10
+#define PROBES_MAX 10
+/* Sealed probes that are sent to addresses that have not answered yet: one beside each of the first
+ * checks, so that the other side hears sealed bytes without another round trip. */
+#define EARLY_PROBES_MAX 2
+
+bool ph_checks_racing(const struct ph_call *c)
+{
+    return ph_punch_is_running(&c->punch) || ph_hard_is_running(&c->hard);
+}
+
+/* Made by a router's mapping; predicted, where another NAT stands before that router. */
+static bool is_of_mapping(enum ph_candidate_type type)
+{
+    return type == PH_CANDIDATE_MAPPED || type == PH_CANDIDATE_PREDICTED;
+}
+
+enum ph_stage ph_checks_stage_of(const struct ph_call *c, const struct ph_path *path)
+{
+    bool theirs = path->named && is_of_mapping(path->type);
+    bool ours = ph_portmap_stage_is_own(&c->portmap, &path->seen);
+    if (path->guessed)
+        return path->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY;
+    return theirs || ours ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+}
+
+/* Whose packets they are. */
+static struct ph_stage_report *report(struct ph_call *c, const struct ph_path *path)
+{
+    return &c->waterfall.stages[ph_checks_stage_of(c, path)];
+}
+
+/* Both peers' round trips to the relay bound that between them, but for detours. */
+ph_ns ph_checks_gap(struct ph_call *c, unsigned checks)
+{
+    ph_ns rtt = ph_call_relay_rtt(c) + c->peer_relay_rtt;
+    ph_ns gap = ph_min_ns(ph_max_ns(rtt + rtt / 4, GAP_MIN), GAP_MAX);
+    return checks < 3 ? gap : 2 * gap;
+}
+
+void ph_checks_send(struct ph_call *c, ph_ns now, struct ph_path *path, uint8_t ttl)
+{
+    uint8_t buf[PH_CHECK_MAX];
+    uint8_t tid[PH_STUN_TID_LEN];
+    uint8_t random[8];
+    ph_host_random(c->agent->host, random, sizeof(random));
+    uint32_t priority = ph_candidate_priority(PH_CANDIDATE_REFLEXIVE, &path->remote, 0);
+    int len = ph_check_request(&c->checker, random, priority, buf, sizeof(buf), tid);
+    if (len < 0)
+        return;
+    ph_path_note_sent(path, tid, now);
+    ph_agent_send(c->agent, path->sock, &path->remote, ttl, buf, (size_t)len);
+    path->bytes_out += (uint64_t)len;
+    struct ph_stage_report *r = report(c, path);
+    r->packets++;
+    r->bytes += (uint64_t)len;
+    if (ttl) {
+        path->opened = true;
+        r->openers++;
+    } else {
+        path->checks++;
+        r->probes++;
+        path->next_check =
+            path->checks < CHECKS_MAX ? now + ph_checks_gap(c, path->checks) : PH_NEVER;
+    }
+}
+
+void ph_checks_now(struct ph_path *path, ph_ns now)
+{
+    if (path->state < PH_PATH_VALID && path->checks < CHECKS_MAX)
+        path->next_check = now;
+}
+
+void ph_checks_probe(struct ph_call *c, ph_ns now, struct ph_path *path)
+{
+    path->next_probe = PH_NEVER;
+    if (path->state == PH_PATH_PROVED || path->probes >= PROBES_MAX)
+        return;
+    if (path->state == PH_PATH_NEW && path->probes >= EARLY_PROBES_MAX)
+        return;
+    if (path->state != PH_PATH_HEARD || ph_path_may_send(path, PH_PROBE_PACKET_BYTES))
+        ph_carrier_probe(&c->carrier, now, path);
+    /* Also when it could not go out: congestion control may hold it back while the peer, whose end
+     * of the handshake is late, acknowledges nothing. */
+    if (path->state != PH_PATH_NEW && ph_call_established(c))
+        path->next_probe = now + ph_checks_gap(c, path->probes);
+}
+
+static void respond(struct ph_call *c, struct ph_path *path, const struct ph_stun *msg)
+{
+    uint8_t buf[PH_CHECK_MAX];
+    int n = ph_check_response(&c->checker, msg, &path->remote, buf, sizeof(buf));
+    if (n <= 0 || !ph_path_may_send(path, (size_t)n))
+        return;
+    ph_agent_send(c->agent, path->sock, &path->remote, 0, buf, (size_t)n);
+    path->bytes_out += (uint64_t)n;
+    report(c, path)->packets++;
+    report(c, path)->bytes += (uint64_t)n;
+}
+
+void ph_checks_on_request(struct ph_call *c, ph_ns now, const struct ph_stun *msg,
+                          const uint8_t *data, size_t len, const struct ph_source *from)
+{
+    int err = ph_check_accept(&c->checker, data, len, msg);
+    if (err != PH_OK) {
+        ph_call_trace(c, "check", "request", ph_strerror(err));
+        return;
+    }
+    struct ph_path *path = ph_path_add_heard(&c->paths, from);
+    if (!path)
+        return;
+    if (path->state == PH_PATH_NEW)
+        ph_hard_on_heard(&c->hard, path);
+    path->bytes_in += len;
+    path->last_heard = now;
+    respond(c, path, msg);
+    if (path->state == PH_PATH_NEW) {
+        path->state = PH_PATH_HEARD;
+        if (ph_checks_racing(c) || c->punch.state == PH_PUNCH_LOST) {
+            ph_checks_send(c, now, path, 0);
+            ph_checks_probe(c, now, path);
+        }
+    }
+}
+
+bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *msg,
+                           const uint8_t *data, size_t len, const struct ph_source *from)
+{
+    if (ph_check_verify_response(&c->checker, data, len, msg) != PH_OK)
+        return false;
+    struct ph_path *path = ph_path_take_response(&c->paths, msg->tid, from, now);
+    if (!path)
+        path = ph_hard_take_response(&c->hard, now, msg->tid, from);
+    if (!path)
+        return true; /* a duplicate, or too late */
+    path->bytes_in += len;
+    path->last_heard = now;
+    path->next_check = PH_NEVER;
+    if (path->state < PH_PATH_VALID) {
+        path->state = PH_PATH_VALID;
+        path->next_probe = PH_NEVER;
+        /* One that is out already may be proved by its echo any moment. */
+        if (path->probe_sent == PH_NEVER || now - path->probe_sent > path->rtt)
+            ph_checks_probe(c, now, path);
+        else
+            path->next_probe = path->probe_sent + path->rtt + path->rtt / 4 + PH_MS;
+    }
+    return true;
+}
+
+void ph_checks_on_sealed(struct ph_call *c, ph_ns now, struct ph_path *path)
+{
+    if (path->state == PH_PATH_NEW) {
+        ph_hard_on_heard(&c->hard, path);
+        path->state = PH_PATH_HEARD;
+    }
+    if (c->punch.state != PH_PUNCH_IDLE && path->probe_sent == PH_NEVER)
+        ph_checks_probe(c, now, path);
+}
+
+void ph_checks_on_proved(struct ph_call *c, ph_ns now, struct ph_path *path)
+{
+    if (c->carrier.use && !ph_path_better(path, c->carrier.use))
+        return;
+    char addr[PH_ADDR_STRLEN];
+    ph_call_trace(c, "path", c->carrier.use ? "direct" : "relay",
+                  ph_addr_format(&path->remote, addr));
+    c->carrier.use = path;
+    ph_waterfall_carry(&c->waterfall, ph_checks_stage_of(c, path), now);
+    c->changed = true;
+    /* The first success ends the race. */
+    for (size_t i = 0; i < c->paths.count; i++) {
+        c->paths.items[i].next_check = PH_NEVER;
+        if (&c->paths.items[i] != path)
+            c->paths.items[i].next_probe = PH_NEVER;
+    }
+    ph_punch_on_proved(&c->punch);
+    ph_hard_on_proved(&c->hard, now);
+}
+
+void ph_checks_on_established(struct ph_call *c, ph_ns now)
+{
+    if (!ph_checks_racing(c))
+        return;
+    for (size_t i = 0; i < c->paths.count; i++) {
+        struct ph_path *path = &c->paths.items[i];
+        if (path->state >= PH_PATH_HEARD || path->checks > 0)
+            ph_checks_probe(c, now, path);
+    }
+}
+
+void ph_checks_reconsider(struct ph_call *c, ph_ns now)
+{
+    if (!c->carrier.use || ph_checks_stage_of(c, c->carrier.use) != PH_STAGE_PORTMAP)
+        return;
+    ph_waterfall_carry(&c->waterfall, PH_STAGE_PORTMAP, now);
+    c->changed = true;
+}
+
+bool ph_checks_under_way(const struct ph_call *c)
+{
+    if (!ph_call_established(c))
+        return true;
+    for (size_t i = 0; i < c->paths.count; i++) {
+        const struct ph_path *path = &c->paths.items[i];
+        if (path->state >= PH_PATH_HEARD && path->probes < PROBES_MAX)
+            return true;
+    }
+    return false;
+}
+
+bool ph_checks_pump(struct ph_call *c, ph_ns now)
+{
+    bool checked = false;
+    for (size_t i = 0; i < c->paths.count && ph_checks_racing(c); i++) {
+        struct ph_path *path = &c->paths.items[i];
+        if (now >= path->next_check) {
+            ph_checks_send(c, now, path, 0);
+            checked = true;
+            if (path->named && path->state == PH_PATH_NEW)
+                ph_checks_probe(c, now, path);
+        }
+        if (now >= path->next_probe)
+            ph_checks_probe(c, now, path);
+    }
+    return checked;
+}
+
+ph_ns ph_checks_deadline(const struct ph_call *c)
+{
+    ph_ns t = PH_NEVER;
+    if (!ph_checks_racing(c))
+        return t;
+    for (size_t i = 0; i < c->paths.count; i++) {
+        const struct ph_path *path = &c->paths.items[i];
+        t = ph_min_ns(t, ph_min_ns(path->next_check, path->next_probe));
+    }
+    return t;
+}

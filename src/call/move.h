@@ -1,0 +1,84 @@
+/* One move of a plan under way, at one peer (nat/plan.h says what each kind is). The one executor
+ * of all plans: it knows sockets, ports and paces, and nothing of NATs.
+ *
+ *              acceptor                             prober
+ *   FAN_IN     opens its fan, says so, waits        waits, probes, says that it is over
+ *   MIRROR     waits, sends from its fan, over      opens holes, says so, waits
+ *   RENDEZVOUS both: sample, name a port, open a fan to the other's, say so, send at full TTL
+ *   SWEEP      opens everything, says so, waits     waits, sends to everything, over
+ *
+ * Who begins is the leader: the acceptor, of a MIRROR the prober. A barrier is a message that has
+ * arrived; times are counted from there. */
+#ifndef PH_CALL_MOVE_H
+#define PH_CALL_MOVE_H
+
+#include "nat/plan.h"
+#include "path/fan.h"
+#include "path/sounding.h"
+#include "path/table.h"
+#include "path/volley.h"
+#include "wire/hardnat.h"
+
+struct ph_call;
+struct ph_hard;
+
+enum ph_move_phase {
+    PH_MOVE_NONE,      /* no move is under way */
+    PH_MOVE_AWAITING,  /* the other side has its turn */
+    PH_MOVE_SAMPLING,  /* RENDEZVOUS: where the own counter stands */
+    PH_MOVE_OPENING,   /* low TTL, or whatever the plan says */
+    PH_MOVE_MEASURING, /* what the openers got */
+    PH_MOVE_PROBING,   /* full TTL */
+    PH_MOVE_DRAINING,  /* all is out: the last answers */
+    PH_MOVE_FINISHED,  /* it found nothing */
+};
+
+#define PH_MOVE_ROUNDS 3 /* of a RENDEZVOUS */
+
+struct ph_move_run {
+    struct ph_hard *hard;
+    enum ph_move_phase phase;
+    struct ph_move move;
+    size_t index; /* of it in the plan */
+    uint16_t round;
+    bool acceptor; /* this side is */
+    struct ph_fan fan;
+    struct ph_volley volley;
+    bool main_socket;  /* the volley leaves from the call's own socket */
+    uint8_t prefix[8]; /* of its checks' transaction ids */
+    uint32_t counter;  /* of its first one */
+    struct ph_sounding before[2], after[2], canary;
+    bool canary_out;
+    ph_ns deadline; /* of the phase; PH_NEVER */
+    /* RENDEZVOUS */
+    uint16_t own_port, peer_port; /* 0: not named yet */
+    bool peer_opened;
+    bool hit;         /* an answer has come; it is being proved */
+    uint8_t *initial; /* the datagram of PH_PROBE_QUIC_INITIAL; malloc'ed */
+    size_t initial_len;
+};
+
+void ph_move_init(struct ph_move_run *r, struct ph_hard *hard);
+/* Closes everything, but for the socket of the path that is in use (0: none). */
+void ph_move_stop(struct ph_move_run *r, ph_sock keep);
+void ph_move_fini(struct ph_move_run *r);
+/* Begins a move, as its leader or to wait for that. */
+void ph_move_begin(struct ph_move_run *r, ph_ns now, const struct ph_move *move, size_t index,
+                   bool acceptor);
+/* The peer says where it stands with this move. */
+void ph_move_on_start(struct ph_move_run *r, ph_ns now, const struct ph_hard_start *s);
+bool ph_move_owns(const struct ph_move_run *r, ph_sock sock);
+/* True when it was a sounding's. */
+bool ph_move_on_datagram(struct ph_move_run *r, ph_ns now, ph_sock sock,
+                         const struct ph_datagram *in);
+/* The number of the guess (from 1) that a transaction and its source answer; 0: none. */
+uint64_t ph_move_answered(const struct ph_move_run *r, const uint8_t tid[PH_STUN_TID_LEN],
+                          const struct ph_source *from);
+/* The number of the guess that went to this port; 0: none did. */
+uint64_t ph_move_aimed_at(const struct ph_move_run *r, uint16_t port);
+/* An answer has come: the volley pauses while it is proved. */
+void ph_move_on_hit(struct ph_move_run *r, ph_ns now);
+void ph_move_pump(struct ph_move_run *r, ph_ns now);
+ph_ns ph_move_deadline(const struct ph_move_run *r, ph_ns now);
+
+#endif

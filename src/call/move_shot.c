@@ -1,0 +1,246 @@
+#include "call/move_private.h"
+
+#include "base/err.h"
+#include "call/agent.h"
+#include "call/call.h"
+#include "call/checks.h"
+#include "path/check.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BATCH 32
+
+struct ph_stage_report *ph_move_report(struct ph_move_run *r)
+{
+    return &r->hard->call->waterfall
+                .stages[r->move.predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY];
+}
+
+static void on_first_flight(void *user, const uint8_t *data, size_t len)
+{
+    struct ph_move_run *r = user;
+    if (r->initial)
+        return;
+    r->initial = malloc(len);
+    if (!r->initial)
+        return;
+    memcpy(r->initial, data, len);
+    r->initial_len = len;
+}
+
+void ph_move_make_initial(struct ph_move_run *r, ph_ns now)
+{
+    struct ph_call *c = r->hard->call;
+    struct ph_quic_conn_config config = ph_call_quic_config(c);
+    struct ph_quic_conn *conn;
+    config.callbacks = (struct ph_quic_callbacks){.on_packet = on_first_flight};
+    config.user = r;
+    if (ph_quic_connect(c->agent->quic, now, &config, &conn) != PH_OK)
+        return;
+    ph_quic_flush(conn, now);
+    ph_quic_conn_free(conn);
+}
+
+/* Datagrams that leave from one socket, back to back. */
+struct batch {
+    struct ph_host *host;
+    ph_sock sock;
+    size_t count;
+    struct ph_datagram d[BATCH];
+    uint8_t bytes[BATCH][PH_CHECK_MAX];
+};
+
+static void send_batch(struct batch *b)
+{
+    if (b->count > 0)
+        b->host->ops->udp_send(b->host, b->sock, b->d, b->count);
+    b->count = 0;
+}
+
+static size_t add(struct ph_move_run *r, struct batch *b, ph_sock sock, const struct ph_addr *to,
+                  const struct ph_volley_shot *shot)
+{
+    struct ph_call *c = r->hard->call;
+    if (b->count == BATCH || b->sock != sock)
+        send_batch(b);
+    b->sock = sock;
+    struct ph_datagram *d = &b->d[b->count];
+    uint32_t priority = ph_candidate_priority(PH_CANDIDATE_PREDICTED, to, 0);
+    int len = ph_check_request_at(&c->checker, r->prefix, r->counter + (uint32_t)shot->number,
+                                  priority, b->bytes[b->count], PH_CHECK_MAX);
+    if (len <= 0)
+        return 0;
+    *d = (struct ph_datagram){
+        .peer = *to, .data = b->bytes[b->count], .len = (size_t)len, .ttl = shot->ttl};
+    if (r->initial && shot->ttl == 0) {
+        d->data = r->initial;
+        d->len = r->initial_len;
+    }
+    b->count++;
+    return d->len;
+}
+
+bool ph_move_fire(struct ph_move_run *r, ph_ns now)
+{
+    struct ph_stage_report *report = ph_move_report(r);
+    struct ph_agent *a = r->hard->call->agent;
+    struct batch b = {.host = a->host};
+    struct ph_volley_shot shot;
+    bool room = true;
+    while (room && ph_volley_next(&r->volley, now, &shot)) {
+        struct ph_addr to = r->hard->peer.external;
+        ph_sock sock = r->main_socket ? a->sock : r->fan.items[shot.socket].sock;
+        /* The sockets themselves were counted when they were opened. */
+        bool free_of_charge = !r->main_socket && shot.first_pass && r->phase == PH_MOVE_OPENING &&
+                              r->volley.config.port_count == 1;
+        bool new_mapping =
+            shot.first_pass && !(r->move.kind == PH_MOVE_RENDEZVOUS && r->phase == PH_MOVE_PROBING);
+        to.port = shot.port;
+        room = ph_hard_may_fire(r->hard, free_of_charge);
+        if (!room)
+            break;
+        size_t len = add(r, &b, sock, &to, &shot);
+        report->packets++;
+        report->bytes += len;
+        if (shot.ttl)
+            report->openers++;
+        else
+            report->probes++;
+        if (new_mapping)
+            report->mappings++;
+    }
+    send_batch(&b);
+    return room;
+}
+
+/* ---- Volleys */
+
+struct ph_budget ph_move_pace(const struct ph_move_run *r, bool acceptor)
+{
+    struct ph_budget pace = acceptor ? r->move.acceptor_pace : r->move.prober_pace;
+    struct ph_budget own = ph_budget_resolve(&r->hard->call->agent->config.budget);
+    pace = ph_budget_resolve(&pace);
+    /* Whatever the plan says, the own budget holds. */
+    if (pace.rate > own.rate)
+        pace.rate = own.rate;
+    if (pace.burst > own.burst)
+        pace.burst = own.burst;
+    return pace;
+}
+
+static void fire_from(struct ph_move_run *r, ph_ns now, bool main_socket, uint16_t *ports,
+                      size_t port_count, uint8_t passes, uint8_t ttl)
+{
+    struct ph_call *c = r->hard->call;
+    struct ph_budget pace = ph_move_pace(r, r->acceptor);
+    bool opener = ttl != 0;
+    struct ph_volley_config config = {
+        .sockets = main_socket ? 1 : (uint32_t)r->fan.count,
+        .ports = ports,
+        .port_count = (uint32_t)port_count,
+        .passes = passes ? passes : 1,
+        .pass_every =
+            r->move.repeats > 0 && r->acceptor ? r->move.repeat_after : 2 * ph_move_gap(r),
+        .ttl = ttl,
+        .ttl_up = opener ? r->move.opener_ttl_up : 0,
+        .rate = pace.rate,
+        .burst = pace.burst,
+        .waves = !r->move.no_canary && !c->agent->config.no_canary,
+    };
+    r->main_socket = main_socket;
+    r->hit = false;
+    ph_host_random(c->agent->host, r->prefix, sizeof(r->prefix));
+    if (config.sockets == 0 || port_count == 0) {
+        free(ports);
+        ph_volley_fini(&r->volley);
+        return;
+    }
+    ph_volley_begin(&r->volley, now, &config);
+    r->counter = ph_check_reserve(&c->checker, (uint32_t)r->volley.total);
+}
+
+/* One port, malloc'ed. */
+static uint16_t *one_port(uint16_t port)
+{
+    uint16_t *p = malloc(sizeof(*p));
+    if (p)
+        *p = port;
+    return p;
+}
+
+/* The first ports of an order, malloc'ed; at most `most`. */
+static uint16_t *ports_of(const struct ph_port_order *order, size_t most, size_t *count)
+{
+    struct ph_port_walk walk = {.order = order};
+    uint16_t *ports = malloc((most ? most : 1) * sizeof(*ports));
+    *count = 0;
+    while (ports && *count < most && ph_port_walk_next(&walk, &ports[*count]))
+        ++*count;
+    return ports;
+}
+
+void ph_move_fire_at_one(struct ph_move_run *r, ph_ns now, uint16_t port, uint8_t passes,
+                         uint8_t ttl)
+{
+    uint16_t *p = one_port(port);
+    fire_from(r, now, false, p, p ? 1 : 0, passes, ttl);
+}
+
+void ph_move_fire_at_order(struct ph_move_run *r, ph_ns now, bool main_socket,
+                           const struct ph_port_order *order, size_t most, uint8_t passes,
+                           uint8_t ttl)
+{
+    size_t count;
+    uint16_t *ports = ports_of(order, most, &count);
+    fire_from(r, now, main_socket, ports, count, passes, ttl);
+}
+
+uint8_t ph_move_opener_ttl(const struct ph_move_run *r)
+{
+    if (r->move.opener_ttl == PH_TTL_FULL)
+        return 0;
+    return r->move.opener_ttl ? r->move.opener_ttl : ph_agent_opener_ttl(r->hard->call->agent);
+}
+
+void ph_move_open_fan(struct ph_move_run *r, size_t n)
+{
+    struct ph_call *c = r->hard->call;
+    if (n > r->hard->openers_left)
+        n = r->hard->openers_left;
+    ph_fan_open(&r->fan, &c->agent->local, n, c->agent->config.privileged_ports);
+    r->hard->openers_left -= (uint32_t)r->fan.count;
+    struct ph_stage_report *report = ph_move_report(r);
+    if (report->sockets < r->fan.open)
+        report->sockets = (uint32_t)r->fan.open;
+}
+
+/* ---- Soundings */
+
+bool ph_move_sound(struct ph_move_run *r, ph_ns now, struct ph_sounding *s, size_t nth)
+{
+    struct ph_agent *a = r->hard->call->agent;
+    struct ph_addr server;
+    if (!ph_network_stun_server(&a->network, nth, &server) &&
+        !ph_network_stun_server(&a->network, 0, &server))
+        server = a->presence.home->relay; /* it answers STUN, too */
+    ph_move_report(r)->mappings++;
+    ph_move_report(r)->packets++;
+    return ph_sounding_begin(s, now, &a->local, &server, ph_network_stun_rtt(&a->network)) == PH_OK;
+}
+
+bool ph_move_all_over(const struct ph_sounding s[2])
+{
+    return ph_sounding_is_over(&s[0]) && ph_sounding_is_over(&s[1]);
+}
+
+/* The counter of the last of two soundings that was answered; 0: none was. */
+uint16_t ph_move_last_of(const struct ph_sounding s[2])
+{
+    return ph_addr_is_set(&s[1].seen) ? s[1].seen.port : s[0].seen.port;
+}
+
+uint16_t ph_move_first_of(const struct ph_sounding s[2])
+{
+    return ph_addr_is_set(&s[0].seen) ? s[0].seen.port : s[1].seen.port;
+}

@@ -1,0 +1,34 @@
+/* Fresh sockets, many at once, each to get a mapping of its own from a hard NAT. One of them may
+ * come to carry the call; the others are closed then. */
+#ifndef PH_PATH_FAN_H
+#define PH_PATH_FAN_H
+
+#include "host/host.h"
+
+#define PH_FAN_MAX 1024
+
+struct ph_fan {
+    struct ph_host *host;
+    struct ph_fan_socket {
+        ph_sock sock;  /* 0: closed */
+        uint16_t port; /* its own */
+    } * items;
+    size_t count; /* of items, closed ones too */
+    size_t open;
+    uint16_t *index; /* hash of socket -> item + 1; `mask` + 1 of them */
+    size_t mask;
+};
+
+void ph_fan_init(struct ph_fan *f, struct ph_host *host);
+/* Closes all. */
+void ph_fan_fini(struct ph_fan *f);
+/* Opens n more, in place of what was open; bound to `local`, port ignored. With `privileged` to
+ * ports of 600-1023, where the system lets it. Returns how many there are: fewer than n when the
+ * system has no more. */
+size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, bool privileged);
+/* Its place, SIZE_MAX: none of these. Constant time. */
+size_t ph_fan_find(const struct ph_fan *f, ph_sock sock);
+/* Closes all but this one (0: all). */
+void ph_fan_keep(struct ph_fan *f, ph_sock sock);
+
+#endif
