@@ -35,12 +35,12 @@ void ph_hard_init(struct ph_hard *h, struct ph_call *call)
         .openers_left = budget.openers,
         .handful_left = PH_HARD_HANDFUL,
     };
-    ph_move_init(&h->run, h);
+    ph_run_init(&h->run, h);
 }
 
 void ph_hard_fini(struct ph_hard *h)
 {
-    ph_move_fini(&h->run);
+    ph_run_fini(&h->run);
     set_state(h, PH_HARD_IDLE);
 }
 
@@ -188,10 +188,23 @@ static void rest(struct ph_hard *h, ph_ns now, const char *why)
         ph_waterfall_end(&h->call->waterfall, (enum ph_stage)i,
                          ran ? PH_STAGE_LOST : PH_STAGE_SKIPPED, now, why);
     }
-    ph_move_stop(&h->run, 0);
+    ph_run_stop(&h->run, 0);
     h->index = h->plan.count;
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_RESTING);
+}
+
+/* Which move of the own plan the peer speaks of. Plans differ when one side's facts have changed
+ * and the other does not know yet. */
+static size_t move_of(const struct ph_hard *h, const struct ph_hard_start *s)
+{
+    size_t i = s->index;
+    if (i < h->plan.count && may_make(h, &h->plan.moves[i]) && h->plan.moves[i].kind == s->move)
+        return i;
+    i = next_move(h, 0);
+    while (i < h->plan.count && h->plan.moves[i].kind != s->move)
+        i = next_move(h, i + 1);
+    return i;
 }
 
 static void begin_move(struct ph_hard *h, ph_ns now, size_t index)
@@ -203,7 +216,13 @@ static void begin_move(struct ph_hard *h, ph_ns now, size_t index)
     ph_waterfall_start_after_all(&h->call->waterfall,
                                  m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY, now);
     ph_call_trace(h->call, "move", ph_move_kind_name(m->kind), m->why);
-    ph_move_begin(&h->run, now, m, index, m->acceptor == side_of_own(h));
+    ph_run_begin(&h->run, now, m, index, m->acceptor == side_of_own(h));
+    /* What the peer has said of it before we knew of it. */
+    struct ph_hard_start early = h->early;
+    if (early.phase == 0 || move_of(h, &early) != index)
+        return;
+    h->early.phase = 0;
+    ph_run_on_start(&h->run, now, &early);
 }
 
 static void move_on(struct ph_hard *h, ph_ns now, size_t from)
@@ -235,8 +254,9 @@ static ph_ns hold_for(const struct ph_hard *h)
 
 static bool same_move(const struct ph_move *a, const struct ph_move *b)
 {
+    bool guesses = a->ports == PH_PORTS_ORDER && a->kind != PH_MOVE_RENDEZVOUS;
     return a->kind == b->kind && a->acceptor == b->acceptor && a->ports == b->ports &&
-           a->sockets == b->sockets && memcmp(&a->order, &b->order, sizeof(a->order)) == 0;
+           (!guesses || memcmp(&a->order, &b->order, sizeof(a->order)) == 0);
 }
 
 static void replan(struct ph_hard *h, ph_ns now)
@@ -252,7 +272,7 @@ static void replan(struct ph_hard *h, ph_ns now)
                 return;
             }
         }
-        ph_move_stop(&h->run, 0);
+        ph_run_stop(&h->run, 0);
     }
     h->index = 0;
     if (next_move(h, 0) == h->plan.count || !may_target(h)) {
@@ -297,29 +317,21 @@ static void on_facts(struct ph_hard *h, ph_ns now, const struct ph_hard_probe *p
         replan(h, now);
 }
 
-/* Which move of the own plan the peer speaks of. Plans differ when one side's facts have changed
- * and the other does not know yet. */
-static size_t move_of(const struct ph_hard *h, const struct ph_hard_start *s)
-{
-    size_t i = s->index;
-    if (i < h->plan.count && may_make(h, &h->plan.moves[i]) && h->plan.moves[i].kind == s->move)
-        return i;
-    i = next_move(h, 0);
-    while (i < h->plan.count && h->plan.moves[i].kind != s->move)
-        i = next_move(h, i + 1);
-    return i;
-}
-
 static void on_start(struct ph_hard *h, ph_ns now, const struct ph_hard_start *s)
 {
     if (h->state == PH_HARD_WON || !h->told || !h->heard || !may_target(h) || s->phase == 0)
         return;
     size_t i = move_of(h, s);
-    if (i == h->plan.count || i < h->index || h->router_full)
-        return; /* none of our plan, or one that we are done with */
+    if (h->router_full)
+        return;
+    if (i == h->plan.count || i < h->index) {
+        /* None of our plan, or one that we are done with; unless there are facts under way. */
+        h->early = *s;
+        return;
+    }
     if (h->state != PH_HARD_MOVING || i > h->index)
         begin_move(h, now, i); /* the leader is ahead of us */
-    ph_move_on_start(&h->run, now, s);
+    ph_run_on_start(&h->run, now, s);
 }
 
 void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t len)
@@ -356,12 +368,12 @@ void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t
 
 bool ph_hard_owns(const struct ph_hard *h, ph_sock sock)
 {
-    return ph_move_owns(&h->run, sock);
+    return ph_run_owns(&h->run, sock);
 }
 
 bool ph_hard_on_datagram(struct ph_hard *h, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
-    return ph_move_on_datagram(&h->run, now, sock, in);
+    return ph_run_on_datagram(&h->run, now, sock, in);
 }
 
 bool ph_hard_may_fire(struct ph_hard *h, bool free_of_charge)
@@ -392,7 +404,7 @@ struct ph_path *ph_hard_take_response(struct ph_hard *h, ph_ns now,
                                       const uint8_t tid[PH_STUN_TID_LEN],
                                       const struct ph_source *from)
 {
-    uint64_t number = h->state == PH_HARD_MOVING ? ph_move_answered(&h->run, tid, from) : 0;
+    uint64_t number = h->state == PH_HARD_MOVING ? ph_run_answered(&h->run, tid, from) : 0;
     if (number == 0)
         return NULL;
     struct ph_path *path = ph_path_add_heard(&h->call->paths, from);
@@ -400,7 +412,7 @@ struct ph_path *ph_hard_take_response(struct ph_hard *h, ph_ns now,
         return NULL;
     if (path->state == PH_PATH_NEW)
         claim(h, path, number);
-    ph_move_on_hit(&h->run, now);
+    ph_run_on_hit(&h->run, now);
     return path;
 }
 
@@ -408,14 +420,14 @@ void ph_hard_on_heard(struct ph_hard *h, struct ph_path *path)
 {
     if (h->state != PH_HARD_MOVING || !ph_addr_ip_eq(&path->remote, &h->peer.external))
         return;
-    uint64_t number = ph_move_aimed_at(&h->run, path->remote.port);
+    uint64_t number = ph_run_aimed_at(&h->run, path->remote.port);
     /* The peer's guess may also have met the mapping that punching has made for the call's own
      * socket. */
-    bool met_own = h->run.acceptor && h->run.phase == PH_MOVE_AWAITING;
+    bool met_own = h->run.acceptor && h->run.phase == PH_RUN_AWAITING;
     if (path->sock == 0 && number == 0 && !met_own)
         return;
     claim(h, path, number);
-    ph_move_on_hit(&h->run, ph_host_now(h->call->agent->host));
+    ph_run_on_hit(&h->run, ph_host_now(h->call->agent->host));
 }
 
 bool ph_hard_on_initial(struct ph_hard *h, ph_ns now, const struct ph_source *from, size_t len)
@@ -446,7 +458,7 @@ void ph_hard_on_proved(struct ph_hard *h, ph_ns now)
         skip(h, now, (enum ph_stage)i, "a path was there before");
     if (h->state == PH_HARD_IDLE)
         return;
-    ph_move_stop(&h->run, use ? use->sock : 0);
+    ph_run_stop(&h->run, use ? use->sock : 0);
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_WON);
 }
@@ -474,8 +486,8 @@ void ph_hard_pump(struct ph_hard *h, ph_ns now)
     if (h->state == PH_HARD_HOLDING && (now >= h->patience || punch_over))
         move_on(h, now, 0);
     if (h->state == PH_HARD_MOVING) {
-        ph_move_pump(&h->run, now);
-        if (h->run.phase == PH_MOVE_FINISHED)
+        ph_run_pump(&h->run, now);
+        if (h->run.phase == PH_RUN_FINISHED)
             move_on(h, now, h->index + 1);
     }
 }
@@ -487,5 +499,5 @@ ph_ns ph_hard_deadline(const struct ph_hard *h, ph_ns now)
     ph_ns t = ph_min_ns(h->patience, gives_up_at(h));
     if (facts_are_due(h, now))
         t = now;
-    return h->state == PH_HARD_MOVING ? ph_min_ns(t, ph_move_deadline(&h->run, now)) : t;
+    return h->state == PH_HARD_MOVING ? ph_min_ns(t, ph_run_deadline(&h->run, now)) : t;
 }

@@ -1,7 +1,7 @@
 /* The stages *predict* and *birthday*: what punching cannot join is joined by guessing ports.
  *
  * On the end-to-end connection each peer tells what its NAT does (HardNatProbe); both make the same
- * plan of it (nat/plan.h) and go through its moves in order (call/move.h), telling each other where
+ * plan of it (nat/plan.h) and go through its moves in order (call/run.h), telling each other where
  * they stand (HardNatBirthdayStart). Punching has its turn first where the plan expects something
  * of it. When more becomes known of either NAT the plan is made again.
  *
@@ -19,7 +19,7 @@
 #ifndef PH_CALL_HARD_H
 #define PH_CALL_HARD_H
 
-#include "call/move.h"
+#include "call/run.h"
 #include "nat/plan.h"
 #include "path/table.h"
 #include "wire/hardnat.h"
@@ -46,8 +46,9 @@ struct ph_hard {
     uint32_t surveyed; /* what the survey had seen when `own` was made */
     struct ph_plan plan;
     size_t index; /* of the move that is under way, or next */
-    struct ph_move_run run;
-    ph_ns patience; /* LEARNING: for facts; HOLDING: for punching; PH_NEVER */
+    struct ph_run run;
+    struct ph_hard_start early; /* the peer's last word on a move that was none of ours; phase 0 */
+    ph_ns patience;             /* LEARNING: for facts; HOLDING: for punching; PH_NEVER */
     uint32_t probes_left, openers_left, handful_left;
     bool router_full; /* the canary has died: nothing is sprayed in this call any more */
     uint8_t in[PH_HARD_MESSAGE_MAX]; /* of the stream */
@@ -77,7 +78,7 @@ bool ph_hard_is_running(const struct ph_hard *h);
 void ph_hard_pump(struct ph_hard *h, ph_ns now);
 ph_ns ph_hard_deadline(const struct ph_hard *h, ph_ns now);
 
-/* For call/move.c. */
+/* For call/run.c. */
 /* One more packet of a move: within the budget and, where nobody but the peer says that the IP is
  * its own, within the handful. free_of_charge: the first one of a fresh socket, which was counted
  * when it was opened. */

@@ -1,10 +1,10 @@
-#include "call/move.h"
+#include "call/run.h"
 
 #include "base/err.h"
 #include "call/agent.h"
 #include "call/call.h"
 #include "call/checks.h"
-#include "call/move_private.h"
+#include "call/run_private.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,14 +12,15 @@
 /* While a hit is being proved nothing more is guessed. */
 #define PROOF_GAPS 4
 
-static const char *phase_name(enum ph_move_phase p)
+static const char *phase_name(enum ph_run_phase p)
 {
-    static const char *const names[] = {"none",      "awaiting", "sampling", "opening",
-                                        "measuring", "probing",  "draining", "finished"};
+    static const char *const names[] = {"none",     "awaiting",       "sampling",
+                                        "opening",  "measuring",      "probing",
+                                        "draining", "awaiting-round", "finished"};
     return names[p];
 }
 
-void ph_move_set_phase(struct ph_move_run *r, enum ph_move_phase phase, ph_ns deadline)
+void ph_run_set_phase(struct ph_run *r, enum ph_run_phase phase, ph_ns deadline)
 {
     r->deadline = deadline;
     if (r->phase == phase)
@@ -28,10 +29,10 @@ void ph_move_set_phase(struct ph_move_run *r, enum ph_move_phase phase, ph_ns de
     r->phase = phase;
 }
 
-void ph_move_init(struct ph_move_run *r, struct ph_hard *hard)
+void ph_run_init(struct ph_run *r, struct ph_hard *hard)
 {
     struct ph_host *host = hard->call->agent->host;
-    *r = (struct ph_move_run){.hard = hard, .deadline = PH_NEVER};
+    *r = (struct ph_run){.hard = hard, .deadline = PH_NEVER};
     ph_fan_init(&r->fan, host);
     ph_volley_init(&r->volley);
     for (int i = 0; i < 2; i++) {
@@ -41,7 +42,7 @@ void ph_move_init(struct ph_move_run *r, struct ph_hard *hard)
     ph_sounding_init(&r->canary, host);
 }
 
-void ph_move_stop(struct ph_move_run *r, ph_sock keep)
+void ph_run_stop(struct ph_run *r, ph_sock keep)
 {
     ph_fan_keep(&r->fan, keep);
     ph_volley_fini(&r->volley);
@@ -53,59 +54,59 @@ void ph_move_stop(struct ph_move_run *r, ph_sock keep)
     free(r->initial);
     r->initial = NULL;
     r->canary_out = false;
-    ph_move_set_phase(r, PH_MOVE_NONE, PH_NEVER);
+    ph_run_set_phase(r, PH_RUN_NONE, PH_NEVER);
 }
 
-void ph_move_fini(struct ph_move_run *r)
+void ph_run_fini(struct ph_run *r)
 {
-    ph_move_stop(r, 0);
+    ph_run_stop(r, 0);
     ph_fan_fini(&r->fan);
 }
 
-ph_ns ph_move_gap(const struct ph_move_run *r)
+ph_ns ph_run_gap(const struct ph_run *r)
 {
     return ph_checks_gap(r->hard->call, 0);
 }
 
-bool ph_move_is_leader(const struct ph_move_run *r)
+bool ph_run_is_leader(const struct ph_run *r)
 {
     return r->move.kind == PH_MOVE_RENDEZVOUS ||
            (r->move.kind == PH_MOVE_MIRROR ? !r->acceptor : r->acceptor);
 }
 
-void ph_move_finish(struct ph_move_run *r)
+void ph_run_finish(struct ph_run *r)
 {
-    ph_move_set_phase(r, PH_MOVE_FINISHED, PH_NEVER);
+    ph_run_set_phase(r, PH_RUN_FINISHED, PH_NEVER);
 }
 
-void ph_move_await(struct ph_move_run *r, ph_ns now, ph_ns turn)
+void ph_run_await(struct ph_run *r, ph_ns now, ph_ns turn)
 {
-    ph_move_set_phase(r, PH_MOVE_AWAITING, now + ph_move_patience(r, turn));
+    ph_run_set_phase(r, PH_RUN_AWAITING, now + ph_run_patience(r, turn));
 }
 
-void ph_move_begin(struct ph_move_run *r, ph_ns now, const struct ph_move *move, size_t index,
-                   bool acceptor)
+void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_t index,
+                  bool acceptor)
 {
-    ph_move_stop(r, 0);
+    ph_run_stop(r, 0);
     r->move = *move;
     r->index = index;
     r->round = 1;
     r->acceptor = acceptor;
     if (r->hard->call->agent->config.probe == PH_PROBE_QUIC_INITIAL)
-        ph_move_make_initial(r, now);
-    if (ph_move_is_leader(r))
-        ph_move_lead(r, now);
+        ph_run_make_initial(r, now);
+    if (ph_run_is_leader(r))
+        ph_run_lead(r, now);
     else if (move->probes_first && move->kind == PH_MOVE_FAN_IN)
-        ph_move_probe_fan(r, now, NULL);
+        ph_run_probe_fan(r, now, NULL);
     else
-        ph_move_await(r, now,
-                      move->kind == PH_MOVE_MIRROR ? ph_move_time_of_probes(r)
-                                                   : ph_move_time_of_openers(r));
+        ph_run_await(r, now,
+                     move->kind == PH_MOVE_MIRROR ? ph_run_time_of_probes(r)
+                                                  : ph_run_time_of_openers(r));
 }
 
 /* ---- Events */
 
-bool ph_move_owns(const struct ph_move_run *r, ph_sock sock)
+bool ph_run_owns(const struct ph_run *r, ph_sock sock)
 {
     if (ph_fan_find(&r->fan, sock) != SIZE_MAX)
         return true;
@@ -116,8 +117,7 @@ bool ph_move_owns(const struct ph_move_run *r, ph_sock sock)
     return sock && r->canary.sock == sock;
 }
 
-bool ph_move_on_datagram(struct ph_move_run *r, ph_ns now, ph_sock sock,
-                         const struct ph_datagram *in)
+bool ph_run_on_datagram(struct ph_run *r, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
     for (int i = 0; i < 2; i++) {
         if (ph_sounding_on_datagram(&r->before[i], now, sock, in) ||
@@ -127,8 +127,8 @@ bool ph_move_on_datagram(struct ph_move_run *r, ph_ns now, ph_sock sock,
     return ph_sounding_on_datagram(&r->canary, now, sock, in);
 }
 
-uint64_t ph_move_answered(const struct ph_move_run *r, const uint8_t tid[PH_STUN_TID_LEN],
-                          const struct ph_source *from)
+uint64_t ph_run_answered(const struct ph_run *r, const uint8_t tid[PH_STUN_TID_LEN],
+                         const struct ph_source *from)
 {
     if (memcmp(tid, r->prefix, sizeof(r->prefix)) != 0)
         return 0;
@@ -144,7 +144,7 @@ uint64_t ph_move_answered(const struct ph_move_run *r, const uint8_t tid[PH_STUN
     return same_place ? number + 1 : 0;
 }
 
-uint64_t ph_move_aimed_at(const struct ph_move_run *r, uint16_t port)
+uint64_t ph_run_aimed_at(const struct ph_run *r, uint16_t port)
 {
     if (!r->main_socket)
         return 0;
@@ -155,28 +155,28 @@ uint64_t ph_move_aimed_at(const struct ph_move_run *r, uint16_t port)
     return 0;
 }
 
-void ph_move_on_hit(struct ph_move_run *r, ph_ns now)
+void ph_run_on_hit(struct ph_run *r, ph_ns now)
 {
     ph_call_trace(r->hard->call, "move", ph_move_kind_name(r->move.kind), "hit");
     r->hit = true;
-    ph_ns until = now + PROOF_GAPS * ph_move_gap(r);
+    ph_ns until = now + PROOF_GAPS * ph_run_gap(r);
     ph_volley_pause(&r->volley, until);
     if (r->deadline != PH_NEVER)
         r->deadline = ph_max_ns(r->deadline, until);
 }
 
 /* Between waves: others behind this router must still be able to open flows. */
-static void watch_canary(struct ph_move_run *r, ph_ns now)
+static void watch_canary(struct ph_run *r, ph_ns now)
 {
     if (!ph_volley_waits(&r->volley))
         return;
     if (!r->canary_out) {
         r->canary_out = true;
-        ph_move_sound(r, now, &r->canary, 0);
+        ph_run_sound(r, now, &r->canary, 0);
         /* What is open so far can be tried meanwhile. */
-        if (r->phase == PH_MOVE_OPENING && r->move.kind == PH_MOVE_FAN_IN &&
+        if (r->phase == PH_RUN_OPENING && r->move.kind == PH_MOVE_FAN_IN &&
             r->volley.until == r->volley.config.burst)
-            ph_move_tell_open(r, PH_HARD_OPENING);
+            ph_run_tell_open(r, PH_HARD_OPENING);
     }
     if (!ph_sounding_is_over(&r->canary))
         return;
@@ -187,11 +187,11 @@ static void watch_canary(struct ph_move_run *r, ph_ns now)
     }
     r->hard->router_full = true;
     ph_call_trace(r->hard->call, "move", "canary", "nobody can open flows any more");
-    ph_move_tell_over(r);
-    ph_move_finish(r);
+    ph_run_tell_over(r);
+    ph_run_finish(r);
 }
 
-static void on_timers(struct ph_move_run *r, ph_ns now)
+static void on_timers(struct ph_run *r, ph_ns now)
 {
     for (int i = 0; i < 2; i++) {
         ph_sounding_on_timer(&r->before[i], now);
@@ -200,39 +200,39 @@ static void on_timers(struct ph_move_run *r, ph_ns now)
     ph_sounding_on_timer(&r->canary, now);
 }
 
-void ph_move_pump(struct ph_move_run *r, ph_ns now)
+void ph_run_pump(struct ph_run *r, ph_ns now)
 {
-    if (r->phase == PH_MOVE_NONE || r->phase == PH_MOVE_FINISHED)
+    if (r->phase == PH_RUN_NONE || r->phase == PH_RUN_FINISHED)
         return;
     on_timers(r, now);
-    if (r->phase == PH_MOVE_OPENING || r->phase == PH_MOVE_PROBING) {
-        bool room = ph_move_fire(r, now);
+    if (r->phase == PH_RUN_OPENING || r->phase == PH_RUN_PROBING) {
+        bool room = ph_run_fire(r, now);
         if (ph_volley_done(&r->volley) || !room) {
-            if (r->phase == PH_MOVE_OPENING)
-                ph_move_opened(r, now);
+            if (r->phase == PH_RUN_OPENING)
+                ph_run_opened(r, now);
             else if (now >= r->volley.paused_until)
-                ph_move_probed(r, now);
+                ph_run_probed(r, now);
         } else {
             watch_canary(r, now);
         }
     }
-    if (r->phase == PH_MOVE_SAMPLING && ph_move_all_over(r->before))
-        ph_move_sampled(r, now);
-    if (r->phase == PH_MOVE_MEASURING && ph_move_all_over(r->before) && ph_move_all_over(r->after))
-        ph_move_measured(r, now);
+    if (r->phase == PH_RUN_SAMPLING && ph_run_all_over(r->before))
+        ph_run_sampled(r, now);
+    if (r->phase == PH_RUN_MEASURING && ph_run_all_over(r->before) && ph_run_all_over(r->after))
+        ph_run_measured(r, now);
     if (now >= r->deadline)
-        ph_move_expired(r, now);
+        ph_run_expired(r, now);
 }
 
-ph_ns ph_move_deadline(const struct ph_move_run *r, ph_ns now)
+ph_ns ph_run_deadline(const struct ph_run *r, ph_ns now)
 {
-    if (r->phase == PH_MOVE_NONE || r->phase == PH_MOVE_FINISHED)
+    if (r->phase == PH_RUN_NONE || r->phase == PH_RUN_FINISHED)
         return PH_NEVER;
     ph_ns t = ph_min_ns(r->deadline, ph_sounding_deadline(&r->canary));
     for (int i = 0; i < 2; i++)
         t = ph_min_ns(
             t, ph_min_ns(ph_sounding_deadline(&r->before[i]), ph_sounding_deadline(&r->after[i])));
-    if (r->phase == PH_MOVE_OPENING || r->phase == PH_MOVE_PROBING) {
+    if (r->phase == PH_RUN_OPENING || r->phase == PH_RUN_PROBING) {
         if (ph_volley_done(&r->volley))
             t = ph_min_ns(t, ph_max_ns(now, r->volley.paused_until));
         t = ph_min_ns(t, ph_volley_deadline(&r->volley, now));

@@ -1,4 +1,4 @@
-#include "call/move_private.h"
+#include "call/run_private.h"
 
 #include "base/err.h"
 #include "call/agent.h"
@@ -11,7 +11,7 @@
 
 #define BATCH 32
 
-struct ph_stage_report *ph_move_report(struct ph_move_run *r)
+struct ph_stage_report *ph_run_report(struct ph_run *r)
 {
     return &r->hard->call->waterfall
                 .stages[r->move.predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY];
@@ -19,7 +19,7 @@ struct ph_stage_report *ph_move_report(struct ph_move_run *r)
 
 static void on_first_flight(void *user, const uint8_t *data, size_t len)
 {
-    struct ph_move_run *r = user;
+    struct ph_run *r = user;
     if (r->initial)
         return;
     r->initial = malloc(len);
@@ -29,7 +29,7 @@ static void on_first_flight(void *user, const uint8_t *data, size_t len)
     r->initial_len = len;
 }
 
-void ph_move_make_initial(struct ph_move_run *r, ph_ns now)
+void ph_run_make_initial(struct ph_run *r, ph_ns now)
 {
     struct ph_call *c = r->hard->call;
     struct ph_quic_conn_config config = ph_call_quic_config(c);
@@ -58,7 +58,7 @@ static void send_batch(struct batch *b)
     b->count = 0;
 }
 
-static size_t add(struct ph_move_run *r, struct batch *b, ph_sock sock, const struct ph_addr *to,
+static size_t add(struct ph_run *r, struct batch *b, ph_sock sock, const struct ph_addr *to,
                   const struct ph_volley_shot *shot)
 {
     struct ph_call *c = r->hard->call;
@@ -81,9 +81,9 @@ static size_t add(struct ph_move_run *r, struct batch *b, ph_sock sock, const st
     return d->len;
 }
 
-bool ph_move_fire(struct ph_move_run *r, ph_ns now)
+bool ph_run_fire(struct ph_run *r, ph_ns now)
 {
-    struct ph_stage_report *report = ph_move_report(r);
+    struct ph_stage_report *report = ph_run_report(r);
     struct ph_agent *a = r->hard->call->agent;
     struct batch b = {.host = a->host};
     struct ph_volley_shot shot;
@@ -92,10 +92,10 @@ bool ph_move_fire(struct ph_move_run *r, ph_ns now)
         struct ph_addr to = r->hard->peer.external;
         ph_sock sock = r->main_socket ? a->sock : r->fan.items[shot.socket].sock;
         /* The sockets themselves were counted when they were opened. */
-        bool free_of_charge = !r->main_socket && shot.first_pass && r->phase == PH_MOVE_OPENING &&
+        bool free_of_charge = !r->main_socket && shot.first_pass && r->phase == PH_RUN_OPENING &&
                               r->volley.config.port_count == 1;
         bool new_mapping =
-            shot.first_pass && !(r->move.kind == PH_MOVE_RENDEZVOUS && r->phase == PH_MOVE_PROBING);
+            shot.first_pass && !(r->move.kind == PH_MOVE_RENDEZVOUS && r->phase == PH_RUN_PROBING);
         to.port = shot.port;
         room = ph_hard_may_fire(r->hard, free_of_charge);
         if (!room)
@@ -116,7 +116,7 @@ bool ph_move_fire(struct ph_move_run *r, ph_ns now)
 
 /* ---- Volleys */
 
-struct ph_budget ph_move_pace(const struct ph_move_run *r, bool acceptor)
+struct ph_budget ph_run_pace(const struct ph_run *r, bool acceptor)
 {
     struct ph_budget pace = acceptor ? r->move.acceptor_pace : r->move.prober_pace;
     struct ph_budget own = ph_budget_resolve(&r->hard->call->agent->config.budget);
@@ -129,19 +129,18 @@ struct ph_budget ph_move_pace(const struct ph_move_run *r, bool acceptor)
     return pace;
 }
 
-static void fire_from(struct ph_move_run *r, ph_ns now, bool main_socket, uint16_t *ports,
+static void fire_from(struct ph_run *r, ph_ns now, bool main_socket, uint16_t *ports,
                       size_t port_count, uint8_t passes, uint8_t ttl)
 {
     struct ph_call *c = r->hard->call;
-    struct ph_budget pace = ph_move_pace(r, r->acceptor);
+    struct ph_budget pace = ph_run_pace(r, r->acceptor);
     bool opener = ttl != 0;
     struct ph_volley_config config = {
         .sockets = main_socket ? 1 : (uint32_t)r->fan.count,
         .ports = ports,
         .port_count = (uint32_t)port_count,
         .passes = passes ? passes : 1,
-        .pass_every =
-            r->move.repeats > 0 && r->acceptor ? r->move.repeat_after : 2 * ph_move_gap(r),
+        .pass_every = r->move.repeats > 0 && r->acceptor ? r->move.repeat_after : 2 * ph_run_gap(r),
         .ttl = ttl,
         .ttl_up = opener ? r->move.opener_ttl_up : 0,
         .rate = pace.rate,
@@ -180,67 +179,66 @@ static uint16_t *ports_of(const struct ph_port_order *order, size_t most, size_t
     return ports;
 }
 
-void ph_move_fire_at_one(struct ph_move_run *r, ph_ns now, uint16_t port, uint8_t passes,
-                         uint8_t ttl)
+void ph_run_fire_at_one(struct ph_run *r, ph_ns now, uint16_t port, uint8_t passes, uint8_t ttl)
 {
     uint16_t *p = one_port(port);
     fire_from(r, now, false, p, p ? 1 : 0, passes, ttl);
 }
 
-void ph_move_fire_at_order(struct ph_move_run *r, ph_ns now, bool main_socket,
-                           const struct ph_port_order *order, size_t most, uint8_t passes,
-                           uint8_t ttl)
+void ph_run_fire_at_order(struct ph_run *r, ph_ns now, bool main_socket,
+                          const struct ph_port_order *order, size_t most, uint8_t passes,
+                          uint8_t ttl)
 {
     size_t count;
     uint16_t *ports = ports_of(order, most, &count);
     fire_from(r, now, main_socket, ports, count, passes, ttl);
 }
 
-uint8_t ph_move_opener_ttl(const struct ph_move_run *r)
+uint8_t ph_run_opener_ttl(const struct ph_run *r)
 {
     if (r->move.opener_ttl == PH_TTL_FULL)
         return 0;
     return r->move.opener_ttl ? r->move.opener_ttl : ph_agent_opener_ttl(r->hard->call->agent);
 }
 
-void ph_move_open_fan(struct ph_move_run *r, size_t n)
+void ph_run_open_fan(struct ph_run *r, size_t n)
 {
     struct ph_call *c = r->hard->call;
     if (n > r->hard->openers_left)
         n = r->hard->openers_left;
     ph_fan_open(&r->fan, &c->agent->local, n, c->agent->config.privileged_ports);
     r->hard->openers_left -= (uint32_t)r->fan.count;
-    struct ph_stage_report *report = ph_move_report(r);
+    struct ph_stage_report *report = ph_run_report(r);
     if (report->sockets < r->fan.open)
         report->sockets = (uint32_t)r->fan.open;
 }
 
 /* ---- Soundings */
 
-bool ph_move_sound(struct ph_move_run *r, ph_ns now, struct ph_sounding *s, size_t nth)
+bool ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth)
 {
     struct ph_agent *a = r->hard->call->agent;
     struct ph_addr server;
     if (!ph_network_stun_server(&a->network, nth, &server) &&
         !ph_network_stun_server(&a->network, 0, &server))
         server = a->presence.home->relay; /* it answers STUN, too */
-    ph_move_report(r)->mappings++;
-    ph_move_report(r)->packets++;
+    ph_run_report(r)->mappings++;
+    ph_run_report(r)->packets++;
     return ph_sounding_begin(s, now, &a->local, &server, ph_network_stun_rtt(&a->network)) == PH_OK;
 }
 
-bool ph_move_all_over(const struct ph_sounding s[2])
+bool ph_run_all_over(const struct ph_sounding s[2])
 {
     return ph_sounding_is_over(&s[0]) && ph_sounding_is_over(&s[1]);
 }
 
 /* The counter of the last of two soundings that was answered; 0: none was. */
-uint16_t ph_move_last_of(const struct ph_sounding s[2])
+uint16_t ph_run_last_of(const struct ph_sounding s[2])
 {
     return ph_addr_is_set(&s[1].seen) ? s[1].seen.port : s[0].seen.port;
 }
 
-uint16_t ph_move_first_of(const struct ph_sounding s[2])
+uint16_t ph_run_first_of(const struct ph_sounding s[2])
 {
     return ph_addr_is_set(&s[0].seen) ? s[0].seen.port : s[1].seen.port;
 }

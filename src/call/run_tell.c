@@ -1,5 +1,5 @@
 /* What a side says of its move, and how long the other may wait for it. */
-#include "call/move_private.h"
+#include "call/run_private.h"
 
 #include "call/call.h"
 #include "nat/predict.h"
@@ -9,7 +9,7 @@
 /* A window of probes beside what was measured: flows that came in between. */
 #define AROUND 4
 
-const struct ph_allocation *ph_move_own_allocation(struct ph_move_run *r, struct ph_plan_side *side)
+const struct ph_allocation *ph_run_own_allocation(struct ph_run *r, struct ph_plan_side *side)
 {
     ph_hard_facts_side(&r->hard->own, side);
     return &side->allocation;
@@ -17,7 +17,7 @@ const struct ph_allocation *ph_move_own_allocation(struct ph_move_run *r, struct
 
 /* ---- What is said */
 
-void ph_move_tell(struct ph_move_run *r, enum ph_hard_phase phase, struct ph_hard_start *s)
+void ph_run_tell(struct ph_run *r, enum ph_hard_phase phase, struct ph_hard_start *s)
 {
     s->move = (uint8_t)r->move.kind;
     s->phase = (uint8_t)phase;
@@ -26,24 +26,24 @@ void ph_move_tell(struct ph_move_run *r, enum ph_hard_phase phase, struct ph_har
     ph_hard_tell_start(r->hard, s);
 }
 
-void ph_move_tell_open(struct ph_move_run *r, enum ph_hard_phase phase)
+void ph_run_tell_open(struct ph_run *r, enum ph_hard_phase phase)
 {
     struct ph_hard_start s = {.acceptor_port_count = (uint16_t)r->volley.next};
     for (size_t i = 0; r->move.ports == PH_PORTS_OWN && i < r->fan.count; i++) {
         if (s.port_count < PH_HARD_PORTS_MAX)
             s.acceptor_ports[s.port_count++] = r->fan.items[i].port;
     }
-    ph_move_tell(r, phase, &s);
+    ph_run_tell(r, phase, &s);
 }
 
 /* The openers lie between the soundings before and those after; in a range that has ports of other
  * people's, too, where some came in between. */
-void ph_move_tell_measured(struct ph_move_run *r, uint16_t opened)
+void ph_run_tell_measured(struct ph_run *r, uint16_t opened)
 {
     struct ph_plan_side side;
-    const struct ph_allocation *a = ph_move_own_allocation(r, &side);
+    const struct ph_allocation *a = ph_run_own_allocation(r, &side);
     struct ph_hard_start s = {.acceptor_port_count = opened};
-    uint16_t before = ph_move_last_of(r->before), after = ph_move_first_of(r->after);
+    uint16_t before = ph_run_last_of(r->before), after = ph_run_first_of(r->after);
     int32_t moves = before && after ? ph_predict_moves(a, before, after) : -1;
     if (before && (moves < 0 || moves > opened + 1024))
         moves = opened + 1 + AROUND; /* no answer to those after: what was opened, and a few */
@@ -54,13 +54,13 @@ void ph_move_tell_measured(struct ph_move_run *r, uint16_t opened)
         for (int32_t i = 1; i < moves && s.port_count < PH_HARD_PORTS_MAX; i++)
             s.acceptor_ports[s.port_count++] = ph_predict_port(a, before, i);
     }
-    ph_move_tell(r, PH_HARD_OPENED, &s);
+    ph_run_tell(r, PH_HARD_OPENED, &s);
 }
 
-void ph_move_tell_over(struct ph_move_run *r)
+void ph_run_tell_over(struct ph_run *r)
 {
     struct ph_hard_start s = {0};
-    ph_move_tell(r, PH_HARD_OVER, &s);
+    ph_run_tell(r, PH_HARD_OVER, &s);
 }
 
 /* ---- How long things take */
@@ -70,9 +70,9 @@ static ph_ns paced(const struct ph_budget *pace, uint64_t packets)
     return packets <= pace->burst ? 0 : (packets - pace->burst) * (PH_SEC / pace->rate);
 }
 
-ph_ns ph_move_time_of_openers(const struct ph_move_run *r)
+ph_ns ph_run_time_of_openers(const struct ph_run *r)
 {
-    struct ph_budget pace = ph_move_pace(r, true);
+    struct ph_budget pace = ph_run_pace(r, true);
     uint64_t n = r->move.sockets;
     if (r->move.kind == PH_MOVE_SWEEP)
         n *= ph_port_order_count(&r->move.back);
@@ -80,15 +80,15 @@ ph_ns ph_move_time_of_openers(const struct ph_move_run *r)
     return t + r->move.repeats * r->move.repeat_after;
 }
 
-ph_ns ph_move_time_of_probes(const struct ph_move_run *r)
+ph_ns ph_run_time_of_probes(const struct ph_run *r)
 {
-    struct ph_budget pace = ph_move_pace(r, false);
+    struct ph_budget pace = ph_run_pace(r, false);
     uint64_t passes = r->move.passes ? r->move.passes : 1;
-    return paced(&pace, r->move.probes * passes) + passes * 2 * ph_move_gap(r);
+    return paced(&pace, r->move.probes * passes) + passes * 2 * ph_run_gap(r);
 }
 
 /* The other side's whole turn, and the way there and back. */
-ph_ns ph_move_patience(const struct ph_move_run *r, ph_ns turn)
+ph_ns ph_run_patience(const struct ph_run *r, ph_ns turn)
 {
-    return 2 * turn + 4 * ph_move_gap(r) + SLACK;
+    return 2 * turn + 4 * ph_run_gap(r) + SLACK;
 }

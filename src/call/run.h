@@ -9,8 +9,8 @@
  *
  * Who begins is the leader: the acceptor, of a MIRROR the prober. A barrier is a message that has
  * arrived; times are counted from there. */
-#ifndef PH_CALL_MOVE_H
-#define PH_CALL_MOVE_H
+#ifndef PH_CALL_RUN_H
+#define PH_CALL_RUN_H
 
 #include "nat/plan.h"
 #include "path/fan.h"
@@ -22,22 +22,23 @@
 struct ph_call;
 struct ph_hard;
 
-enum ph_move_phase {
-    PH_MOVE_NONE,      /* no move is under way */
-    PH_MOVE_AWAITING,  /* the other side has its turn */
-    PH_MOVE_SAMPLING,  /* RENDEZVOUS: where the own counter stands */
-    PH_MOVE_OPENING,   /* low TTL, or whatever the plan says */
-    PH_MOVE_MEASURING, /* what the openers got */
-    PH_MOVE_PROBING,   /* full TTL */
-    PH_MOVE_DRAINING,  /* all is out: the last answers */
-    PH_MOVE_FINISHED,  /* it found nothing */
+enum ph_run_phase {
+    PH_RUN_NONE,           /* no move is under way */
+    PH_RUN_AWAITING,       /* the other side has its turn */
+    PH_RUN_SAMPLING,       /* RENDEZVOUS: where the own counter stands */
+    PH_RUN_OPENING,        /* low TTL, or whatever the plan says */
+    PH_RUN_MEASURING,      /* what the openers got */
+    PH_RUN_PROBING,        /* full TTL */
+    PH_RUN_DRAINING,       /* all is out: the last answers */
+    PH_RUN_AWAITING_ROUND, /* RENDEZVOUS, callee: in vain; the caller begins the next round */
+    PH_RUN_FINISHED,       /* it found nothing */
 };
 
-#define PH_MOVE_ROUNDS 3 /* of a RENDEZVOUS */
+#define PH_RUN_ROUNDS 3 /* of a RENDEZVOUS */
 
-struct ph_move_run {
+struct ph_run {
     struct ph_hard *hard;
-    enum ph_move_phase phase;
+    enum ph_run_phase phase;
     struct ph_move move;
     size_t index; /* of it in the plan */
     uint16_t round;
@@ -51,6 +52,7 @@ struct ph_move_run {
     bool canary_out;
     ph_ns deadline; /* of the phase; PH_NEVER */
     /* RENDEZVOUS */
+    uint32_t ahead;               /* so many moves after its sample the own port lies */
     uint16_t own_port, peer_port; /* 0: not named yet */
     bool peer_opened;
     bool hit;         /* an answer has come; it is being proved */
@@ -58,27 +60,26 @@ struct ph_move_run {
     size_t initial_len;
 };
 
-void ph_move_init(struct ph_move_run *r, struct ph_hard *hard);
+void ph_run_init(struct ph_run *r, struct ph_hard *hard);
 /* Closes everything, but for the socket of the path that is in use (0: none). */
-void ph_move_stop(struct ph_move_run *r, ph_sock keep);
-void ph_move_fini(struct ph_move_run *r);
+void ph_run_stop(struct ph_run *r, ph_sock keep);
+void ph_run_fini(struct ph_run *r);
 /* Begins a move, as its leader or to wait for that. */
-void ph_move_begin(struct ph_move_run *r, ph_ns now, const struct ph_move *move, size_t index,
-                   bool acceptor);
+void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_t index,
+                  bool acceptor);
 /* The peer says where it stands with this move. */
-void ph_move_on_start(struct ph_move_run *r, ph_ns now, const struct ph_hard_start *s);
-bool ph_move_owns(const struct ph_move_run *r, ph_sock sock);
+void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s);
+bool ph_run_owns(const struct ph_run *r, ph_sock sock);
 /* True when it was a sounding's. */
-bool ph_move_on_datagram(struct ph_move_run *r, ph_ns now, ph_sock sock,
-                         const struct ph_datagram *in);
+bool ph_run_on_datagram(struct ph_run *r, ph_ns now, ph_sock sock, const struct ph_datagram *in);
 /* The number of the guess (from 1) that a transaction and its source answer; 0: none. */
-uint64_t ph_move_answered(const struct ph_move_run *r, const uint8_t tid[PH_STUN_TID_LEN],
-                          const struct ph_source *from);
+uint64_t ph_run_answered(const struct ph_run *r, const uint8_t tid[PH_STUN_TID_LEN],
+                         const struct ph_source *from);
 /* The number of the guess that went to this port; 0: none did. */
-uint64_t ph_move_aimed_at(const struct ph_move_run *r, uint16_t port);
+uint64_t ph_run_aimed_at(const struct ph_run *r, uint16_t port);
 /* An answer has come: the volley pauses while it is proved. */
-void ph_move_on_hit(struct ph_move_run *r, ph_ns now);
-void ph_move_pump(struct ph_move_run *r, ph_ns now);
-ph_ns ph_move_deadline(const struct ph_move_run *r, ph_ns now);
+void ph_run_on_hit(struct ph_run *r, ph_ns now);
+void ph_run_pump(struct ph_run *r, ph_ns now);
+ph_ns ph_run_deadline(const struct ph_run *r, ph_ns now);
 
 #endif
