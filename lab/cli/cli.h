@@ -4,6 +4,7 @@
 #define LAB_CLI_CLI_H
 
 int cmd_run(int argc, char **argv);
+int cmd_bench(int argc, char **argv);
 int cmd_nat(int argc, char **argv);
 int cmd_up(int argc, char **argv);
 int cmd_ls(int argc, char **argv);

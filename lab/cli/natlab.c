@@ -15,6 +15,7 @@ struct command {
 
 static const struct command commands[] = {
     {"run", "run the trials of a scenario and draw the grid", cmd_run},
+    {"bench", "measured curves over theory, strategies side by side", cmd_bench},
     {"nat", "list, show and check NAT profiles", cmd_nat},
     {"up", "build a lab that lives in the background", cmd_up},
     {"ls", "list the living labs, or the nodes of one", cmd_ls},

@@ -94,7 +94,7 @@ static enum lab_exit conclude(struct session *s, const struct session_options *o
         (void)fprintf(stderr, "natlab: lab error: %s\n", s->errors[i]);
     if (s->error_count > 0)
         code = session_worst(code, LAB_BROKEN);
-    if (!o->quiet)
+    if (!o->quiet && !o->no_grid)
         (void)printf("results: %s\n", s->results.dir);
     if (run->interrupted)
         code = session_worst(code, LAB_INTERRUPTED);

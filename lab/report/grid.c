@@ -1,5 +1,6 @@
 #include "lab/report/grid.h"
 
+#include "lab/report/population.h"
 #include "lab/report/screen.h"
 #include "lab/report/summary.h"
 
@@ -279,6 +280,8 @@ int grid_print(const struct run *run, const struct expect_result *expects, bool 
     };
     if (run->scenario->subject != SUBJECT_PINHOLE) {
         rc = table_print(&p.screen);
+    } else if (run->scenario->population.count > 0) {
+        rc = population_print(&p.screen) != 0 ? -1 : print_stages(&p);
     } else {
         choose_axes(&p);
         p.done = calloc(run->matrix.count, sizeof(bool));

@@ -174,6 +174,7 @@ int summary_of_cell(const struct run *run, size_t cell, struct summary *out)
     one.matrix.cells = &run->matrix.cells[cell];
     one.matrix.count = 1;
     one.records = &run->records[run->first[cell]];
+    one.outlook = &run->outlook[cell];
     one.first = &none;
     one.total = run_trials(run, cell);
     one.floor_direct = &run->floor_direct[cell];

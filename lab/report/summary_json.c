@@ -1,4 +1,4 @@
-#include "lab/report/summary.h"
+#include "lab/report/population.h"
 #include "lab/stats.h"
 
 #include <math.h>
@@ -157,6 +157,12 @@ char *summary_json(const struct run *run, const struct expect_result *expects)
     json_t *total = json_object();
     fill(total, run->scenario->subject, &s);
     json_object_set_new(root, "total", total);
+    if (run->scenario->population.count > 0) {
+        json_t *population = population_json(run);
+        if (population == NULL)
+            goto cleanup;
+        json_object_set_new(root, "population", population);
+    }
     for (size_t c = 0; c < run->matrix.count; c++) {
         if (run_trials(run, c) == 0)
             continue;

@@ -1,4 +1,4 @@
-#include "lab/report/summary.h"
+#include "lab/report/population.h"
 
 #include <inttypes.h>
 
@@ -117,6 +117,8 @@ int summary_markdown(const struct run *run, const struct expect_result *expects,
                       expect_status_name(expects[i].status), expects[i].detail);
     if (call)
         print_stages(&s, out);
+    if (run->scenario->population.count > 0 && population_markdown(run, out) != 0)
+        return -1;
     struct columns cols;
     choose_columns(run, &s, &cols);
     print_head(run, &cols, out);

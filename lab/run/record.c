@@ -1,5 +1,6 @@
 #include "lab/run/record.h"
 
+#include "lab/run/outlook.h"
 #include "lab/run/record_json.h"
 #include "lab/run/score.h"
 
@@ -27,6 +28,7 @@ static int compute_floors(struct run *run, struct lab_error *err)
             layout_compute(spec, layout, err) != 0)
             goto cleanup;
         trial_floors(layout, &run->floor_direct[i], &run->floor_relay[i]);
+        run->outlook[i] = (uint8_t)outlook_of(layout);
     }
     rc = 0;
 cleanup:
@@ -57,10 +59,11 @@ int run_init(struct run *run, const struct scenario *scenario, struct matrix *ma
     }
     run->floor_direct = calloc(run->matrix.count, sizeof(*run->floor_direct));
     run->floor_relay = calloc(run->matrix.count, sizeof(*run->floor_relay));
+    run->outlook = calloc(run->matrix.count, sizeof(*run->outlook));
     run->first = calloc(run->matrix.count, sizeof(*run->first));
     run->records = calloc(run->total, sizeof(*run->records));
-    if (run->floor_direct == NULL || run->floor_relay == NULL || run->first == NULL ||
-        run->records == NULL) {
+    if (run->floor_direct == NULL || run->floor_relay == NULL || run->outlook == NULL ||
+        run->first == NULL || run->records == NULL) {
         run_fini(run);
         return lab_fail(err, LAB_CANNOT, "%s: out of memory", scenario->path);
     }
@@ -88,6 +91,7 @@ void run_fini(struct run *run)
     free(run->floor_relay);
     free(run->records);
     free(run->first);
+    free(run->outlook);
     memset(run, 0, sizeof(*run));
 }
 

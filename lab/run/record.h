@@ -35,6 +35,7 @@ struct run {
     bool partial;         /* not the file's own cells and number of trials */
     uint64_t seed;
     ph_ns *floor_direct, *floor_relay; /* of each cell; PH_NEVER: none */
+    uint8_t *outlook;                  /* of each cell: enum outlook (lab/run/outlook.h) */
     struct record *records;            /* cell by cell: run_record */
     size_t *first;                     /* of each cell, where its records begin */
     size_t total;                      /* trials of all cells */

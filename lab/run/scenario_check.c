@@ -121,7 +121,7 @@ static int check_population(struct yaml_node *root, const struct scenario *s,
                          "who calls and who is called are drawn from the population; leave "
                          "out %s",
                          s->unordered ? "pairs: unordered" : "include");
-    size_t *of = calloc(m->count, sizeof(*of));
+    size_t *of = calloc(m->count + 1, sizeof(*of));
     if (of == NULL)
         return lab_fail(err, LAB_CANNOT, "out of memory");
     size_t strata = spread_strata(s, m, of);

@@ -128,6 +128,8 @@ void score_counts(const struct trial_result *r, uint32_t out[SUBJECT_COUNT_COUNT
     out[SUBJECT_COUNT_PROBES] = capped((uint64_t)predict->probes + birthday->probes);
     out[SUBJECT_COUNT_PUNCH_PROBES] = capped(r->stages[PH_STAGE_PUNCH].probes);
     out[SUBJECT_COUNT_OPENERS] = capped((uint64_t)predict->openers + birthday->openers);
+    out[SUBJECT_COUNT_SOCKETS] =
+        capped(predict->sockets > birthday->sockets ? predict->sockets : birthday->sockets);
     out[SUBJECT_COUNT_PEAK_MAPPINGS] = capped(peak);
     out[SUBJECT_COUNT_PACKETS] = capped(packets);
     if (r->bystander.asked > 0)

@@ -82,7 +82,7 @@ int spread_trials(const struct scenario *s, struct matrix *m, unsigned trials, u
             m->cells[c].trials = trials;
         return 0;
     }
-    size_t *of = calloc(m->count, sizeof(*of));
+    size_t *of = calloc(m->count + 1, sizeof(*of));
     if (of == NULL)
         return -1;
     size_t strata = spread_strata(s, m, of);

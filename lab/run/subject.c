@@ -58,6 +58,7 @@ static const struct {
     [SUBJECT_COUNT_PUNCH_PROBES] = {"punch-probes", CALL},
     [SUBJECT_COUNT_PROBES_TO_HIT] = {"probes-to-hit", CALL},
     [SUBJECT_COUNT_OPENERS] = {"openers", CALL},
+    [SUBJECT_COUNT_SOCKETS] = {"sockets", CALL},
     [SUBJECT_COUNT_PEAK_MAPPINGS] = {"peak-mappings", CALL},
     [SUBJECT_COUNT_PACKETS] = {"packets", CALL},
     [SUBJECT_COUNT_UNANSWERED] = {"unanswered", CALL},

@@ -58,6 +58,7 @@ enum subject_count {
     SUBJECT_COUNT_PUNCH_PROBES,
     SUBJECT_COUNT_PROBES_TO_HIT, /* of the stage that guessed right */
     SUBJECT_COUNT_OPENERS,       /* of the stages that guess */
+    SUBJECT_COUNT_SOCKETS,       /* fresh ones at once, of the stage that guesses with more */
     SUBJECT_COUNT_PEAK_MAPPINGS, /* of any one stage */
     SUBJECT_COUNT_PACKETS,       /* of all stages but the relay's */
     SUBJECT_COUNT_UNANSWERED,    /* flows of bystanders */

@@ -134,7 +134,8 @@ static void test_stages_that_guess(void **state)
         (struct ph_stage_report){.state = PH_STAGE_LOST, .packets = 4, .probes = 3, .mappings = 1};
     r.stages[PH_STAGE_BIRTHDAY] = (struct ph_stage_report){.state = PH_STAGE_WON,
                                                            .packets = 346,
-                                                           .openers = 256,
+                                                           .sockets = 256,
+                                                          .openers = 256,
                                                            .probes = 90,
                                                            .probes_to_hit = 87,
                                                            .mappings = 300};
@@ -147,6 +148,7 @@ static void test_stages_that_guess(void **state)
     assert_int_equal(counts[SUBJECT_COUNT_PUNCH_PROBES], 3);
     assert_int_equal(counts[SUBJECT_COUNT_PROBES_TO_HIT], 87);
     assert_int_equal(counts[SUBJECT_COUNT_OPENERS], 256);
+    assert_int_equal(counts[SUBJECT_COUNT_SOCKETS], 256);
     assert_int_equal(counts[SUBJECT_COUNT_PEAK_MAPPINGS], 300);
     assert_int_equal(counts[SUBJECT_COUNT_PACKETS], 350); /* the relay's are no traversal */
 

@@ -1,0 +1,196 @@
+/* The birthday move: after how many probes a share of all trials has hit, over the exact chances of
+ * nat/birthday.h. One run with the greatest number of probes gives the whole curve, since a trial
+ * that hit at its 87th probe would have hit with any budget from 87 on. */
+#include "nat/birthday.h"
+#include "lab/bench/sweep_private.h"
+#include "lab/stats.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define LINE_POINTS 80
+#define POINTS      12
+#define STEPS       4 /* columns of the table: the whole budget, its half, ... */
+
+struct curve {
+    const struct run *run;
+    size_t cell, n;
+    uint32_t ports, sockets, probes;
+    bool as_asked; /* no trial said how many sockets it had */
+};
+
+/* How many ports the harder side's NAT draws from. */
+static int find_ports(struct curve *c)
+{
+    struct world_spec *spec = calloc(1, sizeof(*spec));
+    struct lab_error err;
+    if (spec == NULL)
+        return -1;
+    c->ports = 0;
+    if (matrix_world(c->run->scenario, &c->run->matrix.cells[c->cell], 0, spec, &err) == 0) {
+        for (size_t i = 0; i < spec->topology.nat_count; i++) {
+            const struct nat_profile *p = &spec->profiles[i];
+            if (p->mapping != NAT_MAPPING_ADM && p->mapping != NAT_MAPPING_APDM)
+                continue;
+            c->ports = p->allocation.type == NAT_ALLOC_BLOCK
+                           ? p->allocation.block
+                           : (uint32_t)p->allocation.range_hi - p->allocation.range_lo + 1u;
+        }
+    }
+    free(spec);
+    return 0;
+}
+
+static uint32_t number(const struct run *run, size_t cell, const char *axis, uint32_t otherwise)
+{
+    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], axis);
+    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : otherwise;
+}
+
+/* The trials' own median, for the plan may use fewer than it may. */
+static uint32_t sockets_of(const struct run *run, size_t cell)
+{
+    double *all = calloc((size_t)run_trials(run, cell) + 1, sizeof(*all));
+    size_t n = 0;
+    for (unsigned t = 0; all != NULL && t < run_trials(run, cell); t++) {
+        const struct record *r = run_record(run, cell, t);
+        if (r->present && r->status != TRIAL_LAB_ERROR && r->counts[SUBJECT_COUNT_SOCKETS] > 0 &&
+            r->counts[SUBJECT_COUNT_SOCKETS] != UINT32_MAX)
+            all[n++] = (double)r->counts[SUBJECT_COUNT_SOCKETS];
+    }
+    if (n > 0)
+        stats_sort(all, n);
+    uint32_t sockets = n > 0 ? (uint32_t)stats_percentile(all, n, 50) : 0;
+    free(all);
+    return sockets;
+}
+
+static int make_curve(const struct run *run, size_t cell, struct curve *c)
+{
+    *c = (struct curve){.run = run, .cell = cell, .n = counted(run, cell)};
+    c->probes = number(run, cell, "probes", PH_BUDGET_PROBES);
+    c->sockets = sockets_of(run, cell);
+    c->as_asked = c->sockets == 0;
+    if (c->as_asked)
+        c->sockets = number(run, cell, "openers", PH_BUDGET_OPENERS);
+    return find_ports(c);
+}
+
+static double theory(const struct curve *c, uint32_t probes)
+{
+    if (c->ports == 0 || c->sockets >= c->ports)
+        return c->ports == 0 ? 0.0 : 1.0;
+    return ph_birthday_success(c->ports, c->sockets, probes < c->ports ? probes : c->ports);
+}
+
+/* How many of the points' intervals miss the line: one in twenty is what intervals of 95% do. */
+static unsigned draw(const struct curve *c, unsigned colour, const char *name, struct chart *chart)
+{
+    char text[CHART_TEXT_MAX];
+    unsigned missed = 0;
+    (void)snprintf(text, sizeof(text), "%s: %u sockets, measured (n=%zu)", name,
+                   (unsigned)c->sockets, c->n);
+    struct chart_series *points = chart_add(chart, text, false, colour);
+    (void)snprintf(text, sizeof(text), "%s: exact, of %u ports", name, (unsigned)c->ports);
+    struct chart_series *line = chart_add(chart, text, true, colour);
+    for (unsigned i = 0; line != NULL && i <= LINE_POINTS; i++) {
+        uint32_t m = c->probes * i / LINE_POINTS;
+        (void)chart_point(line, m, theory(c, m), 0.0, 0.0);
+    }
+    for (unsigned i = 1; points != NULL && i <= POINTS && c->n > 0; i++) {
+        uint32_t m = c->probes * i / POINTS;
+        size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
+        double low, high;
+        stats_wilson(k, c->n, &low, &high);
+        (void)chart_point(points, m, (double)k / (double)c->n, low, high);
+        missed += theory(c, m) < low || theory(c, m) > high ? 1 : 0;
+    }
+    return missed;
+}
+
+static void add_columns(struct sheet_table *t, uint32_t probes)
+{
+    static const char *const heads[] = {"openers", "ports", "sockets", "n", "hit p50", "exact"};
+    char text[SHEET_TEXT_MAX];
+    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
+        sheet_column(t, heads[i]);
+    for (unsigned i = 0; i < STEPS; i++) {
+        (void)snprintf(text, sizeof(text), "by %u", (unsigned)(probes >> (STEPS - 1 - i)));
+        sheet_column(t, text);
+        sheet_column(t, "exact");
+    }
+    sheet_column(t, "points off");
+}
+
+static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed)
+{
+    char text[64];
+    uint32_t median = 0;
+    if (sheet_row(t) != 0)
+        return -1;
+    for (uint32_t m = 1; m <= c->probes && median == 0; m++)
+        if (2 * hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m) >= c->n && c->n > 0)
+            median = m;
+    sheet_cell(t, 0, "%u", (unsigned)number(c->run, c->cell, "openers", PH_BUDGET_OPENERS));
+    sheet_cell(t, 1, "%u", (unsigned)c->ports);
+    sheet_cell(t, 2, c->as_asked ? "-" : "%u", (unsigned)c->sockets);
+    sheet_cell(t, 3, "%zu", c->n);
+    sheet_cell(t, 4, median > 0 ? "%u" : "-", (unsigned)median);
+    if (c->ports > c->sockets)
+        sheet_cell(t, 5, "%u", (unsigned)ph_birthday_quantile(c->ports, c->sockets, 0.5));
+    for (unsigned i = 0; i < STEPS; i++) {
+        uint32_t m = c->probes >> (STEPS - 1 - i);
+        size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
+        sheet_cell(t, 6 + 2 * i, "%s", share_text(k, c->n, text));
+        sheet_cell(t, 7 + 2 * i, "%.1f%%", 100.0 * theory(c, m));
+    }
+    sheet_cell(t, 6 + 2 * STEPS, "%u of %u", missed, POINTS);
+    return 0;
+}
+
+static int add_group(const struct run *run, size_t first, size_t along, struct sheet *out)
+{
+    char name[SHEET_TEXT_MAX * 2];
+    unsigned colour = 0;
+    group_name(run, first, along, SIZE_MAX, name, sizeof(name));
+    struct sheet_table *t = sheet_table(out, name);
+    struct chart *chart = sheet_chart(out, name);
+    if (t == NULL || chart == NULL)
+        return -1;
+    (void)snprintf(chart->x_label, sizeof(chart->x_label), "probes to different ports");
+    (void)snprintf(chart->y_label, sizeof(chart->y_label), "trials that have hit");
+    for (size_t c = first; c < run->matrix.count; c++) {
+        struct curve curve;
+        char label[32];
+        if (group_first(run, c, along, SIZE_MAX) != first)
+            continue;
+        if (make_curve(run, c, &curve) != 0)
+            return -1;
+        if (t->column_count == 0)
+            add_columns(t, curve.probes);
+        chart->x_max = (double)curve.probes > chart->x_max ? (double)curve.probes : chart->x_max;
+        (void)snprintf(label, sizeof(label), "%u openers",
+                       (unsigned)number(run, c, "openers", PH_BUDGET_OPENERS));
+        if (add_row(t, &curve, draw(&curve, colour++, label, chart)) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+int birthday_sheet(const struct run *run, struct sheet *out)
+{
+    size_t along = axes_find(&run->scenario->axes, "openers");
+    (void)snprintf(
+        out->about, sizeof(out->about),
+        "Fresh sockets behind the harder NAT, all towards one endpoint; probes from that "
+        "endpoint to ports that may be theirs, none twice. Points are trials of the "
+        "stage birthday in the %s world, with their 95%% Wilson intervals; lines are "
+        "1 - C(S-N, M) / C(S, M) for the N sockets that were open and the S ports that "
+        "the NAT draws from, all alike and without loss.\nTrials of a curve are the same "
+        "at each of its points, so points that are off come in a row.",
+        run->world);
+    for (size_t c = 0; c < run->matrix.count; c++)
+        if (group_first(run, c, along, SIZE_MAX) == c && add_group(run, c, along, out) != 0)
+            return -1;
+    return 0;
+}

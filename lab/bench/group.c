@@ -1,0 +1,79 @@
+/* The cells of a sweep, in groups. */
+#include "lab/bench/sweep_private.h"
+#include "lab/stats.h"
+
+#include <string.h>
+
+static bool varies(const struct run *run, size_t axis)
+{
+    for (size_t c = 1; c < run->matrix.count; c++)
+        if (run->matrix.cells[c].values[axis] != run->matrix.cells[0].values[axis])
+            return true;
+    return false;
+}
+
+size_t group_first(const struct run *run, size_t cell, size_t along, size_t also)
+{
+    for (size_t c = 0; c < cell; c++) {
+        bool same = true;
+        for (size_t i = 0; i < run->scenario->axes.count && same; i++)
+            same = i == along || i == also ||
+                   run->matrix.cells[c].values[i] == run->matrix.cells[cell].values[i];
+        if (same)
+            return c;
+    }
+    return cell;
+}
+
+static size_t append(const struct run *run, size_t cell, size_t axis, char *out, size_t used,
+                     size_t cap)
+{
+    const struct axis *a = &run->scenario->axes.items[axis];
+    int n = used < cap ? snprintf(out + used, cap - used, "%s%s=%s", used == 0 ? "" : " ", a->name,
+                                  a->values[run->matrix.cells[cell].values[axis]])
+                       : 0;
+    return n > 0 ? used + (size_t)n : used;
+}
+
+void group_name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
+                size_t cap)
+{
+    size_t used = 0;
+    out[0] = '\0';
+    for (size_t i = 0; i < run->scenario->axes.count; i++)
+        if (i != along && i != also &&
+            (varies(run, i) || run->scenario->axes.items[i].kind == AXIS_NAT))
+            used = append(run, cell, i, out, used, cap);
+}
+
+size_t counted(const struct run *run, size_t cell)
+{
+    size_t n = 0;
+    for (unsigned t = 0; t < run_trials(run, cell); t++) {
+        const struct record *r = run_record(run, cell, t);
+        n += r->present && r->status != TRIAL_LAB_ERROR ? 1 : 0;
+    }
+    return n;
+}
+
+size_t hits_within(const struct run *run, size_t cell, enum ph_stage stage, uint32_t probes)
+{
+    size_t n = 0;
+    for (unsigned t = 0; t < run_trials(run, cell); t++) {
+        const struct record *r = run_record(run, cell, t);
+        uint32_t hit = r->stages[stage].probes_to_hit;
+        n += r->present && r->status != TRIAL_LAB_ERROR && hit > 0 && hit <= probes ? 1 : 0;
+    }
+    return n;
+}
+
+const char *share_text(size_t k, size_t n, char out[64])
+{
+    double low, high;
+    if (n == 0)
+        return "-";
+    stats_wilson(k, n, &low, &high);
+    (void)snprintf(out, 64, "%.1f%% (%.1f-%.1f)", 100.0 * (double)k / (double)n, 100.0 * low,
+                   100.0 * high);
+    return out;
+}

@@ -1,0 +1,148 @@
+#include "lab/bench/sweep.h"
+
+#include "lab/bench/sweep_private.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define FIRST_PROBE_S 5.0 /* for registration, the punch before it and the handshake after it */
+#define GIVE_UP_MAX_S 600.0
+
+static const struct {
+    const char *option, *axis;
+    unsigned kinds; /* that have it */
+} table[SWEEP_OF_COUNT] = {
+    [SWEEP_CALLER] = {"caller", "a.nat", 7},
+    [SWEEP_CALLEE] = {"callee", "b.nat", 7},
+    [SWEEP_OPENERS] = {"openers", "openers", 3},
+    [SWEEP_PROBES] = {"probes", "probes", 3},
+    [SWEEP_RATE] = {"rate", "rate", 3},
+    [SWEEP_RANGE] = {"range", "b.nat.allocation.range", 1},
+    [SWEEP_BLOCK] = {"block", "b.nat.allocation.block", 1},
+    [SWEEP_DRIFT] = {"drift", "background", 7},
+    [SWEEP_PROBE] = {"probe", "probe", 7},
+    [SWEEP_STRATEGY] = {"strategy", "strategy", 4},
+    [SWEEP_GATEWAY] = {"gateway", "gateway", 7},
+    [SWEEP_LINK] = {"link", "link", 7},
+};
+
+const char *sweep_name(enum sweep_kind kind)
+{
+    static const char *const names[] = {"birthday", "predict", "strategies"};
+    return names[kind];
+}
+
+const char *sweep_option(enum sweep_of of)
+{
+    return table[of].option;
+}
+
+bool sweep_has(enum sweep_kind kind, enum sweep_of of)
+{
+    return (table[of].kinds & 1u << kind) != 0;
+}
+
+bool sweep_parse(const char *text, struct sweep_list *out)
+{
+    memset(out, 0, sizeof(*out));
+    for (const char *at = text;; at++) {
+        size_t len = strcspn(at, ",");
+        if (len == 0 || len >= AXIS_VALUE_MAX || out->count == SWEEP_VALUES_MAX)
+            return false;
+        memcpy(out->values[out->count++], at, len);
+        at += len;
+        if (*at == '\0')
+            return true;
+    }
+}
+
+void sweep_init(struct sweep *s, enum sweep_kind kind)
+{
+    static const char *const defaults[SWEEP_KINDS][SWEEP_OF_COUNT] = {
+        [SWEEP_BIRTHDAY] = {[SWEEP_CALLER] = "port-restricted",
+                            [SWEEP_CALLEE] = "random",
+                            [SWEEP_OPENERS] = "64,128,256",
+                            [SWEEP_PROBES] = "1200",
+                            [SWEEP_RATE] = "200",
+                            [SWEEP_GATEWAY] = "drop",
+                            [SWEEP_LINK] = "20ms"},
+        [SWEEP_PREDICT] = {[SWEEP_CALLER] = "port-restricted",
+                           [SWEEP_CALLEE] = "sequential",
+                           [SWEEP_OPENERS] = "16,64,256",
+                           [SWEEP_DRIFT] = "0,5,10,20,50,100",
+                           [SWEEP_GATEWAY] = "drop",
+                           [SWEEP_LINK] = "20ms"},
+        [SWEEP_STRATEGIES] = {[SWEEP_CALLER] = "port-restricted",
+                              [SWEEP_CALLEE] = "random,sequential",
+                              [SWEEP_STRATEGY] =
+                                  "pinhole,first-design,tailscale-blog,easytier,frp,gonc,dquic",
+                              [SWEEP_GATEWAY] = "drop,accept",
+                              [SWEEP_LINK] = "20ms"},
+    };
+    static const unsigned trials[SWEEP_KINDS] = {400, 200, 100};
+    memset(s, 0, sizeof(*s));
+    s->kind = kind;
+    s->trials = trials[kind];
+    for (int i = 0; i < SWEEP_OF_COUNT; i++)
+        if (defaults[kind][i] != NULL)
+            (void)sweep_parse(defaults[kind][i], &s->lists[i]);
+}
+
+/* Long enough for the slowest spray to be over by itself. */
+static unsigned give_up_s(const struct sweep *s)
+{
+    double probes = 1200.0, rate = 200.0, seconds;
+    for (size_t i = 0; i < s->lists[SWEEP_PROBES].count; i++)
+        if (i == 0 || strtod(s->lists[SWEEP_PROBES].values[i], NULL) > probes)
+            probes = strtod(s->lists[SWEEP_PROBES].values[i], NULL);
+    for (size_t i = 0; i < s->lists[SWEEP_RATE].count; i++)
+        if (i == 0 || strtod(s->lists[SWEEP_RATE].values[i], NULL) < rate)
+            rate = strtod(s->lists[SWEEP_RATE].values[i], NULL);
+    seconds = rate > 0.0 ? FIRST_PROBE_S + 1.5 * probes / rate : GIVE_UP_MAX_S;
+    if (s->kind == SWEEP_STRATEGIES)
+        seconds = 15.0;
+    return (unsigned)(seconds < 15.0 ? 15.0 : seconds < GIVE_UP_MAX_S ? seconds : GIVE_UP_MAX_S);
+}
+
+char *sweep_scenario(const struct sweep *s)
+{
+    static const char *const stages[] = {"[punch, birthday, relay]", "[punch, predict, relay]",
+                                         "[punch, predict, birthday, relay]"};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    if (f == NULL)
+        return NULL;
+    (void)fprintf(f,
+                  "# Made by natlab bench %s.\nname: bench-%s\ntopology: two-nats\ntrials: %u\n"
+                  "matrix:\n",
+                  sweep_name(s->kind), sweep_name(s->kind), s->trials);
+    for (int i = 0; i < SWEEP_OF_COUNT; i++) {
+        const struct sweep_list *list = &s->lists[i];
+        if (list->count == 0)
+            continue;
+        (void)fprintf(f, "  %s: [", table[i].axis);
+        /* In quotes, for a value may be anything that was typed. */
+        for (size_t k = 0; k < list->count; k++)
+            (void)fprintf(f, "%s'%s'", k == 0 ? "" : ", ", list->values[k]);
+        (void)fprintf(f, "]\n");
+    }
+    (void)fprintf(f, "stages: %s\ngive_up: %us\nmedia: 0s\n", stages[s->kind], give_up_s(s));
+    if (fclose(f) != 0) {
+        free(text);
+        return NULL;
+    }
+    return text;
+}
+
+int sweep_sheet(const struct sweep *s, const struct run *run, struct sheet *out,
+                struct lab_error *err)
+{
+    int rc = s->kind == SWEEP_BIRTHDAY  ? birthday_sheet(run, out)
+             : s->kind == SWEEP_PREDICT ? predict_sheet(run, out)
+                                        : strategies_sheet(run, out);
+    return rc == 0 ? 0
+                   : lab_fail(err, LAB_CANNOT,
+                              "out of memory, or more groups than one page holds: sweep fewer "
+                              "values");
+}

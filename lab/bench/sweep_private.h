@@ -1,0 +1,29 @@
+/* What the sheets of the sweeps share. */
+#ifndef LAB_BENCH_SWEEP_PRIVATE_H
+#define LAB_BENCH_SWEEP_PRIVATE_H
+
+#include "lab/bench/sheet.h"
+#include "lab/run/record.h"
+
+/* -1: out of memory, or no room. */
+int birthday_sheet(const struct run *run, struct sheet *out);
+int predict_sheet(const struct run *run, struct sheet *out);
+int strategies_sheet(const struct run *run, struct sheet *out);
+
+/* Cells that differ in the axes `along` and `also` (SIZE_MAX: none) alone are a group. The first
+ * cell of the group that `cell` belongs to. */
+size_t group_first(const struct run *run, size_t cell, size_t along, size_t also);
+/* "a.nat=port-restricted b.nat=random link=20ms": both NATs, and the axes that vary in the run,
+ * without those two. */
+void group_name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
+                size_t cap);
+
+/* Counted trials of a cell. */
+size_t counted(const struct run *run, size_t cell);
+/* Those of them whose stage hit at one of its first `probes` probes. */
+size_t hits_within(const struct run *run, size_t cell, enum ph_stage stage, uint32_t probes);
+
+/* "97.2% (95.9-98.1)", with its Wilson interval. */
+const char *share_text(size_t k, size_t n, char out[64]);
+
+#endif
