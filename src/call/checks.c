@@ -222,6 +222,8 @@ bool ph_checks_pump(struct ph_call *c, ph_ns now)
     bool checked = false;
     for (size_t i = 0; i < c->paths.count && ph_checks_racing(c); i++) {
         struct ph_path *path = &c->paths.items[i];
+        if (now >= path->next_check && ph_hard_spares(&c->hard, path))
+            path->next_check = now + ph_checks_gap(c, 0);
         if (now >= path->next_check) {
             ph_checks_send(c, now, path, 0);
             checked = true;

@@ -44,15 +44,28 @@ void ph_hard_fini(struct ph_hard *h)
     set_state(h, PH_HARD_IDLE);
 }
 
+static bool wanted(const struct ph_hard *h)
+{
+    return h->call->agent->config.stages & (1u << PH_STAGE_PREDICT | 1u << PH_STAGE_BIRTHDAY);
+}
+
+bool ph_hard_spares(struct ph_hard *h, const struct ph_path *path)
+{
+    bool guessing = h->state == PH_HARD_IDLE || ph_hard_is_running(h);
+    if (!guessing || !wanted(h) || path->sock != 0 || path->state != PH_PATH_NEW ||
+        path->type != PH_CANDIDATE_REFLEXIVE || path->public_host)
+        return false;
+    if (h->heard &&
+        (h->peer.filtering == PH_FILTERING_EIF || h->peer.filtering == PH_FILTERING_ADF))
+        return false;
+    const struct ph_nat_facts *own = ph_network_facts(&h->call->agent->network);
+    return !ph_nat_is_easy(own) && own->allocation.type == PH_ALLOCATION_BLOCK;
+}
+
 bool ph_hard_is_running(const struct ph_hard *h)
 {
     return h->state == PH_HARD_LEARNING || h->state == PH_HARD_HOLDING ||
            h->state == PH_HARD_MOVING;
-}
-
-static bool wanted(const struct ph_hard *h)
-{
-    return h->call->agent->config.stages & (1u << PH_STAGE_PREDICT | 1u << PH_STAGE_BIRTHDAY);
 }
 
 static int side_of_own(const struct ph_hard *h)

@@ -73,6 +73,11 @@ struct ph_path *ph_hard_take_response(struct ph_hard *h, ph_ns now,
 /* Something authenticated came by a path that was not known: perhaps a move's doing. */
 void ph_hard_on_heard(struct ph_hard *h, struct ph_path *path);
 void ph_hard_on_proved(struct ph_hard *h, ph_ns now);
+/* Whether checks to the peer's reflexive address had better wait. They leave from a port that it
+ * cannot know, so unless its filter lets them in all the same they are worth nothing; and where its
+ * router accepts, such a packet spoils that port for its guesses (nat/plan.h): one in a block of a
+ * few hundred is too much. */
+bool ph_hard_spares(struct ph_hard *h, const struct ph_path *path);
 /* It seeks a path, or may yet. */
 bool ph_hard_is_running(const struct ph_hard *h);
 void ph_hard_pump(struct ph_hard *h, ph_ns now);

@@ -38,15 +38,14 @@ static void ports(const struct ph_nat_facts *f, ph_ns now, struct ph_hard_probe 
 void ph_hard_facts_own(struct ph_call *c, ph_ns now, struct ph_hard_probe *out)
 {
     struct ph_agent *a = c->agent;
-    struct ph_nat_facts f;
-    ph_agent_nat(a, &f);
-    const struct ph_allocation *al = &f.allocation;
+    const struct ph_nat_facts *f = ph_network_facts(&a->network);
+    const struct ph_allocation *al = &f->allocation;
     *out = (struct ph_hard_probe){
         .final = ph_network_surveyed(&a->network),
-        .external = ph_addr_is_set(&f.reflexive) ? f.reflexive : a->presence.home->observed,
-        .udp = (uint8_t)f.udp,
-        .mapping = (uint8_t)f.mapping,
-        .filtering = (uint8_t)f.filtering,
+        .external = ph_addr_is_set(&f->reflexive) ? f->reflexive : a->presence.home->observed,
+        .udp = (uint8_t)f->udp,
+        .mapping = (uint8_t)f->mapping,
+        .filtering = (uint8_t)f->filtering,
         .low = al->low,
         .high = al->high,
         .aligned = al->aligned,
@@ -67,7 +66,7 @@ void ph_hard_facts_own(struct ph_call *c, ph_ns now, struct ph_hard_probe *out)
     };
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     ph_nat_allocation_text(al, out->allocation);
-    ports(&f, now, out);
+    ports(f, now, out);
 }
 
 static enum ph_allocation_type allocation_type(const char *text, long *number)

@@ -13,7 +13,8 @@
 
 int ph_network_init(struct ph_network *n, struct ph_agent *agent)
 {
-    *n = (struct ph_network){.agent = agent, .looked = PH_NEVER, .unused_since = PH_NEVER};
+    *n = (struct ph_network){
+        .agent = agent, .looked = PH_NEVER, .unused_since = PH_NEVER, .facts_of = UINT32_MAX};
     if (!(agent->config.stages & (1u << PH_STAGE_PORTMAP)) || !agent->host->ops->gateways)
         return PH_OK;
     struct ph_mapper_config config = {.host = agent->host, .sock = agent->sock};
@@ -34,6 +35,7 @@ static void start_survey(struct ph_network *n, ph_ns now)
     }
     ph_survey_free(n->survey);
     n->surveyed = now;
+    n->facts_of = UINT32_MAX;
     if (ph_survey_new(&config, now, &n->survey) != PH_OK)
         n->survey = NULL;
 }
@@ -194,6 +196,17 @@ bool ph_network_second_address(const struct ph_network *n, struct ph_addr *serve
         }
     }
     return found;
+}
+
+const struct ph_nat_facts *ph_network_facts(struct ph_network *n)
+{
+    if (n->facts_of == ph_network_changes(n))
+        return &n->facts;
+    n->facts_of = ph_network_changes(n);
+    n->facts = (struct ph_nat_facts){0};
+    if (n->survey)
+        ph_survey_facts(n->survey, &n->facts);
+    return &n->facts;
 }
 
 bool ph_network_surveyed(const struct ph_network *n)

@@ -14,11 +14,13 @@ struct ph_agent;
 
 struct ph_network {
     struct ph_agent *agent;
-    struct ph_survey *survey; /* NULL: no memory for one */
-    struct ph_mapper *mapper; /* NULL: the stage is off */
-    ph_ns surveyed;           /* since when; of the survey that runs, or of the last one */
-    ph_ns looked;             /* when the routers were last asked who they are; PH_NEVER: never */
-    ph_ns unused_since;       /* when the last call ended; PH_NEVER: there is one, or no mapping */
+    struct ph_survey *survey;  /* NULL: no memory for one */
+    struct ph_mapper *mapper;  /* NULL: the stage is off */
+    struct ph_nat_facts facts; /* as of `facts_of` changes of this survey */
+    uint32_t facts_of;         /* UINT32_MAX: of none yet */
+    ph_ns surveyed;            /* since when; of the survey that runs, or of the last one */
+    ph_ns looked;              /* when the routers were last asked who they are; PH_NEVER: never */
+    ph_ns unused_since;        /* when the last call ended; PH_NEVER: there is one, or no mapping */
     bool closing;
 };
 
@@ -47,10 +49,12 @@ bool ph_network_closed(const struct ph_network *n);
  * us, or those that have not are overdue, compared with those that have. PH_NEVER: nobody has yet.
  */
 ph_ns ph_network_sampled_at(const struct ph_network *n);
+/* What is known of the NAT. Worked out anew only when something has changed. */
+const struct ph_nat_facts *ph_network_facts(struct ph_network *n);
 /* Nothing more is being measured; and of the ports alone. */
 bool ph_network_surveyed(const struct ph_network *n);
 bool ph_network_ports_sampled(const struct ph_network *n);
-/* Counts what may have changed the facts since they were last asked for. */
+/* Counts what may change the facts. */
 uint32_t ph_network_changes(const struct ph_network *n);
 /* The round trip to the nearest STUN server that answered; 0: none has. */
 ph_ns ph_network_stun_rtt(const struct ph_network *n);

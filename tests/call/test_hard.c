@@ -172,13 +172,36 @@ static void test_privacy(void **state)
     sim_fixture_free(f);
 }
 
-/* ---- Hostility */
-
 struct counted {
     struct ph_addr at; /* an IP */
     size_t from;       /* the node whose packets are counted as they leave it */
     size_t packets;    /* to that IP */
 };
+
+/* A NAT that draws from a block keeps its checks to itself: they could not pass the peer's filter,
+ * and where the peer's router accepts they spoil a port of the block for its guesses. */
+static enum sim_verdict count_full(void *user, const struct sim_tap_packet *p);
+
+static void test_block_keeps_quiet(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *peer;
+        bool quiet;
+    } rows[] = {{"port-restricted", true}, {"full-cone", false}};
+    for (size_t i = 0; i < 2; i++) {
+        struct sim_fixture_config c = {.nat = {rows[i].peer, "block-512"}, .seed = 17};
+        struct sim_fixture *f = ready(&c);
+        struct ph_addr wan = f->layout.nodes[layout_find(&f->layout, "a")].wan[0];
+        struct counted n = {.at = wan, .from = f->peer[1].node};
+        sim_tap(f->world, count_full, &n);
+        sim_fixture_call(f, 2 * PH_SEC);
+        assert_int_equal(n.packets == 0, rows[i].quiet);
+        sim_fixture_free(f);
+    }
+}
+
+/* ---- Hostility */
 
 static enum sim_verdict count(void *user, const struct sim_tap_packet *p)
 {
@@ -187,6 +210,12 @@ static enum sim_verdict count(void *user, const struct sim_tap_packet *p)
         return SIM_PASS;
     n->packets++;
     return SIM_DROP; /* nothing is found: it would go on for ever if it could */
+}
+
+/* The same, of those at full TTL. */
+static enum sim_verdict count_full(void *user, const struct sim_tap_packet *p)
+{
+    return p->ttl > 8 ? count(user, p) : SIM_PASS;
 }
 
 /* Says whatever it likes to the other peer, with the keys of this one. */
@@ -324,11 +353,17 @@ static void test_silent_peer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_joins),        cmocka_unit_test(test_winner_stays),
-        cmocka_unit_test(test_hopeless),     cmocka_unit_test(test_cone_pair),
-        cmocka_unit_test(test_switched_off), cmocka_unit_test(test_privacy),
-        cmocka_unit_test(test_third_party),  cmocka_unit_test(test_budget),
-        cmocka_unit_test(test_relay_denies), cmocka_unit_test(test_silent_peer),
+        cmocka_unit_test(test_joins),
+        cmocka_unit_test(test_winner_stays),
+        cmocka_unit_test(test_hopeless),
+        cmocka_unit_test(test_cone_pair),
+        cmocka_unit_test(test_block_keeps_quiet),
+        cmocka_unit_test(test_switched_off),
+        cmocka_unit_test(test_privacy),
+        cmocka_unit_test(test_third_party),
+        cmocka_unit_test(test_budget),
+        cmocka_unit_test(test_relay_denies),
+        cmocka_unit_test(test_silent_peer),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
