@@ -176,6 +176,8 @@ struct counted {
     struct ph_addr at; /* an IP */
     size_t from;       /* the node whose packets are counted as they leave it */
     size_t packets;    /* to that IP */
+    size_t deaf;       /* a node whose packets to `deaf_to` are lost */
+    struct ph_addr deaf_to;
 };
 
 /* A NAT that draws from a block keeps its checks to itself: they could not pass the peer's filter,
