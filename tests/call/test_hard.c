@@ -194,9 +194,9 @@ static void test_block_keeps_quiet(void **state)
     for (size_t i = 0; i < 2; i++) {
         struct sim_fixture_config c = {.nat = {rows[i].peer, "block-512"}, .seed = 17};
         struct sim_fixture *f = ready(&c);
-        struct ph_addr wan = f->layout.nodes[layout_find(&f->layout, "a")].wan[0];
+        struct ph_addr wan = f->layout.nodes[f->layout.nodes[f->peer[0].node].upstream].wan[0];
         struct counted n = {.at = wan, .from = f->peer[1].node, .deaf = f->peer[0].node};
-        n.deaf_to = f->layout.nodes[layout_find(&f->layout, "b")].wan[0];
+        n.deaf_to = f->layout.nodes[f->layout.nodes[f->peer[1].node].upstream].wan[0];
         sim_tap(f->world, count_full, &n);
         sim_fixture_call(f, PH_SEC);
         assert_int_equal(n.packets == 0, rows[i].quiet);
