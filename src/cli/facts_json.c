@@ -169,7 +169,7 @@ static bool read_allocation(const json_t *o, struct ph_allocation *a, char error
 
 static bool read_side(const json_t *o, struct ph_plan_side *s, char error[FACTS_ERROR])
 {
-    int udp = s->udp, mapping = 0, filtering = 0, gateway = 0;
+    int udp = (int)s->udp, mapping = 0, filtering = 0, gateway = 0;
 
     if (!read_name(o, "udp", facts_answer, FACTS_ANSWERS, &udp, error) ||
         !read_name(o, "mapping", facts_mapping, FACTS_MAPPINGS, &mapping, error) ||

@@ -72,7 +72,9 @@ static void order_text(FILE *to, const struct ph_move *m, const struct ph_port_o
 
     if (o->list_count > 0) {
         fprintf(to, " %u", o->list[0]);
-        fprintf(to, o->list_count > 1 ? " and %zu more" : "", o->list_count - 1);
+        if (o->list_count > 1) {
+            fprintf(to, " and %zu more", o->list_count - 1);
+        }
         then = ", then";
     }
     for (size_t i = 0; i < o->segment_count; i++) {

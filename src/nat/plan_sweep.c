@@ -32,7 +32,7 @@ double ph_sweep_success(uint32_t sockets, uint32_t acceptor_ports, uint32_t here
 /* How many of the ports of a range a side can send to from so many sockets. */
 static uint32_t affordable(uint32_t ports, uint32_t probes, uint32_t sockets)
 {
-    return ph_least(ports, probes / sockets);
+    return sockets > 0 ? ph_least(ports, probes / sockets) : 0;
 }
 
 static void add_range(struct ph_port_order *o, uint16_t low, uint32_t ports)
