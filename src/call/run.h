@@ -34,8 +34,6 @@ enum ph_run_phase {
     PH_RUN_FINISHED,       /* it found nothing */
 };
 
-#define PH_RUN_ROUNDS 3 /* of a RENDEZVOUS */
-
 struct ph_run {
     struct ph_hard *hard;
     enum ph_run_phase phase;

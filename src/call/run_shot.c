@@ -1,5 +1,6 @@
 #include "call/run_private.h"
 
+#include "base/buf.h"
 #include "base/err.h"
 #include "call/agent.h"
 #include "call/call.h"
@@ -58,6 +59,16 @@ static void send_batch(struct batch *b)
     b->count = 0;
 }
 
+/* An opener that dies on the way is read by nobody: a STUN indication (RFC 8445 section 11), which
+ * costs no signature. Where its TTL is not the one learnt, somebody may read it. */
+static int opener(uint8_t *out, size_t cap)
+{
+    static const uint8_t tid[PH_STUN_TID_LEN] = "pinhole open";
+    struct ph_writer w = ph_writer_init(out, cap);
+    ph_stun_begin(&w, PH_STUN_BINDING_INDICATION, tid);
+    return ph_stun_end(&w, false);
+}
+
 static size_t add(struct ph_run *r, struct batch *b, ph_sock sock, const struct ph_addr *to,
                   const struct ph_volley_shot *shot)
 {
@@ -67,12 +78,15 @@ static size_t add(struct ph_run *r, struct batch *b, ph_sock sock, const struct 
     b->sock = sock;
     struct ph_datagram *d = &b->d[b->count];
     uint32_t priority = ph_candidate_priority(PH_CANDIDATE_PREDICTED, to, 0);
-    int len = ph_check_request_at(&c->checker, r->prefix, r->counter + (uint32_t)shot->number,
-                                  priority, b->bytes[b->count], PH_CHECK_MAX);
+    uint8_t *out = b->bytes[b->count];
+    bool unread = shot->ttl != 0 && r->move.opener_ttl == 0;
+    int len = unread
+                  ? opener(out, PH_CHECK_MAX)
+                  : ph_check_request_at(&c->checker, r->prefix, r->counter + (uint32_t)shot->number,
+                                        priority, out, PH_CHECK_MAX);
     if (len <= 0)
         return 0;
-    *d = (struct ph_datagram){
-        .peer = *to, .data = b->bytes[b->count], .len = (size_t)len, .ttl = shot->ttl};
+    *d = (struct ph_datagram){.peer = *to, .data = out, .len = (size_t)len, .ttl = shot->ttl};
     if (r->initial && shot->ttl == 0) {
         d->data = r->initial;
         d->len = r->initial_len;
@@ -206,7 +220,7 @@ void ph_run_open_fan(struct ph_run *r, size_t n)
     struct ph_call *c = r->hard->call;
     if (n > r->hard->openers_left)
         n = r->hard->openers_left;
-    ph_fan_open(&r->fan, &c->agent->local, n, c->agent->config.privileged_ports);
+    ph_fan_open(&r->fan, &c->agent->local, n, r->move.bind_low, r->move.bind_high);
     r->hard->openers_left -= (uint32_t)r->fan.count;
     struct ph_stage_report *report = ph_run_report(r);
     if (report->sockets < r->fan.open)

@@ -17,6 +17,12 @@
 
 /* ---- Turns */
 
+/* RENDEZVOUS: how often a port is named anew. */
+static uint16_t rounds(const struct ph_run *r)
+{
+    return r->move.passes ? r->move.passes : 1;
+}
+
 static void begin_round(struct ph_run *r, ph_ns now)
 {
     r->own_port = r->peer_port = 0;
@@ -62,13 +68,13 @@ void ph_run_probe_fan(struct ph_run *r, ph_ns now, const struct ph_hard_start *s
 {
     const struct ph_move *m = &r->move;
     struct ph_port_order order = {.seed = m->order.seed};
+    bool told = s && s->port_count > 0;
     for (size_t i = 0; s && i < s->port_count; i++)
         ph_port_order_add_port(&order, s->acceptor_ports[i]);
-    bool told = order.list_count > 0;
     for (size_t i = 0; i < m->order.segment_count; i++)
         ph_port_order_add(&order, &m->order.segments[i]);
-    for (size_t i = 0; !told && i < m->order.list_count; i++)
-        ph_port_order_add_port(&order, m->order.list[i]);
+    if (!told)
+        order = m->order;
     ph_run_set_phase(r, PH_RUN_PROBING, PH_NEVER);
     ph_run_fire_at_order(r, now, true, &order, m->probes, m->passes, 0);
 }
@@ -85,8 +91,7 @@ static void probe_sweep(struct ph_run *r, ph_ns now, const struct ph_hard_start 
         ph_port_order_add(&order, &seg);
     }
     uint32_t count = ph_port_order_count(&order);
-    uint32_t sockets = count > 0 ? m->probes / count : 0;
-    ph_run_open_fan(r, sockets ? sockets : 1);
+    ph_run_open_fan(r, m->sockets);
     ph_run_set_phase(r, PH_RUN_PROBING, PH_NEVER);
     ph_run_fire_at_order(r, now, false, &order, count, m->passes, 0);
 }
@@ -113,7 +118,7 @@ static void await_caller(struct ph_run *r, ph_ns now)
 
 static void next_round(struct ph_run *r, ph_ns now)
 {
-    if (r->round >= PH_RUN_ROUNDS) {
+    if (r->round >= rounds(r)) {
         ph_run_finish(r);
         return;
     }
@@ -123,7 +128,7 @@ static void next_round(struct ph_run *r, ph_ns now)
 
 static void rendezvous_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
 {
-    if (s->round > r->round && s->round <= PH_RUN_ROUNDS) {
+    if (s->round > r->round && s->round <= rounds(r)) {
         r->round = s->round;
         begin_round(r, now);
     }
@@ -283,7 +288,7 @@ void ph_run_expired(struct ph_run *r, ph_ns now)
         bool caller = r->hard->call->caller;
         if (caller)
             next_round(r, now);
-        else if (r->phase != PH_RUN_AWAITING_ROUND && r->round < PH_RUN_ROUNDS)
+        else if (r->phase != PH_RUN_AWAITING_ROUND && r->round < rounds(r))
             await_caller(r, now);
         else
             ph_run_finish(r);

@@ -4,9 +4,6 @@
 
 #include <stdlib.h>
 
-#define PRIVILEGED_LOW   600u
-#define PRIVILEGED_COUNT 424u
-
 void ph_fan_init(struct ph_fan *f, struct ph_host *host)
 {
     *f = (struct ph_fan){.host = host};
@@ -47,19 +44,22 @@ static bool open_one(struct ph_fan *f, const struct ph_addr *local, uint16_t por
     return true;
 }
 
-static void open_privileged(struct ph_fan *f, const struct ph_addr *local, size_t n)
+static void open_within(struct ph_fan *f, const struct ph_addr *local, size_t n, uint16_t low,
+                        uint16_t high)
 {
+    unsigned count = high - low + 1u;
     uint16_t start;
     ph_host_random(f->host, &start, sizeof(start));
-    for (unsigned i = 0; i < PRIVILEGED_COUNT && f->count < n; i++) {
-        unsigned port = PRIVILEGED_LOW + (start + i) % PRIVILEGED_COUNT;
+    for (unsigned i = 0; i < count && f->count < n; i++) {
+        unsigned port = low + (start + i) % count;
         /* Where the first few are refused it is not that they are taken. */
         if (!open_one(f, local, (uint16_t)port) && f->count == 0 && i >= 8)
             return;
     }
 }
 
-size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, bool privileged)
+size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, uint16_t low,
+                   uint16_t high)
 {
     ph_fan_fini(f);
     if (n > PH_FAN_MAX)
@@ -74,8 +74,8 @@ size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, bool
         ph_fan_fini(f);
         return 0;
     }
-    if (privileged)
-        open_privileged(f, local, n);
+    if (low != 0 && low <= high)
+        open_within(f, local, n, low, high);
     while (f->count < n && open_one(f, local, 0))
         ;
     return f->count;

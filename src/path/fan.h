@@ -22,10 +22,11 @@ struct ph_fan {
 void ph_fan_init(struct ph_fan *f, struct ph_host *host);
 /* Closes all. */
 void ph_fan_fini(struct ph_fan *f);
-/* Opens n more, in place of what was open; bound to `local`, port ignored. With `privileged` to
- * ports of 600-1023, where the system lets it. Returns how many there are: fewer than n when the
- * system has no more. */
-size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, bool privileged);
+/* Opens n, in place of what was open; bound to `local`, port ignored, or to ports of [low, high],
+ * from a random one on, where they are given and the system lets it. Returns how many there are:
+ * fewer than n when the system has no more. */
+size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, uint16_t low,
+                   uint16_t high);
 /* Its place, SIZE_MAX: none of these. Constant time. */
 size_t ph_fan_find(const struct ph_fan *f, ph_sock sock);
 /* Closes all but this one (0: all). */

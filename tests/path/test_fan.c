@@ -90,7 +90,7 @@ static void test_fan(void **state)
     struct ph_fan f;
     ph_fan_init(&f, &host);
     assert_int_equal(ph_fan_find(&f, 1), SIZE_MAX);
-    assert_int_equal(ph_fan_open(&f, &any, 256, false), 256);
+    assert_int_equal(ph_fan_open(&f, &any, 256, 0, 0), 256);
     for (size_t i = 0; i < 256; i++) {
         assert_int_equal(ph_fan_find(&f, f.items[i].sock), i);
         assert_true(f.items[i].port != any.port); /* fresh, not the call's own */
@@ -114,9 +114,9 @@ static void test_limits(void **state)
     struct ph_fan f;
     ph_fan_init(&f, &host);
     net.limit = 10;
-    assert_int_equal(ph_fan_open(&f, &any, 256, false), 10);
+    assert_int_equal(ph_fan_open(&f, &any, 256, 0, 0), 10);
     net.limit = 2000;
-    assert_int_equal(ph_fan_open(&f, &any, 60000, false), PH_FAN_MAX); /* the others are closed */
+    assert_int_equal(ph_fan_open(&f, &any, 60000, 0, 0), PH_FAN_MAX); /* the others are closed */
     assert_int_equal(net.open, PH_FAN_MAX);
     ph_fan_fini(&f);
 }
@@ -126,11 +126,11 @@ static void test_privileged(void **state)
     (void)state;
     struct ph_fan f;
     ph_fan_init(&f, &host);
-    assert_int_equal(ph_fan_open(&f, &any, 32, true), 32);
+    assert_int_equal(ph_fan_open(&f, &any, 32, 600, 1023), 32);
     for (size_t i = 0; i < 32; i++)
         assert_in_range(f.items[i].port, 600, 1023);
     net.unprivileged = true;
-    assert_int_equal(ph_fan_open(&f, &any, 32, true), 32);
+    assert_int_equal(ph_fan_open(&f, &any, 32, 600, 1023), 32);
     for (size_t i = 0; i < 32; i++)
         assert_true(f.items[i].port > 1023);
     ph_fan_fini(&f);
