@@ -79,7 +79,9 @@ static void say(struct ph_hard *h, struct ph_hard_message *m)
 {
     uint8_t buf[PH_HARD_MESSAGE_MAX];
     int len = ph_hard_encode(m, buf, sizeof(buf));
-    if (len > 0 && ph_call_established(h->call))
+    if (len > 0 && h->carry)
+        h->carry(h, buf, (size_t)len);
+    else if (len > 0 && ph_call_established(h->call))
         (void)ph_quic_stream_send(h->call->quic, buf, (size_t)len);
 }
 

@@ -40,6 +40,9 @@ enum ph_hard_state {
 
 struct ph_hard {
     struct ph_call *call;
+    /* Carries a message to the peer, in place of the call's stream: for a bench of the stages
+     * alone. NULL: the stream. */
+    void (*carry)(struct ph_hard *h, const uint8_t *message, size_t len);
     enum ph_hard_state state;
     struct ph_hard_probe own, peer; /* as they were told */
     bool told, heard;

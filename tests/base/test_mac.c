@@ -79,6 +79,20 @@ static void test_crc32(void **state)
     assert_int_equal(ph_crc32("123456789", 9), 0xcbf43926u); /* the usual check value */
     assert_int_equal(ph_crc32("", 0), 0);
     assert_int_equal(ph_crc32("\0", 1), 0xd202ef8du);
+    /* Whatever the length, and wherever it begins: bit by bit. */
+    uint8_t data[64];
+    for (size_t i = 0; i < sizeof(data); i++)
+        data[i] = (uint8_t)(37 * i + 11);
+    for (size_t from = 0; from < 8; from++) {
+        for (size_t len = 0; from + len <= sizeof(data); len++) {
+            uint32_t crc = 0xffffffffu;
+            for (size_t i = 0; i < 8 * len; i++) {
+                uint32_t bit = (data[from + i / 8] >> (i % 8) & 1u) ^ (crc & 1u);
+                crc = crc >> 1 ^ (bit ? 0xedb88320u : 0);
+            }
+            assert_int_equal(ph_crc32(data + from, len), ~crc);
+        }
+    }
 }
 
 static void test_equal_ct(void **state)
