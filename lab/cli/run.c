@@ -254,7 +254,7 @@ static const struct argp_option option_table[] = {
     {"seed", KEY_SEED, "S", 0, "Seed of the run (default: drawn, and shown)", 0},
     {"jobs", KEY_JOBS, "N", 0,
      "Worlds alive at once (default: 20 for each core, 12 where real-time priority is not to be "
-     "had, at most 64)",
+     "had, 2 in the simulator, at most 64)",
      0},
     {"cell", KEY_CELL, "GLOB", 0,
      "Only the cells whose key matches, or axis=glob[,axis=glob]; repeatable", 0},

@@ -6,7 +6,8 @@
 
 struct runner_config {
     bool sim;
-    size_t jobs;    /* worlds alive at once; 0: 20 for each core, 12 without real time */
+    size_t jobs;    /* worlds alive at once; 0: 20 for each core, 12 without real time, 2 in the
+                     * simulator */
     size_t workers; /* 0: one for each core */
     /* A trial has ended. What it was is in the run's records too. */
     void (*on_trial)(void *user, size_t cell, unsigned trial, uint64_t seed,

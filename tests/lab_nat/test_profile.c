@@ -114,6 +114,11 @@ static void test_bad_files(void **state)
          "nat.yaml:1:39: ", "only 6 ports are left"},
         {"allocation: {type: sequential, start: 2000, range: 3000-4000}\n",
          "nat.yaml:1:39: ", "outside the range"},
+        {"allocation: {type: random, exclusive: true}\n",
+         "nat.yaml:1:39: ", "needs mapping address-dependent"},
+        {"mapping: address-and-port-dependent\n"
+         "allocation: {type: sequential, exclusive: true}\n",
+         "nat.yaml:2:43: ", "allocation.exclusive means nothing to allocation sequential"},
         {"gateway: allow\n", "nat.yaml:1:10: ", "accept"},
         {"hairpin: maybe\n", "nat.yaml:1:10: ", "maybe"},
         {"mapping: none\nhairpin: true\n", "nat.yaml:2:10: ", "without a mapping"},

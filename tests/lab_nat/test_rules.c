@@ -225,6 +225,20 @@ static void test_bad_sites(void **state)
     assert_null(text);
 }
 
+/* Netfilter gives one port to flows whose destinations differ, and no rule forbids it. */
+static void test_exclusive_is_refused(void **state)
+{
+    struct nat_site site = example();
+    struct nat_profile p = profile("random", "allocation.exclusive", "true");
+    struct lab_error err = {.text = ""};
+    char *text = NULL;
+    (void)state;
+    assert_int_equal(nat_rules(&p, &site, &text, &err), -1);
+    assert_int_equal(err.code, LAB_USAGE);
+    assert_non_null(strstr(err.text, "--world sim"));
+    assert_null(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +249,7 @@ int main(void)
         cmocka_unit_test(test_seeds),
         cmocka_unit_test(test_accept_of_pinned_mappings),
         cmocka_unit_test(test_bad_sites),
+        cmocka_unit_test(test_exclusive_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

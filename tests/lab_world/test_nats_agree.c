@@ -78,6 +78,55 @@ static void trap(struct both_world *w, struct seen *s)
          port_to(w, a, both_addr(w, "stun", 0, SERVER_PORT)) == first);
 }
 
+/* How far an early packet has to come to do its harm, and how far one of the own side's does that
+ * opens the way for it. */
+static void reach(struct both_world *w, struct seen *s)
+{
+    (void)both_open(w, "stun", SERVER_PORT);
+    for (uint8_t ttl = 1; ttl <= 8; ttl++) {
+        size_t a = both_open(w, "a", (uint16_t)(41000 + ttl));
+        size_t peer = both_open(w, "relay", (uint16_t)(PEER_PORT + ttl));
+        size_t b = both_open(w, "b", (uint16_t)(42000 + ttl));
+        struct ph_addr to_peer = both_addr(w, "relay", 0, (uint16_t)(PEER_PORT + ttl));
+        struct ph_addr at =
+            both_addr(w, "a.nat", 0, port_to(w, a, both_addr(w, "stun", 0, SERVER_PORT)));
+        (void)both_send(w, peer, &at, ttl);
+        note(s, "%d", port_to(w, a, to_peer) == at.port);
+        at.port = port_to(w, b, both_addr(w, "stun", 0, SERVER_PORT));
+        note(s, "%d", both_send(w, b, &to_peer, ttl).by == peer);
+        note(s, "%d ", both_send(w, peer, &at, 0).by == b);
+    }
+}
+
+/* Several outside addresses. */
+static void pool(struct both_world *w, struct seen *s)
+{
+    size_t peer = both_open(w, "relay", PEER_PORT);
+    unsigned addresses = 0, stays = 0, lets = 0, others = 0;
+    (void)both_open(w, "stun", SERVER_PORT);
+    for (uint16_t i = 0; i < 40; i++) {
+        size_t a = both_open(w, "a", (uint16_t)(41000 + i));
+        struct ph_addr to = both_addr(w, "stun", 0, SERVER_PORT);
+        struct ph_addr at = both_send(w, a, &to, 0).from;
+        to = both_addr(w, "stun", 1, SERVER_PORT);
+        struct ph_addr again = both_send(w, a, &to, 0).from;
+        for (size_t k = 0; k < 4; k++) {
+            struct ph_addr one = both_addr(w, "a.nat", k, at.port);
+            bool mine = ph_addr_eq(&one, &at);
+            addresses |= mine ? 1u << k : 0;
+            lets += both_send(w, peer, &one, 0).by == a && mine;
+            others += both_send(w, peer, &one, 0).by == a && !mine;
+        }
+        stays += ph_addr_eq(&at, &again);
+    }
+    unsigned count = (unsigned)__builtin_popcount(addresses);
+    note(s, "%s stays=%u lets=%u others=%u",
+         count == 1   ? "one"
+         : count == 4 ? "all"
+                      : "some",
+         stays, lets, others);
+}
+
 /* Two hosts on one port. */
 static void clash(struct both_world *w, struct seen *s)
 {
@@ -219,6 +268,11 @@ static const struct question {
     {"random-adm", NULL, NULL, "accept", trap},
     {"random", NULL, NULL, "accept", trap},
     {"sequential", NULL, NULL, "accept", trap},
+    {"port-preserving", NULL, NULL, "accept", reach},
+    {"port-preserving", NULL, NULL, "drop", reach},
+    {"full-cone", "pool", "{addresses: 4, pairing: paired}", "drop", pool},
+    {"full-cone", "pool", "{addresses: 4, pairing: arbitrary}", "drop", pool},
+    {"random", "pool", "{addresses: 4, pairing: arbitrary}", "drop", pool},
     {"port-preserving", NULL, NULL, "drop", clash},
     {"port-preserving", "allocation.exact", "true", "drop", clash},
     {"port-preserving", "allocation.range", "40000-41999", "drop", clash},
