@@ -5,6 +5,7 @@
 #include "lab/bench/sweep_private.h"
 #include "lab/stats.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,29 +16,32 @@
 struct curve {
     const struct run *run;
     size_t cell, n;
-    uint32_t ports, sockets, probes;
-    bool as_asked; /* no trial said how many sockets it had */
+    uint32_t ports, probes;
+    uint32_t sockets; /* that the trials had, the median; 0: no trial had any */
+    /* The fans of the plan, one after the other. */
+    struct ph_plan plan;
+    struct ph_allocation allocation; /* of the side that opens them */
+    uint32_t planned;                /* sockets of the first one; 0: there is none */
 };
 
-/* How many ports the harder side's NAT draws from. */
-static int find_ports(struct curve *c)
+static bool is_fan(const struct ph_move *m)
 {
-    struct world_spec *spec = calloc(1, sizeof(*spec));
-    struct lab_error err;
-    if (spec == NULL)
+    return m->kind == PH_MOVE_FAN_IN && !m->predicted;
+}
+
+static int find_plan(struct curve *c)
+{
+    struct ph_plan_input in;
+    if (plan_of(c->run, c->cell, &in, &c->plan) != 0)
         return -1;
-    c->ports = 0;
-    if (matrix_world(c->run->scenario, &c->run->matrix.cells[c->cell], 0, spec, &err) == 0) {
-        for (size_t i = 0; i < spec->topology.nat_count; i++) {
-            const struct nat_profile *p = &spec->profiles[i];
-            if (p->mapping != NAT_MAPPING_ADM && p->mapping != NAT_MAPPING_APDM)
-                continue;
-            c->ports = p->allocation.type == NAT_ALLOC_BLOCK
-                           ? p->allocation.block
-                           : (uint32_t)p->allocation.range_hi - p->allocation.range_lo + 1u;
-        }
+    for (size_t i = c->plan.count; i-- > 0;) {
+        const struct ph_move *m = &c->plan.moves[i];
+        if (!is_fan(m))
+            continue;
+        c->allocation = in.side[m->acceptor].allocation;
+        c->planned = m->sockets;
+        c->ports = ph_birthday_ports(&c->allocation);
     }
-    free(spec);
     return 0;
 }
 
@@ -70,17 +74,69 @@ static int make_curve(const struct run *run, size_t cell, struct curve *c)
     *c = (struct curve){.run = run, .cell = cell, .n = counted(run, cell)};
     c->probes = number(run, cell, "probes", PH_BUDGET_PROBES);
     c->sockets = sockets_of(run, cell);
-    c->as_asked = c->sockets == 0;
-    if (c->as_asked)
-        c->sockets = number(run, cell, "openers", PH_BUDGET_OPENERS);
-    return find_ports(c);
+    return find_plan(c);
 }
 
+/* The chance that one fan is hit by its first `probes`. It opens in waves, and the prober begins
+ * when the first one is open: a socket can be hit by the probes alone that come after it. */
+static double fan_success(const struct curve *c, const struct ph_move *m, uint32_t probes)
+{
+    struct ph_budget open = ph_budget_resolve(&m->acceptor_pace);
+    struct ph_budget probe = ph_budget_resolve(&m->prober_pace);
+    if (m->sockets <= open.burst)
+        return ph_birthday_order_success(&c->allocation, &m->order, m->sockets, probes);
+    double all = ph_birthday_share(&c->allocation, &m->order, probes), missed = 1.0;
+    for (uint32_t first = 0; first < m->sockets; first += open.burst) {
+        uint32_t sockets = m->sockets - first < open.burst ? m->sockets - first : open.burst;
+        uint32_t before = first * probe.rate / open.rate;
+        if (before >= probes)
+            break;
+        missed *= pow(1.0 - all + ph_birthday_share(&c->allocation, &m->order, before), sockets);
+    }
+    return 1.0 - missed;
+}
+
+/* One fan after the other, each in the order of the plan. */
 static double theory(const struct curve *c, uint32_t probes)
 {
-    if (c->ports == 0 || c->sockets >= c->ports)
-        return c->ports == 0 ? 0.0 : 1.0;
-    return ph_birthday_success(c->ports, c->sockets, probes < c->ports ? probes : c->ports);
+    double missed = 1.0;
+    for (size_t i = 0; i < c->plan.count && probes > 0; i++) {
+        const struct ph_move *m = &c->plan.moves[i];
+        if (!is_fan(m))
+            continue;
+        uint32_t here = probes < m->probes ? probes : m->probes;
+        missed *= 1.0 - fan_success(c, m, here);
+        probes -= here;
+    }
+    return 1.0 - missed;
+}
+
+/* In any order, of ports that are all alike. */
+static double uniform(const struct curve *c, uint32_t probes)
+{
+    if (c->planned == 0)
+        return 0.0;
+    return ph_birthday_success(c->ports, c->planned, probes < c->ports ? probes : c->ports);
+}
+
+/* The fewest probes by which half of all trials have hit; 0: fewer than half do. */
+static uint32_t median_of(const struct curve *c, bool measured)
+{
+    for (uint32_t m = 1; m <= c->probes; m++) {
+        if (measured ? c->n > 0 && 2 * hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m) >= c->n
+                     : theory(c, m) >= 0.5)
+            return m;
+    }
+    return 0;
+}
+
+static void draw_line(const struct curve *c, double (*of)(const struct curve *, uint32_t),
+                      struct chart_series *line)
+{
+    for (unsigned i = 0; line != NULL && i <= LINE_POINTS; i++) {
+        uint32_t m = c->probes * i / LINE_POINTS;
+        (void)chart_point(line, m, of(c, m), 0.0, 0.0);
+    }
 }
 
 /* How many of the points' intervals miss the line: one in twenty is what intervals of 95% do. */
@@ -91,11 +147,15 @@ static unsigned draw(const struct curve *c, unsigned colour, const char *name, s
     (void)snprintf(text, sizeof(text), "%s: %u sockets, measured (n=%zu)", name,
                    (unsigned)c->sockets, c->n);
     struct chart_series *points = chart_add(chart, text, false, colour);
-    (void)snprintf(text, sizeof(text), "%s: exact, of %u ports", name, (unsigned)c->ports);
-    struct chart_series *line = chart_add(chart, text, true, colour);
-    for (unsigned i = 0; line != NULL && i <= LINE_POINTS; i++) {
-        uint32_t m = c->probes * i / LINE_POINTS;
-        (void)chart_point(line, m, theory(c, m), 0.0, 0.0);
+    if (c->planned > 0) {
+        (void)snprintf(text, sizeof(text), "%s: exact, %u sockets of %u ports", name,
+                       (unsigned)c->planned, (unsigned)c->ports);
+        draw_line(c, theory, chart_add(chart, text, true, colour));
+        (void)snprintf(text, sizeof(text), "%s: all open at once, any order", name);
+        struct chart_series *line = chart_add(chart, text, true, colour);
+        draw_line(c, uniform, line);
+        if (line != NULL)
+            line->dashed = true;
     }
     for (unsigned i = 1; points != NULL && i <= POINTS && c->n > 0; i++) {
         uint32_t m = c->probes * i / POINTS;
@@ -110,7 +170,8 @@ static unsigned draw(const struct curve *c, unsigned colour, const char *name, s
 
 static void add_columns(struct sheet_table *t, uint32_t probes)
 {
-    static const char *const heads[] = {"openers", "ports", "sockets", "n", "hit p50", "exact"};
+    static const char *const heads[] = {"openers", "planned", "sockets", "ports",
+                                        "n",       "hit p50", "exact"};
     char text[SHEET_TEXT_MAX];
     for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
         sheet_column(t, heads[i]);
@@ -125,26 +186,23 @@ static void add_columns(struct sheet_table *t, uint32_t probes)
 static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed)
 {
     char text[64];
-    uint32_t median = 0;
+    uint32_t measured = median_of(c, true), exact = median_of(c, false);
     if (sheet_row(t) != 0)
         return -1;
-    for (uint32_t m = 1; m <= c->probes && median == 0; m++)
-        if (2 * hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m) >= c->n && c->n > 0)
-            median = m;
     sheet_cell(t, 0, "%u", (unsigned)number(c->run, c->cell, "openers", PH_BUDGET_OPENERS));
-    sheet_cell(t, 1, "%u", (unsigned)c->ports);
-    sheet_cell(t, 2, c->as_asked ? "-" : "%u", (unsigned)c->sockets);
-    sheet_cell(t, 3, "%zu", c->n);
-    sheet_cell(t, 4, median > 0 ? "%u" : "-", (unsigned)median);
-    if (c->ports > c->sockets)
-        sheet_cell(t, 5, "%u", (unsigned)ph_birthday_quantile(c->ports, c->sockets, 0.5));
+    sheet_cell(t, 1, "%u", (unsigned)c->planned);
+    sheet_cell(t, 2, "%u", (unsigned)c->sockets);
+    sheet_cell(t, 3, "%u", (unsigned)c->ports);
+    sheet_cell(t, 4, "%zu", c->n);
+    sheet_cell(t, 5, measured > 0 ? "%u" : "-", (unsigned)measured);
+    sheet_cell(t, 6, exact > 0 ? "%u" : "-", (unsigned)exact);
     for (unsigned i = 0; i < STEPS; i++) {
         uint32_t m = c->probes >> (STEPS - 1 - i);
         size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
-        sheet_cell(t, 6 + 2 * i, "%s", share_text(k, c->n, text));
-        sheet_cell(t, 7 + 2 * i, "%.1f%%", 100.0 * theory(c, m));
+        sheet_cell(t, 7 + 2 * i, "%s", share_text(k, c->n, text));
+        sheet_cell(t, 8 + 2 * i, "%.1f%%", 100.0 * theory(c, m));
     }
-    sheet_cell(t, 6 + 2 * STEPS, "%u of %u", missed, POINTS);
+    sheet_cell(t, 7 + 2 * STEPS, "%u of %u", missed, POINTS);
     return 0;
 }
 
@@ -184,10 +242,14 @@ int birthday_sheet(const struct run *run, struct sheet *out)
         out->about, sizeof(out->about),
         "Fresh sockets behind the harder NAT, all towards one endpoint; probes from that "
         "endpoint to ports that may be theirs, none twice. Points are trials of the "
-        "stage birthday in the %s world, with their 95%% Wilson intervals; lines are "
-        "1 - C(S-N, M) / C(S, M) for the N sockets that were open and the S ports that "
-        "the NAT draws from, all alike and without loss.\nTrials of a curve are the same "
-        "at each of its points, so points that are off come in a row.",
+        "stage birthday in the %s world, with their 95%% Wilson intervals: the share "
+        "that the fan alone has joined. Lines are without loss. Dashed: "
+        "1 - C(S-N, M) / C(S, M), for N sockets that are all open at the first probe "
+        "and S ports that the NAT draws from, all alike. Whole: for the plan's own order "
+        "(netfilter draws 1024-2047 twice as often, so they come first), and a fan that "
+        "opens in waves while the prober has begun. A plan keeps some of its budget for "
+        "what may go wrong.\nTrials of a curve are the same at each of its points, so "
+        "points that are off come in a row.",
         run->world);
     for (size_t c = 0; c < run->matrix.count; c++)
         if (group_first(run, c, along, SIZE_MAX) == c && add_group(run, c, along, out) != 0)

@@ -126,7 +126,8 @@ static void draw_line(const struct chart *c, const struct chart_series *s, FILE 
     for (size_t i = 0; i < s->count; i++)
         (void)fprintf(out, "%s%.1f,%.1f", i == 0 ? "" : " ", px(c, s->points[i].x),
                       py(s->points[i].y));
-    (void)fprintf(out, "\" stroke=\"%s\"/>\n", chart_colour(s->colour));
+    (void)fprintf(out, "\" stroke=\"%s\"%s/>\n", chart_colour(s->colour),
+                  s->dashed ? " stroke-dasharray=\"4 4\"" : "");
 }
 
 static void draw_points(const struct chart *c, const struct chart_series *s, FILE *out)
@@ -186,7 +187,9 @@ static void draw_legend(const struct chart *c, FILE *out)
     for (size_t i = 0; i < c->count; i++) {
         const struct chart_series *s = &c->series[i];
         (void)fprintf(out, "<li style=\"color:%s\"><span>%s</span> ", chart_colour(s->colour),
-                      s->line ? "&#8212;" : "&#9679;");
+                      s->dashed ? "- -"
+                      : s->line ? "&#8212;"
+                                : "&#9679;");
         chart_escape(s->name, out);
         (void)fputs("</li>\n", out);
     }

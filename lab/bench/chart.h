@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define CHART_SERIES_MAX 16
+#define CHART_SERIES_MAX 24
 #define CHART_TEXT_MAX   96
 
 struct chart_point {
@@ -18,6 +18,7 @@ struct chart_point {
 struct chart_series {
     char name[CHART_TEXT_MAX];
     bool line;       /* joined; else points */
+    bool dashed;     /* a line for comparison */
     unsigned colour; /* series of one colour belong together: a measurement and its theory */
     struct chart_point *points; /* the chart's */
     size_t count, room;

@@ -1,10 +1,7 @@
 /* Prediction: how often a counter is met while other people behind the same NAT move it on, over
  * what the plan says of such a pair beforehand. */
 #include "lab/bench/sweep_private.h"
-#include "lab/run/outlook.h"
-#include "lab/run/trial.h"
 #include "lab/stats.h"
-#include "nat/plan.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,47 +9,29 @@
 /* What is to be expected of a cell; -1: no plan has such a move. */
 struct forecast {
     double success;
-    uint32_t sockets, probes;
-    char why[PH_MOVE_WHY_MAX];
+    uint32_t sockets, probes; /* of its first such move */
 };
 
 static int forecast(const struct run *run, size_t cell, struct forecast *out)
 {
-    int rc = -1;
     struct ph_plan_input in;
-    struct lab_error err;
-    struct trial_spec peers = {0};
-    struct world_spec *spec = calloc(1, sizeof(*spec));
-    struct layout *layout = calloc(1, sizeof(*layout));
-    struct ph_plan *plan = calloc(1, sizeof(*plan));
-    *out = (struct forecast){.success = -1.0};
-    if (spec == NULL || layout == NULL || plan == NULL)
-        goto cleanup;
-    rc = 0;
-    if (matrix_world(run->scenario, &run->matrix.cells[cell], 0, spec, &err) != 0 ||
-        layout_compute(spec, layout, &err) != 0 || !outlook_facts(layout, &in))
-        goto cleanup;
-    matrix_peers(run->scenario, &run->matrix.cells[cell], &peers);
-    in.side[0].budget = in.side[1].budget = peers.budget;
-    ph_plan_make(&in, 1, plan);
+    struct ph_plan plan;
     double missed = 1.0;
-    for (size_t i = 0; i < plan->count; i++) {
-        const struct ph_move *m = &plan->moves[i];
+    *out = (struct forecast){.success = -1.0};
+    if (plan_of(run, cell, &in, &plan) != 0)
+        return -1;
+    for (size_t i = 0; i < plan.count; i++) {
+        const struct ph_move *m = &plan.moves[i];
         if (!m->predicted)
             continue;
-        missed *= 1.0 - m->success;
         if (out->success < 0.0) {
             out->sockets = m->sockets;
             out->probes = m->probes;
-            memcpy(out->why, m->why, sizeof(out->why));
         }
+        missed *= 1.0 - m->success;
         out->success = 1.0 - missed;
     }
-cleanup:
-    free(plan);
-    free(layout);
-    free(spec);
-    return rc;
+    return 0;
 }
 
 static size_t successes(const struct run *run, size_t cell)

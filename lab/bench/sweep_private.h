@@ -4,6 +4,7 @@
 
 #include "lab/bench/sheet.h"
 #include "lab/run/record.h"
+#include "nat/plan.h"
 
 /* -1: out of memory, or no room. */
 int birthday_sheet(const struct run *run, struct sheet *out);
@@ -18,9 +19,13 @@ size_t group_first(const struct run *run, size_t cell, size_t along, size_t also
 void group_name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
                 size_t cap);
 
+/* The plan for a cell's pair by what its profiles declare and its peers may spend, and the facts
+ * that it was made of. A cell that has no two peers has an empty one. -1: out of memory. */
+int plan_of(const struct run *run, size_t cell, struct ph_plan_input *in, struct ph_plan *out);
+
 /* Counted trials of a cell. */
 size_t counted(const struct run *run, size_t cell);
-/* Those of them whose stage hit at one of its first `probes` probes. */
+/* Those of them whose stage hit by its first move, at one of the first `probes` probes. */
 size_t hits_within(const struct run *run, size_t cell, enum ph_stage stage, uint32_t probes);
 
 /* "97.2% (95.9-98.1)", with its Wilson interval. */

@@ -27,17 +27,6 @@ static void set_allocation(const struct truth *t, struct ph_allocation *out)
     }
 }
 
-/* The outermost NAT's own input is what an early packet meets. */
-static enum ph_gateway_policy gateway_of(const struct layout *l, size_t host)
-{
-    enum ph_gateway_policy policy = PH_GATEWAY_DROP;
-    for (size_t at = l->nodes[host].upstream; at != SIZE_MAX; at = l->nodes[at].upstream)
-        if (l->nodes[at].kind == LAYOUT_NAT)
-            policy = l->nodes[at].profile.gateway == NAT_GATEWAY_ACCEPT ? PH_GATEWAY_ACCEPT
-                                                                        : PH_GATEWAY_DROP;
-    return policy;
-}
-
 /* Where the host's packets come from, as others see it. */
 static struct ph_addr outside_of(const struct layout *l, size_t host)
 {
@@ -51,6 +40,7 @@ static struct ph_addr outside_of(const struct layout *l, size_t host)
     return a;
 }
 
+/* What its router does with packets to itself no peer can see. */
 static void side_of(const struct layout *l, size_t host, struct ph_plan_side *out)
 {
     struct truth t;
@@ -59,7 +49,7 @@ static void side_of(const struct layout *l, size_t host, struct ph_plan_side *ou
         .udp = t.udp_blocked ? PH_NO : PH_YES,
         .mapping = t.mapping,
         .filtering = t.filtering,
-        .gateway = gateway_of(l, host),
+        .gateway = PH_GATEWAY_UNKNOWN,
         .external = outside_of(l, host),
     };
     set_allocation(&t, &out->allocation);

@@ -138,7 +138,7 @@ static void rendezvous(const struct ph_plan_input *in, struct ph_plan *out, uint
     struct ph_move *m = add(out, PH_MOVE_RENDEZVOUS, why);
     m->predicted = true;
     m->acceptor = 1;
-    m->sockets = sockets;
+    m->sockets = m->probes = sockets;
     m->acceptor_pace = m->prober_pace =
         (struct ph_budget){.rate = pace->rate, .burst = pace->burst};
     for (int i = 0; i < 2; i++) {

@@ -72,6 +72,11 @@ static void test_clamped(void **state)
     char *text = chart_text(&c);
     has(text, "64.0,16.0 744.0,16.0 744.0,16.0");
     has(text, "#d55e00"); /* the palette begins anew */
+    assert_null(strstr(text, "dasharray"));
+    free(text);
+    line->dashed = true;
+    text = chart_text(&c);
+    has(text, "stroke-dasharray=\"4 4\"");
     free(text);
     chart_fini(&c);
     for (int i = 0; i < CHART_SERIES_MAX; i++)

@@ -149,7 +149,8 @@ static size_t find(const char *name)
 
 static void test_reach(void **state)
 {
-    static const char *const names[] = {"two-nats", "same-lan", "same-nat", "same-cgnat", "no-nat"};
+    static const char *const names[] = {"two-nats", "two-nats-far", "same-lan",
+                                        "same-nat", "same-cgnat",   "no-nat"};
     static const char *const profiles[] = {"port-preserving", "open", "firewall", "cgnat"};
     unsigned routers;
     (void)state;
