@@ -218,10 +218,15 @@ uint8_t ph_run_opener_ttl(const struct ph_run *r)
 void ph_run_open_fan(struct ph_run *r, size_t n)
 {
     struct ph_call *c = r->hard->call;
-    if (n > r->hard->openers_left)
-        n = r->hard->openers_left;
+    /* Those that only open holes have a budget of their own; what the others send are probes. */
+    bool openers = r->move.kind == PH_MOVE_FAN_IN || r->move.kind == PH_MOVE_RENDEZVOUS;
+    size_t most =
+        openers ? r->hard->openers_left : ph_budget_resolve(&c->agent->config.budget).openers;
+    if (n > most)
+        n = most;
     ph_fan_open(&r->fan, &c->agent->local, n, r->move.bind_low, r->move.bind_high);
-    r->hard->openers_left -= (uint32_t)r->fan.count;
+    if (openers)
+        r->hard->openers_left -= (uint32_t)r->fan.count;
     struct ph_stage_report *report = ph_run_report(r);
     if (report->sockets < r->fan.open)
         report->sockets = (uint32_t)r->fan.open;

@@ -179,7 +179,7 @@ void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
         }
         ph_run_open_fan(r, r->move.sockets);
         ph_run_set_phase(r, PH_RUN_PROBING, PH_NEVER);
-        ph_run_fire_at_one(r, now, r->hard->peer.external.port, r->move.passes, 0);
+        ph_run_fire_at_one(r, now, r->hard->peer.external.port, (uint8_t)(1 + r->move.repeats), 0);
         break;
     case PH_MOVE_SWEEP:
         if (s->phase == PH_HARD_OPENED)

@@ -22,8 +22,9 @@ enum ph_gateway_policy {
 /* What one side may spend in one call. 0 is the default, PH_BUDGET_x; more than PH_BUDGET_x_MOST is
  * cut: nothing is unlimited. */
 struct ph_budget {
-    uint16_t probes;  /* packets to guessed ports: each is an entry in the own router */
-    uint16_t openers; /* fresh sockets, open at once */
+    uint16_t probes;  /* packets to guessed ports, and full-TTL ones from fresh sockets: each may be
+                       * an entry in the own router */
+    uint16_t openers; /* fresh sockets that only open holes; and of all fresh ones at once */
     uint16_t rate;    /* packets a second */
     uint16_t burst;   /* of them back to back: a wave */
 };

@@ -10,7 +10,7 @@
 #define WAVES_MAX 16u
 /* What a failure costs, against seconds; and a packet: so that of two numbers of sockets that are
  * alike the smaller is taken. */
-#define FAILURE_S 10.0
+#define FAILURE_S 60.0
 #define PACKET_S  0.0002
 /* More is not worth a socket. */
 #define SUFFICIENT 0.999
@@ -148,12 +148,10 @@ bool ph_move_guess(struct ph_planner *p, unsigned acceptor, double aim, bool res
 
     ph_move_begin(p, PH_MOVE_FAN_IN, acceptor, m);
     ph_birthday_order(a, false, p->seed, &m->order);
-    /* A mirror needs ports that this one has not touched (where its openers never got out, each
-     * port that it probed is taken now) and sockets of its own. */
-    if (rest && probes >= 4 && openers >= 4) {
+    /* A mirror needs ports that this one has not touched: where its openers never got out, each
+     * port that it probed is taken now. */
+    if (rest && probes >= 4)
         probes -= probes / 4;
-        openers -= openers / 4;
-    }
     if (block)
         probes = ph_least(probes, rest ? ports - ports / 4 : 2 * ports);
     if (!fan_in(p, a, probes, openers, aim, m))
@@ -207,7 +205,9 @@ bool ph_move_mirror(struct ph_planner *p, const struct ph_move *after, double ai
     unsigned acceptor = after->acceptor, prober = !acceptor;
     const struct ph_allocation *a = &p->in->side[acceptor].allocation;
     uint32_t ports = ph_birthday_ports(a), probes = p->left[prober].probes;
-    uint32_t most = sockets_most(a, p->left[acceptor].openers), sockets = most;
+    /* The sockets of before are closed by then; what these send goes all the way, as probes do. */
+    uint32_t open = ph_budget_resolve(&p->in->side[acceptor].budget).openers;
+    uint32_t most = sockets_most(a, ph_least(open, p->left[acceptor].probes / 2)), sockets = most;
 
     ph_move_begin(p, PH_MOVE_MIRROR, acceptor, m);
     m->order = after->order;
@@ -243,6 +243,7 @@ bool ph_move_mirror(struct ph_planner *p, const struct ph_move *after, double ai
         "the same from the other side, if the %s's TTL was wrong: the %s opens %u holes, "
         "%u sockets seek one",
         ph_plan_side_name(acceptor), ph_plan_side_name(prober), probes, sockets);
-    take(p, m);
+    p->left[acceptor].probes -= (uint16_t)(sockets * (1u + m->repeats));
+    p->left[prober].probes -= (uint16_t)probes;
     return true;
 }

@@ -128,7 +128,11 @@ static void check_plan(const struct ph_plan_input *in, const struct ph_plan *p)
         assert_true(m->acceptor_pace.rate > 0 && m->prober_pace.burst > 0);
         bool each = m->kind == PH_MOVE_RENDEZVOUS || m->kind == PH_MOVE_SWEEP;
         uint32_t rounds = m->kind == PH_MOVE_RENDEZVOUS ? m->passes : 1;
-        openers[m->acceptor] += m->sockets * rounds;
+        /* A mirror's sockets send all the way, and are as many as may be open at once. */
+        bool mirror = m->kind == PH_MOVE_MIRROR;
+        assert_true(m->sockets <= ph_budget_resolve(&in->side[m->acceptor].budget).openers);
+        openers[m->acceptor] += mirror ? 0 : m->sockets * rounds;
+        probes[m->acceptor] += mirror ? m->sockets * (1u + m->repeats) : 0;
         openers[!m->acceptor] += each ? m->sockets * rounds : 0;
         if (m->kind == PH_MOVE_SWEEP) {
             probes[m->acceptor] += m->sockets * ph_port_order_count(&m->back);
