@@ -173,7 +173,7 @@ static void watch_canary(struct ph_run *r, ph_ns now)
     if (!r->canary_out) {
         r->canary_out = true;
         ph_run_sound(r, now, &r->canary, 0);
-        /* What is open so far can be tried meanwhile. */
+        /* The other side knows that it goes on. */
         if (r->phase == PH_RUN_OPENING && r->move.kind == PH_MOVE_FAN_IN &&
             r->volley.until == r->volley.config.burst)
             ph_run_tell_open(r, PH_HARD_OPENING);

@@ -170,7 +170,11 @@ void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
         return;
     switch (r->move.kind) {
     case PH_MOVE_FAN_IN:
-        ph_run_probe_fan(r, now, s);
+        /* A probe that comes before its opener is wasted, and its port with it. */
+        if (s->phase == PH_HARD_OPENED)
+            ph_run_probe_fan(r, now, s);
+        else
+            r->deadline = now + ph_run_patience(r, ph_run_time_of_openers(r));
         break;
     case PH_MOVE_MIRROR:
         if (s->phase != PH_HARD_OPENED) {

@@ -121,7 +121,7 @@ bool ph_move_mirror_counted(struct ph_planner *p, const struct ph_move *after, d
     unsigned acceptor = after->acceptor, prober = !acceptor;
     const struct ph_allocation *a = &p->in->side[acceptor].allocation;
     ph_move_begin(p, PH_MOVE_MIRROR, acceptor, m);
-    uint32_t n = ph_least(MIRROR_SOCKETS, p->left[acceptor].openers);
+    uint32_t n = ph_mirror_sockets_most(p, acceptor, MIRROR_SOCKETS);
     n = ph_least(n, m->acceptor_pace.burst);
     uint32_t most = ph_least(MIRROR_PROBES, p->left[prober].probes);
     if (n < 2 || most == 0 || a->last == 0)
@@ -148,7 +148,7 @@ bool ph_move_mirror_counted(struct ph_planner *p, const struct ph_move *after, d
                    "the same from the other side: the %s opens a hole at each %u-th of the next "
                    "%u ports, %u in a row meet one",
                    ph_plan_side_name(prober), stride, probes * stride, n);
-    take(p, m);
+    ph_mirror_take(p, m);
     return true;
 }
 

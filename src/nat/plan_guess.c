@@ -12,6 +12,8 @@
  * alike the smaller is taken. */
 #define FAILURE_S 60.0
 #define PACKET_S  0.0002
+/* A mirror's sockets send twice, in case the first packet was lost. */
+#define MIRROR_PASSES 2u
 /* More is not worth a socket. */
 #define SUFFICIENT 0.999
 #define WORTH      0.02
@@ -199,15 +201,26 @@ bool ph_move_guess_privileged(struct ph_planner *p, unsigned acceptor, double ai
     return true;
 }
 
+uint32_t ph_mirror_sockets_most(const struct ph_planner *p, unsigned acceptor, uint32_t most)
+{
+    uint32_t open = ph_budget_resolve(&p->in->side[acceptor].budget).openers;
+    return ph_least(most, ph_least(open, p->left[acceptor].probes / MIRROR_PASSES));
+}
+
+void ph_mirror_take(struct ph_planner *p, const struct ph_move *m)
+{
+    p->left[m->acceptor].probes -= (uint16_t)(m->sockets * MIRROR_PASSES);
+    p->left[!m->acceptor].probes -= m->probes;
+}
+
 bool ph_move_mirror(struct ph_planner *p, const struct ph_move *after, double aim,
                     struct ph_move *m)
 {
     unsigned acceptor = after->acceptor, prober = !acceptor;
     const struct ph_allocation *a = &p->in->side[acceptor].allocation;
     uint32_t ports = ph_birthday_ports(a), probes = p->left[prober].probes;
-    /* The sockets of before are closed by then; what these send goes all the way, as probes do. */
-    uint32_t open = ph_budget_resolve(&p->in->side[acceptor].budget).openers;
-    uint32_t most = sockets_most(a, ph_least(open, p->left[acceptor].probes / 2)), sockets = most;
+    uint32_t most = sockets_most(a, ph_mirror_sockets_most(p, acceptor, UINT16_MAX));
+    uint32_t sockets = most;
 
     ph_move_begin(p, PH_MOVE_MIRROR, acceptor, m);
     m->order = after->order;
@@ -243,7 +256,6 @@ bool ph_move_mirror(struct ph_planner *p, const struct ph_move *after, double ai
         "the same from the other side, if the %s's TTL was wrong: the %s opens %u holes, "
         "%u sockets seek one",
         ph_plan_side_name(acceptor), ph_plan_side_name(prober), probes, sockets);
-    p->left[acceptor].probes -= (uint16_t)(sockets * (1u + m->repeats));
-    p->left[prober].probes -= (uint16_t)probes;
+    ph_mirror_take(p, m);
     return true;
 }
