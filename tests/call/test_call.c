@@ -78,8 +78,7 @@ static void test_pairs(void **state)
         /* The hard side is called: it may send at full TTL only on the caller's word. */
         {"full-cone", "random", true, 205},
         {"address-restricted", "sequential", true, 205},
-        {"port-restricted", "random", false, 0},
-        {"random", "random", false, 0},
+        {"random", "random", false, 0}, /* where guessing helps: test_hard.c */
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct sim_fixture_config c = {.nat = {rows[i].a, rows[i].b}, .seed = 2 + i};
