@@ -106,6 +106,15 @@ static void respond(struct ph_call *c, struct ph_path *path, const struct ph_stu
     report(c, path)->bytes += (uint64_t)n;
 }
 
+/* One guess often meets many of a fan: a few of them are proved, the others only answered. */
+static bool one_too_many(const struct ph_call *c, const struct ph_path *path)
+{
+    size_t guessed = 0;
+    for (size_t i = 0; path->guessed && i < c->paths.count; i++)
+        guessed += c->paths.items[i].guessed && c->paths.items[i].state >= PH_PATH_HEARD;
+    return guessed > PH_PATHS_WARM;
+}
+
 void ph_checks_on_request(struct ph_call *c, ph_ns now, const struct ph_stun *msg,
                           const uint8_t *data, size_t len, const struct ph_source *from)
 {
@@ -124,7 +133,7 @@ void ph_checks_on_request(struct ph_call *c, ph_ns now, const struct ph_stun *ms
     respond(c, path, msg);
     if (path->state == PH_PATH_NEW) {
         path->state = PH_PATH_HEARD;
-        if (ph_checks_racing(c) || c->punch.state == PH_PUNCH_LOST) {
+        if ((ph_checks_racing(c) || c->punch.state == PH_PUNCH_LOST) && !one_too_many(c, path)) {
             ph_checks_send(c, now, path, 0);
             ph_checks_probe(c, now, path);
         }
@@ -147,6 +156,8 @@ bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *m
     if (path->state < PH_PATH_VALID) {
         path->state = PH_PATH_VALID;
         path->next_probe = PH_NEVER;
+        if (one_too_many(c, path))
+            return true;
         /* One that is out already may be proved by its echo any moment. */
         if (path->probe_sent == PH_NEVER || now - path->probe_sent > path->rtt)
             ph_checks_probe(c, now, path);

@@ -53,6 +53,7 @@ struct ph_run {
     uint32_t ahead;               /* so many moves after its sample the own port lies */
     uint16_t own_port, peer_port; /* 0: not named yet */
     bool peer_opened;
+    bool told;        /* the ports that are being probed are those that the acceptor has named */
     bool hit;         /* an answer has come; it is being proved */
     uint8_t *initial; /* the datagram of PH_PROBE_QUIC_INITIAL; malloc'ed */
     size_t initial_len;

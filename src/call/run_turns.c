@@ -14,6 +14,8 @@
  * ahead it lies at least. */
 #define PASSED_BY 0.99
 #define AHEAD_MIN 4u
+/* Ports that are known, but for a lost packet. */
+#define TOLD_PASSES 2
 
 /* ---- Turns */
 
@@ -63,20 +65,20 @@ void ph_run_lead(struct ph_run *r, ph_ns now)
                              ph_run_opener_ttl(r));
 }
 
-/* The prober's probes of a FAN_IN, to what the acceptor has told. */
+/* What the acceptor has told is tried alone, and twice: it is nearly always right. The plan's own
+ * order is for when it is not. */
 void ph_run_probe_fan(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
 {
     const struct ph_move *m = &r->move;
-    struct ph_port_order order = {.seed = m->order.seed};
-    bool told = s && s->port_count > 0;
+    struct ph_port_order told = {0};
     for (size_t i = 0; s && i < s->port_count; i++)
-        ph_port_order_add_port(&order, s->acceptor_ports[i]);
-    for (size_t i = 0; i < m->order.segment_count; i++)
-        ph_port_order_add(&order, &m->order.segments[i]);
-    if (!told)
-        order = m->order;
+        ph_port_order_add_port(&told, s->acceptor_ports[i]);
+    r->told = told.list_count > 0;
     ph_run_set_phase(r, PH_RUN_PROBING, PH_NEVER);
-    ph_run_fire_at_order(r, now, true, &order, m->probes, m->passes, 0);
+    if (r->told)
+        ph_run_fire_at_order(r, now, true, &told, m->probes, TOLD_PASSES, 0);
+    else
+        ph_run_fire_at_order(r, now, true, &m->order, m->probes, m->passes, 0);
 }
 
 static void probe_sweep(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
@@ -296,6 +298,10 @@ void ph_run_expired(struct ph_run *r, ph_ns now)
             await_caller(r, now);
         else
             ph_run_finish(r);
+        return;
+    }
+    if (r->phase == PH_RUN_DRAINING && r->told && ph_port_order_count(&r->move.order) > 0) {
+        ph_run_probe_fan(r, now, NULL);
         return;
     }
     if (r->phase == PH_RUN_DRAINING)
