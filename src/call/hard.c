@@ -447,13 +447,12 @@ void ph_hard_on_heard(struct ph_hard *h, struct ph_path *path)
 
 bool ph_hard_on_initial(struct ph_hard *h, ph_ns now, const struct ph_source *from, size_t len)
 {
+    /* From elsewhere than where the peer says that it is, it means nothing; and whoever pretends to
+     * be there has the peer sent a check, which is a twelfth of what that has cost. */
     if (h->state != PH_HARD_MOVING || len < PH_QUIC_PACKET_MAX ||
         !ph_addr_ip_eq(&from->addr, &h->peer.external))
         return false;
     bool known = ph_path_find(&h->call->paths, from) != NULL;
-    /* From anywhere else than where the peer says that it is, it means nothing. */
-    if (!known && from->sock != 0 && !ph_addr_eq(&from->addr, &h->peer.external))
-        return false;
     struct ph_path *path = ph_path_add_heard(&h->call->paths, from);
     if (!path)
         return false;
