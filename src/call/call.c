@@ -51,6 +51,14 @@ static void on_stream(void *user, const uint8_t *data, size_t len)
     ph_hard_on_stream(&c->hard, ph_host_now(c->agent->host), data, len);
 }
 
+/* The peer has settled on a path that is not proved to us yet. */
+static void on_direct_media(struct ph_call *c, ph_ns now)
+{
+    struct ph_path *path = ph_path_find(&c->paths, &c->carrier.reading_from);
+    if (path)
+        ph_checks_on_sealed(c, now, path);
+}
+
 static void on_datagram(void *user, const uint8_t *data, size_t len)
 {
     struct ph_call *c = user;
@@ -66,6 +74,8 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
         c->relay_at = now;
     switch (m.kind) {
     case PH_INBAND_MEDIA:
+        if (direct && !c->carrier.use)
+            on_direct_media(c, now);
         if (c->media_at == PH_NEVER) {
             c->media_at = now;
             c->changed = true;

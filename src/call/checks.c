@@ -155,9 +155,9 @@ bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *m
     path->next_check = PH_NEVER;
     if (path->state < PH_PATH_VALID) {
         path->state = PH_PATH_VALID;
-        path->next_probe = PH_NEVER;
-        if (one_too_many(c, path))
+        if (path->probe_sent == PH_NEVER && one_too_many(c, path))
             return true;
+        path->next_probe = PH_NEVER;
         /* One that is out already may be proved by its echo any moment. */
         if (path->probe_sent == PH_NEVER || now - path->probe_sent > path->rtt)
             ph_checks_probe(c, now, path);
@@ -173,7 +173,8 @@ void ph_checks_on_sealed(struct ph_call *c, ph_ns now, struct ph_path *path)
         ph_hard_on_heard(&c->hard, path);
         path->state = PH_PATH_HEARD;
     }
-    if (c->punch.state != PH_PUNCH_IDLE && path->probe_sent == PH_NEVER)
+    bool begun = c->punch.state != PH_PUNCH_IDLE || ph_hard_is_running(&c->hard);
+    if (begun && path->state < PH_PATH_PROVED && path->next_probe == PH_NEVER)
         ph_checks_probe(c, now, path);
 }
 
@@ -228,11 +229,19 @@ bool ph_checks_under_way(const struct ph_call *c)
     return false;
 }
 
+/* A path that the peer uses already is proved also when no stage is at it any more. */
+static bool is_seeking(const struct ph_call *c)
+{
+    return ph_checks_racing(c) || !c->carrier.use;
+}
+
 bool ph_checks_pump(struct ph_call *c, ph_ns now)
 {
     bool checked = false;
-    for (size_t i = 0; i < c->paths.count && ph_checks_racing(c); i++) {
+    for (size_t i = 0; i < c->paths.count && is_seeking(c); i++) {
         struct ph_path *path = &c->paths.items[i];
+        if (!ph_checks_racing(c))
+            path->next_check = PH_NEVER;
         if (now >= path->next_check && ph_hard_spares(&c->hard, path))
             path->next_check = now + ph_checks_gap(c, 0);
         if (now >= path->next_check) {
@@ -250,7 +259,7 @@ bool ph_checks_pump(struct ph_call *c, ph_ns now)
 ph_ns ph_checks_deadline(const struct ph_call *c)
 {
     ph_ns t = PH_NEVER;
-    if (!ph_checks_racing(c))
+    if (!is_seeking(c))
         return t;
     for (size_t i = 0; i < c->paths.count; i++) {
         const struct ph_path *path = &c->paths.items[i];

@@ -58,8 +58,11 @@ bool ph_hard_spares(struct ph_hard *h, const struct ph_path *path)
     if (h->heard &&
         (h->peer.filtering == PH_FILTERING_EIF || h->peer.filtering == PH_FILTERING_ADF))
         return false;
+    /* Where the allocation is not known yet it may turn out to be a block. */
     const struct ph_nat_facts *own = ph_network_facts(&h->call->agent->network);
-    return !ph_nat_is_easy(own) && own->allocation.type == PH_ALLOCATION_BLOCK;
+    return (own->mapping == PH_MAPPING_ADM || own->mapping == PH_MAPPING_APDM) &&
+           (own->allocation.type == PH_ALLOCATION_BLOCK ||
+            own->allocation.type == PH_ALLOCATION_UNKNOWN);
 }
 
 bool ph_hard_is_running(const struct ph_hard *h)
@@ -318,8 +321,6 @@ void ph_hard_on_established(struct ph_hard *h, ph_ns now)
         return;
     set_state(h, PH_HARD_LEARNING);
     h->patience = now + FACTS_PATIENCE;
-    if (facts_are_due(h, now))
-        tell_facts(h, now);
 }
 
 static void on_facts(struct ph_hard *h, ph_ns now, const struct ph_hard_probe *p)
