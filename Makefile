@@ -145,10 +145,12 @@ bench: ## measure what the lab and the core cost on this machine
 	@+$(SUB) binaries bench-programs
 	@for program in $(BENCH); do echo "== $${program##*/}" && "$$program" || exit; done
 
-evidence: ## run every scenario at its full number of trials
+evidence: ## run every scenario at its full number of trials, and hold the simulator to the kernel
 	@scripts/setup run
 	@+$(SUB) binaries
+	@+$(SUB) $(BUILD)/tests/lab_world/test_agreement
 	@$(BUILD)/natlab run $(wildcard scenarios/*.yaml)
+	@AGREEMENT_TRIALS=25 $(BUILD)/tests/lab_world/test_agreement
 
 tour: ## a short look at a living lab
 	@scripts/setup run

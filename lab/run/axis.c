@@ -25,6 +25,7 @@ static const struct {
     {"bystander", AXIS_BYSTANDER},
     {"strategy", AXIS_STRATEGY},
     {"probe", AXIS_PROBE},
+    {"guessing", AXIS_GUESSING},
     {"canary", AXIS_CANARY},
     {"openers", AXIS_OPENERS},
     {"probes", AXIS_PROBES},
@@ -67,7 +68,8 @@ const struct axis_port_mapping *axis_port_mapping(const char *name)
 bool axis_is_of_calls(enum axis_kind kind)
 {
     return kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY || kind == AXIS_PROBE ||
-           kind == AXIS_CANARY || kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
+           kind == AXIS_GUESSING || kind == AXIS_CANARY || kind == AXIS_OPENERS ||
+           kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
 size_t axes_find(const struct axes *axes, const char *name)
@@ -162,8 +164,9 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
         return check_strategy(value, err);
     case AXIS_PROBE:
         return yaml_enum(value, "probe", probes, 2, &index, err);
+    case AXIS_GUESSING:
     case AXIS_CANARY:
-        return yaml_enum(value, "canary", switches, 2, &index, err);
+        return yaml_enum(value, axis->name, switches, 2, &index, err);
     case AXIS_BACKGROUND:
     case AXIS_BYSTANDER:
     case AXIS_OPENERS:

@@ -27,6 +27,7 @@ enum axis_kind {
     /* What both peers of a call are told. */
     AXIS_STRATEGY, /* lab/run/strategy.h */
     AXIS_PROBE,    /* what is sent to guessed ports: check, quic-initial */
+    AXIS_GUESSING, /* on, off: the stages predict and birthday, where the scenario has them */
     AXIS_CANARY,   /* on, off: whether they look if others can still open flows */
     AXIS_OPENERS,  /* their budgets (nat/plan.h) */
     AXIS_PROBES,

@@ -126,6 +126,7 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
     case AXIS_BYSTANDER:
     case AXIS_STRATEGY:
     case AXIS_PROBE:
+    case AXIS_GUESSING: /* matrix_stages */
     case AXIS_CANARY:
     case AXIS_OPENERS:
     case AXIS_PROBES:
@@ -249,7 +250,12 @@ unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
 {
     const char *value = matrix_value(s, cell, "port_mapping");
     const struct axis_port_mapping *pm = value != NULL ? axis_port_mapping(value) : NULL;
-    return pm != NULL && pm->off ? s->stages & ~(1u << PH_STAGE_PORTMAP) : s->stages;
+    unsigned stages = s->stages;
+    if (pm != NULL && pm->off)
+        stages &= ~(1u << PH_STAGE_PORTMAP);
+    if (is_value(s, cell, "guessing", "off"))
+        stages &= ~(1u << PH_STAGE_PREDICT | 1u << PH_STAGE_BIRTHDAY);
+    return stages;
 }
 
 size_t matrix_counterpart(const struct matrix *m, size_t cell, const struct counterpart *of)
