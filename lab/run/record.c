@@ -51,7 +51,7 @@ int run_init(struct run *run, const struct scenario *scenario, struct matrix *ma
             run->matrix.cells[c].trials = trials;
         run->total += run->matrix.cells[c].trials;
     }
-    if (run->total == 0 || run->total > RUN_TRIALS_MAX) {
+    if (run->matrix.count == 0 || run->total == 0 || run->total > RUN_TRIALS_MAX) {
         lab_fail(err, LAB_USAGE, "%s: %zu trials; a run has from 1 to %d", scenario->path,
                  run->total, RUN_TRIALS_MAX);
         run_fini(run);

@@ -135,7 +135,7 @@ static void test_stages_that_guess(void **state)
     r.stages[PH_STAGE_BIRTHDAY] = (struct ph_stage_report){.state = PH_STAGE_WON,
                                                            .packets = 346,
                                                            .sockets = 256,
-                                                          .openers = 256,
+                                                           .openers = 256,
                                                            .probes = 90,
                                                            .probes_to_hit = 87,
                                                            .mappings = 300};
