@@ -413,7 +413,7 @@ static void claim(struct ph_hard *h, struct ph_path *path, uint64_t number)
     path->type = PH_CANDIDATE_PREDICTED;
     path->priority = ph_candidate_priority(path->type, &path->remote, 0);
     if (number > 0 && r->probes_to_hit == 0)
-        r->probes_to_hit = (uint32_t)number;
+        r->probes_to_hit = (uint32_t)(h->run.guesses_before + number);
 }
 
 struct ph_path *ph_hard_take_response(struct ph_hard *h, ph_ns now,

@@ -53,6 +53,7 @@ struct ph_hard {
     struct ph_hard_start early; /* the peer's last word on a move that was none of ours; phase 0 */
     ph_ns patience;             /* LEARNING: for facts; HOLDING: for punching; PH_NEVER */
     uint32_t probes_left, openers_left, handful_left;
+    uint64_t guesses; /* full-TTL packets to guessed ports so far, in all moves */
     bool router_full; /* the canary has died: nothing is sprayed in this call any more */
     uint8_t in[PH_HARD_MESSAGE_MAX]; /* of the stream */
     size_t in_len;

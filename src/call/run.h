@@ -43,9 +43,10 @@ struct ph_run {
     bool acceptor; /* this side is */
     struct ph_fan fan;
     struct ph_volley volley;
-    bool main_socket;  /* the volley leaves from the call's own socket */
-    uint8_t prefix[8]; /* of its checks' transaction ids */
-    uint32_t counter;  /* of its first one */
+    bool main_socket;        /* the volley leaves from the call's own socket */
+    uint8_t prefix[8];       /* of its checks' transaction ids */
+    uint64_t guesses_before; /* in earlier volleys of the call */
+    uint32_t counter;        /* of its first one */
     struct ph_sounding before[2], after[2], canary;
     bool canary_out;
     ph_ns deadline; /* of the phase; PH_NEVER */

@@ -119,8 +119,10 @@ bool ph_run_fire(struct ph_run *r, ph_ns now)
         report->bytes += len;
         if (shot.ttl)
             report->openers++;
-        else
+        else {
             report->probes++;
+            r->hard->guesses++;
+        }
         if (new_mapping)
             report->mappings++;
     }
@@ -163,6 +165,7 @@ static void fire_from(struct ph_run *r, ph_ns now, bool main_socket, uint16_t *p
     };
     r->main_socket = main_socket;
     r->hit = false;
+    r->guesses_before = r->hard->guesses;
     ph_host_random(c->agent->host, r->prefix, sizeof(r->prefix));
     if (config.sockets == 0 || port_count == 0) {
         free(ports);
