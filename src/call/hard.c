@@ -274,7 +274,7 @@ static bool same_move(const struct ph_move *a, const struct ph_move *b)
 {
     bool guesses = a->ports == PH_PORTS_ORDER && a->kind != PH_MOVE_RENDEZVOUS;
     return a->kind == b->kind && a->acceptor == b->acceptor && a->ports == b->ports &&
-           (!guesses || memcmp(&a->order, &b->order, sizeof(a->order)) == 0);
+           (!guesses || ph_port_order_eq(&a->order, &b->order));
 }
 
 static void replan(struct ph_hard *h, ph_ns now)

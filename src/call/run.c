@@ -158,7 +158,6 @@ uint64_t ph_run_aimed_at(const struct ph_run *r, uint16_t port)
 void ph_run_on_hit(struct ph_run *r, ph_ns now)
 {
     ph_call_trace(r->hard->call, "move", ph_move_kind_name(r->move.kind), "hit");
-    r->hit = true;
     ph_ns until = now + PROOF_GAPS * ph_run_gap(r);
     ph_volley_pause(&r->volley, until);
     if (r->deadline != PH_NEVER)

@@ -36,28 +36,27 @@ enum ph_run_phase {
 
 struct ph_run {
     struct ph_hard *hard;
-    enum ph_run_phase phase;
+    size_t index;   /* of the move in the plan */
+    ph_ns deadline; /* of the phase; PH_NEVER */
     struct ph_move move;
-    size_t index; /* of it in the plan */
-    uint16_t round;
-    bool acceptor; /* this side is */
+    enum ph_run_phase phase;
+    uint32_t counter;        /* of the volley's first check */
+    uint64_t guesses_before; /* in earlier volleys of the call */
+    uint8_t *initial;        /* the datagram of PH_PROBE_QUIC_INITIAL; malloc'ed */
+    size_t initial_len;
     struct ph_fan fan;
     struct ph_volley volley;
-    bool main_socket;        /* the volley leaves from the call's own socket */
-    uint8_t prefix[8];       /* of its checks' transaction ids */
-    uint64_t guesses_before; /* in earlier volleys of the call */
-    uint32_t counter;        /* of its first one */
     struct ph_sounding before[2], after[2], canary;
+    uint8_t prefix[8]; /* of the transaction ids of the volley's checks */
+    /* RENDEZVOUS: so many moves after its sample the own port lies; 0: not named yet. */
+    uint32_t ahead;
+    uint16_t own_port, peer_port;
+    uint16_t round;
+    bool acceptor;    /* this side is */
+    bool main_socket; /* the volley leaves from the call's own socket */
     bool canary_out;
-    ph_ns deadline; /* of the phase; PH_NEVER */
-    /* RENDEZVOUS */
-    uint32_t ahead;               /* so many moves after its sample the own port lies */
-    uint16_t own_port, peer_port; /* 0: not named yet */
-    bool peer_opened;
+    bool peer_opened; /* RENDEZVOUS */
     bool told;        /* the ports that are being probed are those that the acceptor has named */
-    bool hit;         /* an answer has come; it is being proved */
-    uint8_t *initial; /* the datagram of PH_PROBE_QUIC_INITIAL; malloc'ed */
-    size_t initial_len;
 };
 
 void ph_run_init(struct ph_run *r, struct ph_hard *hard);

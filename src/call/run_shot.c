@@ -164,7 +164,6 @@ static void fire_from(struct ph_run *r, ph_ns now, bool main_socket, uint16_t *p
         .waves = !r->move.no_canary && !c->agent->config.no_canary,
     };
     r->main_socket = main_socket;
-    r->hit = false;
     r->guesses_before = r->hard->guesses;
     ph_host_random(c->agent->host, r->prefix, sizeof(r->prefix));
     if (config.sockets == 0 || port_count == 0) {

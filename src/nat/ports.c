@@ -266,3 +266,25 @@ uint32_t ph_port_order_count(const struct ph_port_order *o)
 {
     return ph_port_order_within(o, UINT32_MAX, 1, UINT16_MAX);
 }
+
+static bool segment_eq(const struct ph_port_segment *a, const struct ph_port_segment *b)
+{
+    return a->low == b->low && a->high == b->high && a->stride == b->stride &&
+           a->shuffled == b->shuffled && a->down == b->down;
+}
+
+bool ph_port_order_eq(const struct ph_port_order *a, const struct ph_port_order *b)
+{
+    if (a->list_count != b->list_count || a->segment_count != b->segment_count ||
+        a->seed != b->seed || a->skip != b->skip)
+        return false;
+    for (size_t i = 0; i < a->list_count; i++) {
+        if (a->list[i] != b->list[i])
+            return false;
+    }
+    for (size_t i = 0; i < a->segment_count; i++) {
+        if (!segment_eq(&a->segments[i], &b->segments[i]))
+            return false;
+    }
+    return true;
+}

@@ -32,6 +32,8 @@ struct ph_port_order {
 bool ph_port_order_add(struct ph_port_order *o, const struct ph_port_segment *s);
 /* True also when the list has it already. */
 bool ph_port_order_add_port(struct ph_port_order *o, uint16_t port);
+/* The same ports in the same order, as far as the parts that they are made of show. */
+bool ph_port_order_eq(const struct ph_port_order *a, const struct ph_port_order *b);
 /* How many different ports it has: as many as a walk gives. */
 uint32_t ph_port_order_count(const struct ph_port_order *o);
 /* How many of the first `probes` ports lie in [low, high]. */

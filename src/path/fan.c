@@ -94,7 +94,7 @@ size_t ph_fan_find(const struct ph_fan *f, ph_sock sock)
 
 void ph_fan_keep(struct ph_fan *f, ph_sock sock)
 {
-    for (size_t i = 0; i < f->count; i++) {
+    for (size_t i = 0; f->items && i < f->count; i++) {
         struct ph_fan_socket *s = &f->items[i];
         if (!s->sock || s->sock == sock)
             continue;

@@ -3,9 +3,9 @@
 #define PH_RELAY_REGISTRY_H
 
 #include "base/addr.h"
+#include "base/bucket.h"
 #include "base/time.h"
 #include "quic/quic.h"
-#include "base/bucket.h"
 #include "relay/table.h"
 #include "wire/signal.h"
 

@@ -11,8 +11,8 @@
 #define PH_RELAY_STUN_RESPONDER_H
 
 #include "base/addr.h"
-#include "base/time.h"
 #include "base/bucket.h"
+#include "base/time.h"
 
 #define PH_STUN_ADDRESSES_MAX 16
 #define PH_STUN_ANSWER_MAX    80

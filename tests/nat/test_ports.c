@@ -139,9 +139,33 @@ static void test_counts_are_walks(void **state)
     }
 }
 
+static void test_equal(void **state)
+{
+    (void)state;
+    struct ph_port_order a = {.seed = 3}, b = {.seed = 3};
+    struct ph_port_segment seg = {.low = 1024, .high = 2047, .shuffled = true};
+    assert_true(ph_port_order_eq(&a, &b));
+    assert_true(ph_port_order_add(&a, &seg));
+    assert_false(ph_port_order_eq(&a, &b));
+    assert_true(ph_port_order_add(&b, &seg));
+    assert_true(ph_port_order_eq(&a, &b));
+    assert_true(ph_port_order_add_port(&a, 9));
+    assert_true(ph_port_order_add_port(&b, 10));
+    assert_false(ph_port_order_eq(&a, &b));
+    b.list[0] = 9;
+    b.list[1] = 77; /* behind its end */
+    assert_true(ph_port_order_eq(&a, &b));
+    b.skip = 1;
+    assert_false(ph_port_order_eq(&a, &b));
+    b.skip = 0;
+    b.segments[0].high = 2048;
+    assert_false(ph_port_order_eq(&a, &b));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_equal),
         cmocka_unit_test(test_plain_segments),
         cmocka_unit_test(test_what_is_refused),
         cmocka_unit_test(test_all_ports_shuffled),

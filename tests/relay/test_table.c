@@ -5,8 +5,8 @@
 
 #include <cmocka.h>
 
-#include "base/err.h"
 #include "base/bucket.h"
+#include "base/err.h"
 #include "relay/table.h"
 
 struct item {
