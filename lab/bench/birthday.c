@@ -5,7 +5,6 @@
 #include "lab/bench/sweep_private.h"
 #include "lab/stats.h"
 
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,23 +76,10 @@ static int make_curve(const struct run *run, size_t cell, struct curve *c)
     return find_plan(c);
 }
 
-/* The chance that one fan is hit by its first `probes`. It opens in waves, and the prober begins
- * when the first one is open: a socket can be hit by the probes alone that come after it. */
+/* The chance that one fan is hit by its first `probes`: all of it is open before the first. */
 static double fan_success(const struct curve *c, const struct ph_move *m, uint32_t probes)
 {
-    struct ph_budget open = ph_budget_resolve(&m->acceptor_pace);
-    struct ph_budget probe = ph_budget_resolve(&m->prober_pace);
-    if (m->sockets <= open.burst)
-        return ph_birthday_order_success(&c->allocation, &m->order, m->sockets, probes);
-    double all = ph_birthday_share(&c->allocation, &m->order, probes), missed = 1.0;
-    for (uint32_t first = 0; first < m->sockets; first += open.burst) {
-        uint32_t sockets = m->sockets - first < open.burst ? m->sockets - first : open.burst;
-        uint32_t before = first * probe.rate / open.rate;
-        if (before >= probes)
-            break;
-        missed *= pow(1.0 - all + ph_birthday_share(&c->allocation, &m->order, before), sockets);
-    }
-    return 1.0 - missed;
+    return ph_birthday_order_success(&c->allocation, &m->order, m->sockets, probes);
 }
 
 /* One fan after the other, each in the order of the plan. */
@@ -244,11 +230,10 @@ int birthday_sheet(const struct run *run, struct sheet *out)
         "endpoint to ports that may be theirs, none twice. Points are trials of the "
         "stage birthday in the %s world, with their 95%% Wilson intervals: the share "
         "that the fan alone has joined. Lines are without loss. Dashed: "
-        "1 - C(S-N, M) / C(S, M), for N sockets that are all open at the first probe "
-        "and S ports that the NAT draws from, all alike. Whole: for the plan's own order "
-        "(netfilter draws 1024-2047 twice as often, so they come first), and a fan that "
-        "opens in waves while the prober has begun. A plan keeps some of its budget for "
-        "what may go wrong.\nTrials of a curve are the same at each of its points, so "
+        "1 - C(S-N, M) / C(S, M), for N sockets, M probes and S ports that the NAT draws "
+        "from, all alike. Whole: the same for the plan's own order (netfilter draws "
+        "1024-2047 twice as often, so they come first). A plan keeps some of its budget "
+        "for what may go wrong.\nTrials of a curve are the same at each of its points, so "
         "points that are off come in a row.",
         run->world);
     for (size_t c = 0; c < run->matrix.count; c++)
