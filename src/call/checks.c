@@ -150,6 +150,8 @@ bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *m
         path = ph_hard_take_response(&c->hard, now, msg->tid, from);
     if (!path)
         return true; /* a duplicate, or too late */
+    if (path->state == PH_PATH_NEW)
+        ph_hard_on_heard(&c->hard, path);
     path->bytes_in += len;
     path->last_heard = now;
     path->next_check = PH_NEVER;

@@ -440,7 +440,10 @@ void ph_hard_on_heard(struct ph_hard *h, struct ph_path *path)
     /* The peer's guess may also have met the mapping that punching has made for the call's own
      * socket. */
     bool met_own = h->run.acceptor;
-    if (path->sock == 0 && number == 0 && !met_own)
+    /* Or a check of punching's, to a port that the peer's NAT gave it before, has met its fan: with
+     * 256 sockets that is one call of a hundred. */
+    bool met_fan = path->named && h->peer.mapping == PH_MAPPING_APDM;
+    if (path->sock == 0 && number == 0 && !met_own && !met_fan)
         return;
     claim(h, path, number);
     ph_run_on_hit(&h->run, ph_host_now(h->call->agent->host));
