@@ -14,6 +14,8 @@
  * ahead it lies at least. */
 #define PASSED_BY 0.99
 #define AHEAD_MIN 4u
+/* However late the other side would have us begin. */
+#define START_AT_MOST PH_SEC
 /* Ports that are known, but for a lost packet. */
 #define TOLD_PASSES 2
 
@@ -196,6 +198,8 @@ void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
     default:
         break;
     }
+    if (r->phase == PH_RUN_PROBING && s->start_at_ms > 0)
+        ph_volley_pause(&r->volley, now + ph_min_ns(s->start_at_ms * PH_MS, START_AT_MOST));
 }
 
 /* ---- The turn's own end */
