@@ -144,8 +144,9 @@ static void budgets_are_for_both_sides(void **state)
 
     (void)state;
     assert_int_equal(plan(args, out, sizeof(out)), 0);
-    /* Three quarters are the first move's; what the facts say themselves comes first. */
-    assert_non_null(strstr(out, "sockets: 30 of the caller; probes: at most 75 of the callee"));
+    /* Three quarters of the probes are the first move's; what the facts say themselves comes first.
+     */
+    assert_non_null(strstr(out, "sockets: 40 of the caller; probes: at most 75 of the callee"));
 }
 
 static void mistakes_are_quoted(void **state)
