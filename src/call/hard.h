@@ -46,6 +46,7 @@ struct ph_hard {
     enum ph_hard_state state;
     struct ph_hard_probe own, peer; /* as they were told */
     bool told, heard;
+    unsigned facts;    /* how often the peer's were taken */
     uint32_t surveyed; /* what the survey had seen when `own` was made */
     struct ph_plan plan;
     size_t index; /* of the move that is under way, or next */

@@ -89,6 +89,7 @@ void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_
 {
     ph_run_stop(r, 0);
     r->move = *move;
+    r->target = r->hard->peer.external;
     r->index = index;
     r->round = 1;
     r->acceptor = acceptor;
@@ -140,7 +141,7 @@ uint64_t ph_run_answered(const struct ph_run *r, const uint8_t tid[PH_STUN_TID_L
     struct ph_volley_shot shot = ph_volley_shot_at(&r->volley, number);
     ph_sock sock = r->main_socket ? 0 : r->fan.items[shot.socket].sock;
     bool same_place = sock == from->sock && shot.port == from->addr.port &&
-                      ph_addr_ip_eq(&from->addr, &r->hard->peer.external);
+                      ph_addr_ip_eq(&from->addr, &r->target);
     return same_place ? number + 1 : 0;
 }
 

@@ -39,6 +39,7 @@ struct ph_run {
     size_t index;   /* of the move in the plan */
     ph_ns deadline; /* of the phase; PH_NEVER */
     struct ph_move move;
+    struct ph_addr target; /* where the peer was when it began */
     enum ph_run_phase phase;
     uint32_t counter;        /* of the volley's first check */
     uint64_t guesses_before; /* in earlier volleys of the call */
