@@ -43,7 +43,10 @@ void ph_hard_init(struct ph_hard *h, struct ph_call *call)
 
 void ph_hard_fini(struct ph_hard *h)
 {
+    struct ph_host *host = h->call->agent->host;
     ph_run_fini(&h->run);
+    while (h->warm_count > 0)
+        host->ops->udp_close(host, h->warm[--h->warm_count]);
     set_state(h, PH_HARD_IDLE);
 }
 
@@ -214,7 +217,7 @@ static void rest(struct ph_hard *h, ph_ns now, const char *why)
         ph_waterfall_end(&h->call->waterfall, (enum ph_stage)i,
                          ran ? PH_STAGE_LOST : PH_STAGE_SKIPPED, now, why);
     }
-    ph_run_stop(&h->run, 0);
+    ph_run_stop(&h->run);
     h->index = h->plan.count;
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_RESTING);
@@ -300,7 +303,7 @@ static void replan(struct ph_hard *h, ph_ns now)
                 return;
             }
         }
-        ph_run_stop(&h->run, 0);
+        ph_run_stop(&h->run);
     }
     h->index = 0;
     if (next_move(h, 0) == h->plan.count || !may_target(h)) {
@@ -395,12 +398,26 @@ void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t
 
 bool ph_hard_owns(const struct ph_hard *h, ph_sock sock)
 {
+    for (size_t i = 0; i < h->warm_count; i++) {
+        if (h->warm[i] == sock)
+            return true;
+    }
     return ph_run_owns(&h->run, sock);
 }
 
 bool ph_hard_on_datagram(struct ph_hard *h, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
     return ph_run_on_datagram(&h->run, now, sock, in);
+}
+
+void ph_hard_keep_warm(struct ph_hard *h)
+{
+    const struct ph_path_table *t = &h->call->paths;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct ph_path *p = &t->items[i];
+        if ((p->echoed || p->state == PH_PATH_PROVED) && ph_fan_take(&h->run.fan, p->sock))
+            h->warm[h->warm_count++] = p->sock;
+    }
 }
 
 bool ph_hard_may_fire(struct ph_hard *h, bool free_of_charge)
@@ -479,12 +496,11 @@ bool ph_hard_on_initial(struct ph_hard *h, ph_ns now, const struct ph_source *fr
 
 void ph_hard_on_proved(struct ph_hard *h, ph_ns now)
 {
-    const struct ph_path *use = h->call->carrier.use;
     for (int i = PH_STAGE_PREDICT; i <= PH_STAGE_BIRTHDAY; i++)
         skip(h, now, (enum ph_stage)i, "a path was there before");
     if (h->state == PH_HARD_IDLE)
         return;
-    ph_run_stop(&h->run, use ? use->sock : 0);
+    ph_run_stop(&h->run);
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_WON);
 }

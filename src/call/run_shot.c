@@ -225,12 +225,14 @@ uint8_t ph_run_opener_ttl(const struct ph_run *r)
 void ph_run_open_fan(struct ph_run *r, size_t n)
 {
     struct ph_call *c = r->hard->call;
+    size_t warm = r->hard->warm_count;
     size_t most = ph_budget_resolve(&c->agent->config.budget).openers;
     size_t left = counts_sockets(r) ? r->hard->openers_left : r->hard->probes_left;
-    if (n > most)
-        n = most;
+    if (n + warm > most)
+        n = most > warm ? most - warm : 0;
     if (n > left)
         n = left;
+    ph_hard_keep_warm(r->hard);
     ph_fan_open(&r->fan, &c->agent->local, n, r->move.bind_low, r->move.bind_high);
     if (counts_sockets(r))
         r->hard->openers_left -= (uint32_t)r->fan.count;
