@@ -114,6 +114,7 @@ void ph_carrier_on_probe(struct ph_carrier *k, ph_ns now, const struct ph_inband
     /* One echo for one probe, of its size: that amplifies nothing, whoever sent it on. */
     struct ph_inband echo = {
         .kind = PH_INBAND_ECHO, .number = m->number, .seen = k->reading_from.addr};
+    p->echoed = true;
     ph_call_send_inband(k->call, now, &echo, 0, p);
     ph_checks_on_sealed(k->call, now, p);
 }

@@ -12,6 +12,9 @@
 #define FACTS_PATIENCE (500 * PH_MS)
 /* A peer that says nothing of its NAT in this time never will: it is an older one. */
 #define PEER_PATIENCE (3 * PH_SEC)
+/* A peer tells once early, once finally, and when its network changes. With each of its words that
+ * is taken the moves may begin anew, so this bounds what beginnings cost. */
+#define FACTS_MOST 8
 /* Below this punching is not expected to succeed, and gets no turn of its own. */
 #define PUNCH_LIKELY 0.5
 
@@ -40,7 +43,10 @@ void ph_hard_init(struct ph_hard *h, struct ph_call *call)
 
 void ph_hard_fini(struct ph_hard *h)
 {
+    struct ph_host *host = h->call->agent->host;
     ph_run_fini(&h->run);
+    while (h->warm_count > 0)
+        host->ops->udp_close(host, h->warm[--h->warm_count]);
     set_state(h, PH_HARD_IDLE);
 }
 
@@ -69,6 +75,11 @@ bool ph_hard_is_running(const struct ph_hard *h)
 {
     return h->state == PH_HARD_LEARNING || h->state == PH_HARD_HOLDING ||
            h->state == PH_HARD_MOVING;
+}
+
+static ph_ns gives_up_at(const struct ph_hard *h)
+{
+    return h->call->started + h->call->agent->config.give_up;
 }
 
 static int side_of_own(const struct ph_hard *h)
@@ -206,7 +217,7 @@ static void rest(struct ph_hard *h, ph_ns now, const char *why)
         ph_waterfall_end(&h->call->waterfall, (enum ph_stage)i,
                          ran ? PH_STAGE_LOST : PH_STAGE_SKIPPED, now, why);
     }
-    ph_run_stop(&h->run, 0);
+    ph_run_stop(&h->run);
     h->index = h->plan.count;
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_RESTING);
@@ -274,7 +285,8 @@ static bool same_move(const struct ph_move *a, const struct ph_move *b)
 {
     bool guesses = a->ports == PH_PORTS_ORDER && a->kind != PH_MOVE_RENDEZVOUS;
     return a->kind == b->kind && a->acceptor == b->acceptor && a->ports == b->ports &&
-           (!guesses || ph_port_order_eq(&a->order, &b->order));
+           (!guesses ||
+            (ph_port_order_eq(&a->order, &b->order) && ph_port_order_eq(&a->back, &b->back)));
 }
 
 static void replan(struct ph_hard *h, ph_ns now)
@@ -283,14 +295,15 @@ static void replan(struct ph_hard *h, ph_ns now)
     bool moving = h->state == PH_HARD_MOVING;
     plan(h);
     if (moving) {
-        /* What is under way goes on, if it still is what to do. */
-        for (size_t i = 0; i < h->plan.count; i++) {
+        /* What is under way goes on, if it still is what to do, and where. */
+        bool same_place = may_target(h) && ph_addr_ip_eq(&h->run.target, &h->peer.external);
+        for (size_t i = 0; same_place && i < h->plan.count; i++) {
             if (same_move(&h->plan.moves[i], &before)) {
                 h->index = h->run.index = i;
                 return;
             }
         }
-        ph_run_stop(&h->run, 0);
+        ph_run_stop(&h->run);
     }
     h->index = 0;
     if (next_move(h, 0) == h->plan.count || !may_target(h)) {
@@ -325,21 +338,22 @@ void ph_hard_on_established(struct ph_hard *h, ph_ns now)
 
 static void on_facts(struct ph_hard *h, ph_ns now, const struct ph_hard_probe *p)
 {
-    if (h->heard && p->generation <= h->peer.generation)
+    if ((h->heard && p->generation <= h->peer.generation) || h->facts == FACTS_MOST ||
+        now >= gives_up_at(h))
         return;
     h->peer = *p;
     h->heard = true;
+    h->facts++;
     if (h->told && h->state != PH_HARD_WON)
         replan(h, now);
 }
 
 static void on_start(struct ph_hard *h, ph_ns now, const struct ph_hard_start *s)
 {
-    if (h->state == PH_HARD_WON || !h->told || !h->heard || !may_target(h) || s->phase == 0)
+    if (h->state == PH_HARD_WON || !h->told || !h->heard || !may_target(h) || s->phase == 0 ||
+        h->router_full || now >= gives_up_at(h))
         return;
     size_t i = move_of(h, s);
-    if (h->router_full)
-        return;
     if (i == h->plan.count || i < h->index) {
         /* None of our plan, or one that we are done with; unless there are facts under way. */
         h->early = *s;
@@ -384,12 +398,26 @@ void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t
 
 bool ph_hard_owns(const struct ph_hard *h, ph_sock sock)
 {
+    for (size_t i = 0; i < h->warm_count; i++) {
+        if (h->warm[i] == sock)
+            return true;
+    }
     return ph_run_owns(&h->run, sock);
 }
 
 bool ph_hard_on_datagram(struct ph_hard *h, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
     return ph_run_on_datagram(&h->run, now, sock, in);
+}
+
+void ph_hard_keep_warm(struct ph_hard *h)
+{
+    const struct ph_path_table *t = &h->call->paths;
+    for (size_t i = 0; i < t->count; i++) {
+        const struct ph_path *p = &t->items[i];
+        if ((p->echoed || p->state == PH_PATH_PROVED) && ph_fan_take(&h->run.fan, p->sock))
+            h->warm[h->warm_count++] = p->sock;
+    }
 }
 
 bool ph_hard_may_fire(struct ph_hard *h, bool free_of_charge)
@@ -471,19 +499,13 @@ bool ph_hard_on_initial(struct ph_hard *h, ph_ns now, const struct ph_source *fr
 
 void ph_hard_on_proved(struct ph_hard *h, ph_ns now)
 {
-    const struct ph_path *use = h->call->carrier.use;
     for (int i = PH_STAGE_PREDICT; i <= PH_STAGE_BIRTHDAY; i++)
         skip(h, now, (enum ph_stage)i, "a path was there before");
     if (h->state == PH_HARD_IDLE)
         return;
-    ph_run_stop(&h->run, use ? use->sock : 0);
+    ph_run_stop(&h->run);
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_WON);
-}
-
-static ph_ns gives_up_at(const struct ph_hard *h)
-{
-    return h->call->started + h->call->agent->config.give_up;
 }
 
 void ph_hard_pump(struct ph_hard *h, ph_ns now)

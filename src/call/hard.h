@@ -46,10 +46,15 @@ struct ph_hard {
     enum ph_hard_state state;
     struct ph_hard_probe own, peer; /* as they were told */
     bool told, heard;
+    unsigned facts;    /* how often the peer's were taken */
     uint32_t surveyed; /* what the survey had seen when `own` was made */
     struct ph_plan plan;
     size_t index; /* of the move that is under way, or next */
     struct ph_run run;
+    /* Sockets of moves that are over, by whose paths the peer may be sending: until the call ends,
+     * since it may have proved another path than this side uses. */
+    ph_sock warm[PH_PATHS_MAX];
+    size_t warm_count;
     struct ph_hard_start early; /* the peer's last word on a move that was none of ours; phase 0 */
     ph_ns patience;             /* LEARNING: for facts; HOLDING: for punching; PH_NEVER */
     uint32_t probes_left, openers_left, handful_left;
@@ -92,6 +97,8 @@ ph_ns ph_hard_deadline(const struct ph_hard *h, ph_ns now);
  * its own, within the handful. free_of_charge: the first one of a fresh socket, which was counted
  * when it was opened. */
 bool ph_hard_may_fire(struct ph_hard *h, bool free_of_charge);
+/* Takes the sockets of proved paths out of the move's fan. */
+void ph_hard_keep_warm(struct ph_hard *h);
 void ph_hard_tell_start(struct ph_hard *h, const struct ph_hard_start *s);
 
 /* The facts of this agent's NAT as they go out (call/hard_facts.c); `final`: as far as they will be

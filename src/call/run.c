@@ -42,9 +42,10 @@ void ph_run_init(struct ph_run *r, struct ph_hard *hard)
     ph_sounding_init(&r->canary, host);
 }
 
-void ph_run_stop(struct ph_run *r, ph_sock keep)
+void ph_run_stop(struct ph_run *r)
 {
-    ph_fan_keep(&r->fan, keep);
+    ph_hard_keep_warm(r->hard);
+    ph_fan_close(&r->fan);
     ph_volley_fini(&r->volley);
     for (int i = 0; i < 2; i++) {
         ph_sounding_fini(&r->before[i]);
@@ -59,7 +60,7 @@ void ph_run_stop(struct ph_run *r, ph_sock keep)
 
 void ph_run_fini(struct ph_run *r)
 {
-    ph_run_stop(r, 0);
+    ph_run_stop(r);
     ph_fan_fini(&r->fan);
 }
 
@@ -87,8 +88,9 @@ void ph_run_await(struct ph_run *r, ph_ns now, ph_ns turn)
 void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_t index,
                   bool acceptor)
 {
-    ph_run_stop(r, 0);
+    ph_run_stop(r);
     r->move = *move;
+    r->target = r->hard->peer.external;
     r->index = index;
     r->round = 1;
     r->acceptor = acceptor;
@@ -140,7 +142,7 @@ uint64_t ph_run_answered(const struct ph_run *r, const uint8_t tid[PH_STUN_TID_L
     struct ph_volley_shot shot = ph_volley_shot_at(&r->volley, number);
     ph_sock sock = r->main_socket ? 0 : r->fan.items[shot.socket].sock;
     bool same_place = sock == from->sock && shot.port == from->addr.port &&
-                      ph_addr_ip_eq(&from->addr, &r->hard->peer.external);
+                      ph_addr_ip_eq(&from->addr, &r->target);
     return same_place ? number + 1 : 0;
 }
 

@@ -39,6 +39,7 @@ struct ph_run {
     size_t index;   /* of the move in the plan */
     ph_ns deadline; /* of the phase; PH_NEVER */
     struct ph_move move;
+    struct ph_addr target; /* where the peer was when it began */
     enum ph_run_phase phase;
     uint32_t counter;        /* of the volley's first check */
     uint64_t guesses_before; /* in earlier volleys of the call */
@@ -60,8 +61,8 @@ struct ph_run {
 };
 
 void ph_run_init(struct ph_run *r, struct ph_hard *hard);
-/* Closes everything, but for the socket of the path that is in use (0: none). */
-void ph_run_stop(struct ph_run *r, ph_sock keep);
+/* Closes everything, but for sockets that the peer may be sending to (ph_hard_keep_warm). */
+void ph_run_stop(struct ph_run *r);
 void ph_run_fini(struct ph_run *r);
 /* Begins a move, as its leader or to wait for that. */
 void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_t index,

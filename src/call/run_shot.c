@@ -95,6 +95,13 @@ static size_t add(struct ph_run *r, struct batch *b, ph_sock sock, const struct 
     return d->len;
 }
 
+/* Fresh sockets that only open holes have a budget of their own, and were counted when they were
+ * opened; of other moves the packets are. */
+static bool counts_sockets(const struct ph_run *r)
+{
+    return r->move.kind == PH_MOVE_FAN_IN || r->move.kind == PH_MOVE_RENDEZVOUS;
+}
+
 bool ph_run_fire(struct ph_run *r, ph_ns now)
 {
     struct ph_stage_report *report = ph_run_report(r);
@@ -103,11 +110,9 @@ bool ph_run_fire(struct ph_run *r, ph_ns now)
     struct ph_volley_shot shot;
     bool room = true;
     while (room && ph_volley_next(&r->volley, now, &shot)) {
-        struct ph_addr to = r->hard->peer.external;
+        struct ph_addr to = r->target;
         ph_sock sock = r->main_socket ? a->sock : r->fan.items[shot.socket].sock;
-        /* The sockets themselves were counted when they were opened. */
-        bool free_of_charge = !r->main_socket && shot.first_pass && r->phase == PH_RUN_OPENING &&
-                              r->volley.config.port_count == 1;
+        bool free_of_charge = counts_sockets(r) && shot.first_pass && r->phase == PH_RUN_OPENING;
         bool new_mapping =
             shot.first_pass && !(r->move.kind == PH_MOVE_RENDEZVOUS && r->phase == PH_RUN_PROBING);
         to.port = shot.port;
@@ -220,14 +225,16 @@ uint8_t ph_run_opener_ttl(const struct ph_run *r)
 void ph_run_open_fan(struct ph_run *r, size_t n)
 {
     struct ph_call *c = r->hard->call;
-    /* Those that only open holes have a budget of their own; what the others send are probes. */
-    bool openers = r->move.kind == PH_MOVE_FAN_IN || r->move.kind == PH_MOVE_RENDEZVOUS;
-    size_t most =
-        openers ? r->hard->openers_left : ph_budget_resolve(&c->agent->config.budget).openers;
-    if (n > most)
-        n = most;
+    size_t warm = r->hard->warm_count;
+    size_t most = ph_budget_resolve(&c->agent->config.budget).openers;
+    size_t left = counts_sockets(r) ? r->hard->openers_left : r->hard->probes_left;
+    if (n + warm > most)
+        n = most > warm ? most - warm : 0;
+    if (n > left)
+        n = left;
+    ph_hard_keep_warm(r->hard);
     ph_fan_open(&r->fan, &c->agent->local, n, r->move.bind_low, r->move.bind_high);
-    if (openers)
+    if (counts_sockets(r))
         r->hard->openers_left -= (uint32_t)r->fan.count;
     struct ph_stage_report *report = ph_run_report(r);
     if (report->sockets < r->fan.open)

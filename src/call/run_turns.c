@@ -47,7 +47,7 @@ static void measured_openers(struct ph_run *r, ph_ns now)
 void ph_run_lead(struct ph_run *r, ph_ns now)
 {
     const struct ph_move *m = &r->move;
-    uint16_t to = r->hard->peer.external.port;
+    uint16_t to = r->target.port;
     if (m->kind == PH_MOVE_RENDEZVOUS) {
         begin_round(r, now);
         return;
@@ -136,12 +136,13 @@ static void rendezvous_on_start(struct ph_run *r, ph_ns now, const struct ph_har
         r->round = s->round;
         begin_round(r, now);
     }
-    if (s->round != r->round)
+    bool nowhere = s->phase != PH_HARD_OVER && s->low == 0;
+    if (s->round != r->round || nowhere)
         return;
     switch ((enum ph_hard_phase)s->phase) {
     case PH_HARD_OPENING:
         r->peer_port = s->low;
-        if (r->own_port && r->phase == PH_RUN_AWAITING && r->peer_port)
+        if (r->own_port && r->phase == PH_RUN_AWAITING)
             open_rendezvous(r, now);
         break;
     case PH_HARD_OPENED:
@@ -187,7 +188,7 @@ void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
         }
         ph_run_open_fan(r, r->move.sockets);
         ph_run_set_phase(r, PH_RUN_PROBING, PH_NEVER);
-        ph_run_fire_at_one(r, now, r->hard->peer.external.port, (uint8_t)(1 + r->move.repeats), 0);
+        ph_run_fire_at_one(r, now, r->target.port, (uint8_t)(1 + r->move.repeats), 0);
         break;
     case PH_MOVE_SWEEP:
         if (s->phase == PH_HARD_OPENED)

@@ -11,7 +11,7 @@ void ph_fan_init(struct ph_fan *f, struct ph_host *host)
 
 void ph_fan_fini(struct ph_fan *f)
 {
-    ph_fan_keep(f, 0);
+    ph_fan_close(f);
     free(f->items);
     free(f->index);
     ph_fan_init(f, f->host);
@@ -92,14 +92,22 @@ size_t ph_fan_find(const struct ph_fan *f, ph_sock sock)
     return SIZE_MAX;
 }
 
-void ph_fan_keep(struct ph_fan *f, ph_sock sock)
+bool ph_fan_take(struct ph_fan *f, ph_sock sock)
+{
+    size_t i = ph_fan_find(f, sock);
+    if (i == SIZE_MAX)
+        return false;
+    f->items[i].sock = 0;
+    f->open--;
+    return true;
+}
+
+void ph_fan_close(struct ph_fan *f)
 {
     for (size_t i = 0; f->items && i < f->count; i++) {
-        struct ph_fan_socket *s = &f->items[i];
-        if (!s->sock || s->sock == sock)
-            continue;
-        f->host->ops->udp_close(f->host, s->sock);
-        s->sock = 0;
-        f->open--;
+        if (f->items[i].sock)
+            f->host->ops->udp_close(f->host, f->items[i].sock);
+        f->items[i].sock = 0;
     }
+    f->open = 0;
 }

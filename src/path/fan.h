@@ -1,5 +1,5 @@
-/* Fresh sockets, many at once, each to get a mapping of its own from a hard NAT. One of them may
- * come to carry the call; the others are closed then. */
+/* Fresh sockets, many at once, each to get a mapping of its own from a hard NAT. The few that may
+ * come to carry the call are taken out of it; the others are closed. */
 #ifndef PH_PATH_FAN_H
 #define PH_PATH_FAN_H
 
@@ -10,10 +10,10 @@
 struct ph_fan {
     struct ph_host *host;
     struct ph_fan_socket {
-        ph_sock sock;  /* 0: closed */
+        ph_sock sock;  /* 0: closed, or taken */
         uint16_t port; /* its own */
     } * items;
-    size_t count; /* of items, closed ones too */
+    size_t count; /* of items, whatever became of them */
     size_t open;
     uint16_t *index; /* hash of socket -> item + 1; `mask` + 1 of them */
     size_t mask;
@@ -29,7 +29,8 @@ size_t ph_fan_open(struct ph_fan *f, const struct ph_addr *local, size_t n, uint
                    uint16_t high);
 /* Its place, SIZE_MAX: none of these. Constant time. */
 size_t ph_fan_find(const struct ph_fan *f, ph_sock sock);
-/* Closes all but this one (0: all). */
-void ph_fan_keep(struct ph_fan *f, ph_sock sock);
+/* From now on the socket is the caller's. False: it is none of these. */
+bool ph_fan_take(struct ph_fan *f, ph_sock sock);
+void ph_fan_close(struct ph_fan *f);
 
 #endif

@@ -62,6 +62,7 @@ struct ph_path {
     ph_ns probe_sent; /* PH_NEVER: none is out */
     ph_ns next_probe;
     unsigned probes; /* sealed ones sent */
+    bool echoed;     /* one of the peer's was answered: it may have proved the path, and use it */
     ph_ns last_heard;
     struct ph_addr seen; /* by the peer: where its echo says that we come from */
 };

@@ -14,7 +14,7 @@ void ph_volley_init(struct ph_volley *v)
 void ph_volley_fini(struct ph_volley *v)
 {
     free(v->config.ports);
-    ph_volley_init(v);
+    *v = (struct ph_volley){.bucket = v->bucket};
 }
 
 static uint64_t per_pass(const struct ph_volley *v)

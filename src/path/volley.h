@@ -40,6 +40,7 @@ struct ph_volley_shot {
 };
 
 void ph_volley_init(struct ph_volley *v);
+/* What has left counts for the pace of the next one. */
 void ph_volley_fini(struct ph_volley *v);
 /* In place of what there was. */
 void ph_volley_begin(struct ph_volley *v, ph_ns now, const struct ph_volley_config *config);

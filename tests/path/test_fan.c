@@ -97,14 +97,17 @@ static void test_fan(void **state)
     }
     assert_int_equal(ph_fan_find(&f, 999), SIZE_MAX);
     ph_sock winner = f.items[77].sock;
-    ph_fan_keep(&f, winner);
+    assert_true(ph_fan_take(&f, winner));
+    assert_false(ph_fan_take(&f, winner));
+    assert_int_equal(ph_fan_find(&f, winner), SIZE_MAX);
+    assert_int_equal(ph_fan_find(&f, f.items[78].sock), 78);
+    ph_fan_close(&f);
     assert_int_equal(net.open, 1);
-    assert_int_equal(f.open, 1);
-    assert_int_equal(ph_fan_find(&f, winner), 77);
+    assert_int_equal(f.open, 0);
     assert_int_equal(ph_fan_find(&f, 1), SIZE_MAX);
     ph_fan_fini(&f);
-    assert_int_equal(net.open, 0);
-    assert_int_equal(ph_fan_find(&f, winner), SIZE_MAX);
+    assert_int_equal(net.open, 1);
+    fake_close(&host, winner);
 }
 
 /* A system with too few sockets gives what it has; a peer cannot make it give more than the cap. */
