@@ -83,6 +83,14 @@ static uint64_t random_tag(struct ph_relay *relay)
     return tag;
 }
 
+/* Where a client is seen to be. One that names no address of its own is not given away. */
+static struct ph_addr observed(const struct ph_client *c, const struct ph_signal *terms)
+{
+    bool named = terms->candidate_count > 0 || ph_addr_is_set(&terms->mapped_addr);
+
+    return named ? c->addr : (struct ph_addr){0};
+}
+
 static void on_offer(struct ph_client *c, const struct ph_signal *m)
 {
     struct ph_relay *relay = c->relay;
@@ -103,7 +111,7 @@ static void on_offer(struct ph_client *c, const struct ph_signal *m)
     offer = *m;
     memcpy(offer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
     offer.relay_token = session->leg[PH_LEG_CALLEE].tag;
-    offer.observed = c->addr;
+    offer.observed = observed(c, m);
     send_message(callee, &offer);
 }
 
@@ -133,12 +141,12 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
     caller = &session->leg[PH_LEG_CALLER];
     callee = &session->leg[PH_LEG_CALLEE];
     memcpy(answer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
-    answer.observed = c->addr;
     if (m->mode != PH_ANSWER_FULL) {
         /* A callee that wants no address given away is not undone by a slip of its own. */
         answer.candidate_count = 0;
-        answer.mapped_addr = answer.observed = (struct ph_addr){0};
+        answer.mapped_addr = (struct ph_addr){0};
     }
+    answer.observed = observed(c, &answer);
     if (m->mode == PH_ANSWER_REFUSE) {
         struct ph_client *to = caller->client;
 
@@ -147,7 +155,7 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
         return;
     }
     offer = *session->offer;
-    offer.observed = caller->client->addr;
+    offer.observed = observed(caller->client, &offer);
     ph_sessions_answered(&relay->sessions, session, m->mode);
     /* A client that cannot be told anything is dropped, and its sessions with it. */
     send_message(caller->client, &answer);

@@ -85,8 +85,8 @@ struct ph_signal {
     uint8_t fingerprint[PH_FINGERPRINT_LEN]; /* register: own. offer to the relay: the callee's;
                                               * offer from the relay, setup: the other peer's */
     /* RegisterPresenceAck */
-    /* Also of offer, answer and setup as they come from the relay: the other peer's. A relay's word
-     * for what a peer says of its own address (call/hard.h). */
+    /* Also of offer, answer and setup as they come from the relay: the other peer's, where that
+     * names any address. A relay's word for what a peer says of its own (call/hard.h). */
     struct ph_addr observed;                     /* the source address that the relay sees */
     char region[PH_SIGNAL_REGION_MAX];           /* NUL-terminated printable ASCII; of this relay */
     struct ph_addr relays[PH_SIGNAL_RELAYS_MAX]; /* the others */

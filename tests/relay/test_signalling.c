@@ -220,6 +220,44 @@ static void a_private_answer_gives_no_address_away(void **state)
     world_fini(&w);
 }
 
+/* What the relay sees of a peer is told to those that the peer tells its addresses, and to nobody
+ * else. */
+static void who_names_no_address_is_not_given_away(void **state)
+{
+    (void)state;
+    for (uint8_t silent = 0; silent < 4; silent++) {
+        struct world w;
+        const struct ph_signal *got[4];
+        bool quiet[2] = {silent & 1, silent & 2};
+        world_init(&w, NULL);
+        struct ph_signal offer = offer_to(w.b, 9, CALLER_TAG), answer = answer_of(9, 0);
+        struct ph_addr addr[2] = {client_addr(w.a), client_addr(w.b)};
+        offer.observed = answer.observed = (struct ph_addr){.family = PH_AF_V4, .port = 9};
+        for (int i = 0; i < 2; i++) {
+            struct ph_signal *m = i ? &answer : &offer;
+            if (!quiet[i])
+                continue;
+            m->candidate_count = 0;
+            m->mapped_addr = (struct ph_addr){0};
+        }
+        client_send(w.a, &offer);
+        fake_run(w.s.net, PH_SEC);
+        got[0] = client_next(w.b, PH_SIGNAL_DIRECT_CALL_OFFER);
+        client_send(w.b, &answer);
+        fake_run(w.s.net, PH_SEC);
+        got[1] = client_next(w.b, PH_SIGNAL_CALL_SETUP);
+        got[2] = client_next(w.a, PH_SIGNAL_DIRECT_CALL_ANSWER);
+        got[3] = client_next(w.a, PH_SIGNAL_CALL_SETUP);
+        for (int i = 0; i < 4; i++) {
+            if (quiet[i / 2])
+                assert_false(ph_addr_is_set(&got[i]->observed));
+            else
+                assert_true(ph_addr_eq(&got[i]->observed, &addr[i / 2]));
+        }
+        world_fini(&w);
+    }
+}
+
 static void a_refusal_ends_the_call(void **state)
 {
     struct world w;
@@ -548,6 +586,7 @@ int main(void)
         cmocka_unit_test(registering_takes_the_expected_time),
         cmocka_unit_test(an_offer_and_its_answer_cross),
         cmocka_unit_test(a_private_answer_gives_no_address_away),
+        cmocka_unit_test(who_names_no_address_is_not_given_away),
         cmocka_unit_test(a_refusal_ends_the_call),
         cmocka_unit_test(offers_that_are_not_taken),
         cmocka_unit_test(a_client_has_so_many_sessions),
