@@ -134,7 +134,7 @@ static bool facts_are_due(const struct ph_hard *h, ph_ns now)
 
 static ph_ns one_way(const struct ph_hard *h)
 {
-    return (ph_ns)(h->own.relay_rtt_ms + h->peer.relay_rtt_ms) * PH_MS / 2;
+    return ((ph_ns)h->own.relay_rtt_ms + h->peer.relay_rtt_ms) * PH_MS / 2;
 }
 
 static void plan(struct ph_hard *h)
@@ -246,12 +246,6 @@ static void begin_move(struct ph_hard *h, ph_ns now, size_t index)
                                  m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY, now);
     ph_call_trace(h->call, "move", ph_move_kind_name(m->kind), m->why);
     ph_run_begin(&h->run, now, m, index, m->acceptor == side_of_own(h));
-    /* What the peer has said of it before we knew of it. */
-    struct ph_hard_start early = h->early;
-    if (early.phase == 0 || move_of(h, &early) != index)
-        return;
-    h->early.phase = 0;
-    ph_run_on_start(&h->run, now, &early);
 }
 
 static void move_on(struct ph_hard *h, ph_ns now, size_t from)
@@ -354,11 +348,10 @@ static void on_start(struct ph_hard *h, ph_ns now, const struct ph_hard_start *s
         h->router_full || now >= gives_up_at(h))
         return;
     size_t i = move_of(h, s);
-    if (i == h->plan.count || i < h->index) {
-        /* None of our plan, or one that we are done with; unless there are facts under way. */
-        h->early = *s;
+    /* None of our plan, or one that we are done with. Of facts that we lack it cannot be: they
+     * would have come before it. */
+    if (i == h->plan.count || i < h->index)
         return;
-    }
     if (h->state != PH_HARD_MOVING || i > h->index)
         begin_move(h, now, i); /* the leader is ahead of us */
     ph_run_on_start(&h->run, now, s);
@@ -480,7 +473,7 @@ void ph_hard_on_heard(struct ph_hard *h, struct ph_path *path)
 bool ph_hard_on_initial(struct ph_hard *h, ph_ns now, const struct ph_source *from, size_t len)
 {
     /* From elsewhere than where the peer says that it is, it means nothing; and whoever pretends to
-     * be there has the peer sent a check, which is a twelfth of what that has cost. */
+     * be there has the peer sent a few checks, which are less than what that has cost. */
     if (h->state != PH_HARD_MOVING || len < PH_QUIC_PACKET_MAX ||
         !ph_addr_ip_eq(&from->addr, &h->peer.external))
         return false;
@@ -490,7 +483,7 @@ bool ph_hard_on_initial(struct ph_hard *h, ph_ns now, const struct ph_source *fr
         return false;
     path->bytes_in += len;
     path->last_heard = now;
-    if (!known && path->checks == 0) {
+    if (!known && ph_hard_may_fire(h, true)) {
         claim(h, path, 0);
         ph_checks_send(h->call, now, path, 0);
     }

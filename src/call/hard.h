@@ -14,8 +14,10 @@
  * What a peer, or a relay, can make of this is bounded. Facts come on the end-to-end connection
  * alone, so a relay can neither make nor change them. Packets to guessed ports go to the one IP
  * that the peer named as its own in this call, and to no more than a handful of ports unless the
- * relay saw the peer come from that IP, too: a hostile peer can have nobody else sprayed, and a
- * hostile relay nobody at all. Whatever the peers agree on, the own budget is never exceeded. */
+ * relay saw the peer come from that IP, too: a hostile peer can have nobody else sprayed, and nor
+ * can a hostile relay, unless the two are in league, or the relay is all that tells an honest peer
+ * where it is (no other STUN server is named). Whatever the peers agree on, the own budget is never
+ * exceeded, and the peer's words begin moves only a few times. */
 #ifndef PH_CALL_HARD_H
 #define PH_CALL_HARD_H
 
@@ -55,8 +57,7 @@ struct ph_hard {
      * since it may have proved another path than this side uses. */
     ph_sock warm[PH_PATHS_MAX];
     size_t warm_count;
-    struct ph_hard_start early; /* the peer's last word on a move that was none of ours; phase 0 */
-    ph_ns patience;             /* LEARNING: for facts; HOLDING: for punching; PH_NEVER */
+    ph_ns patience; /* LEARNING: for facts; HOLDING: for punching; PH_NEVER */
     uint32_t probes_left, openers_left, handful_left;
     uint64_t guesses; /* full-TTL packets to guessed ports so far, in all moves */
     bool router_full; /* the canary has died: nothing is sprayed in this call any more */

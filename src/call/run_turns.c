@@ -27,20 +27,19 @@ static uint16_t rounds(const struct ph_run *r)
     return r->move.passes ? r->move.passes : 1;
 }
 
+static void sound_twice(struct ph_run *r, ph_ns now, struct ph_sounding s[2])
+{
+    for (size_t i = 0; i < 2; i++)
+        ph_run_sound(r, now, &s[i], i);
+}
+
 static void begin_round(struct ph_run *r, ph_ns now)
 {
     r->own_port = r->peer_port = 0;
     r->peer_opened = false;
     ph_volley_fini(&r->volley);
-    for (size_t i = 0; i < 2; i++)
-        ph_run_sound(r, now, &r->before[i], i);
+    sound_twice(r, now, r->before);
     ph_run_set_phase(r, PH_RUN_SAMPLING, PH_NEVER);
-}
-
-static void measured_openers(struct ph_run *r, ph_ns now)
-{
-    for (size_t i = 0; i < 2; i++)
-        ph_run_sound(r, now, &r->before[i], i);
 }
 
 /* The acceptor's openers of a FAN_IN or SWEEP, or the prober's holes of a MIRROR. */
@@ -59,7 +58,7 @@ void ph_run_lead(struct ph_run *r, ph_ns now)
     }
     ph_run_open_fan(r, m->sockets);
     if (m->ports == PH_PORTS_MEASURED)
-        measured_openers(r, now);
+        sound_twice(r, now, r->before);
     if (m->kind == PH_MOVE_FAN_IN)
         ph_run_fire_at_one(r, now, to, (uint8_t)(1 + m->repeats), ph_run_opener_ttl(r));
     else
@@ -209,8 +208,7 @@ void ph_run_opened(struct ph_run *r, ph_ns now)
 {
     bool measures = r->move.ports == PH_PORTS_MEASURED || r->move.kind == PH_MOVE_RENDEZVOUS;
     if (measures) {
-        for (size_t i = 0; i < 2; i++)
-            ph_run_sound(r, now, &r->after[i], i);
+        sound_twice(r, now, r->after);
         ph_run_set_phase(r, PH_RUN_MEASURING, PH_NEVER);
         return;
     }
