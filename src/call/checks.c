@@ -17,15 +17,9 @@ bool ph_checks_racing(const struct ph_call *c)
     return ph_punch_is_running(&c->punch) || ph_hard_is_running(&c->hard);
 }
 
-/* Made by a router's mapping; predicted, where another NAT stands before that router. */
-static bool is_of_mapping(enum ph_candidate_type type)
-{
-    return type == PH_CANDIDATE_MAPPED || type == PH_CANDIDATE_PREDICTED;
-}
-
 enum ph_stage ph_checks_stage_of(const struct ph_call *c, const struct ph_path *path)
 {
-    bool theirs = path->named && is_of_mapping(path->type);
+    bool theirs = path->named && ph_candidate_is_of_mapping(path->type);
     bool ours = ph_portmap_stage_is_own(&c->portmap, &path->seen);
     if (path->guessed)
         return path->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY;
@@ -107,11 +101,12 @@ static void respond(struct ph_call *c, struct ph_path *path, const struct ph_stu
 }
 
 /* One guess often meets many of a fan: a few of them are proved, the others only answered. */
-static bool one_too_many(const struct ph_call *c, const struct ph_path *path)
+static bool one_too_many(const struct ph_call *c, ph_ns now, const struct ph_path *path)
 {
     size_t guessed = 0;
     for (size_t i = 0; path->guessed && i < c->paths.count; i++)
-        guessed += c->paths.items[i].guessed && c->paths.items[i].state >= PH_PATH_HEARD;
+        guessed += c->paths.items[i].guessed && c->paths.items[i].state >= PH_PATH_HEARD &&
+                   now - c->paths.items[i].last_heard < PH_SEC; /* and not of an earlier move */
     return guessed > PH_PATHS_WARM;
 }
 
@@ -133,7 +128,8 @@ void ph_checks_on_request(struct ph_call *c, ph_ns now, const struct ph_stun *ms
     respond(c, path, msg);
     if (path->state == PH_PATH_NEW) {
         path->state = PH_PATH_HEARD;
-        if ((ph_checks_racing(c) || c->punch.state == PH_PUNCH_LOST) && !one_too_many(c, path)) {
+        if ((ph_checks_racing(c) || c->punch.state == PH_PUNCH_LOST) &&
+            !one_too_many(c, now, path)) {
             ph_checks_send(c, now, path, 0);
             ph_checks_probe(c, now, path);
         }
@@ -157,7 +153,7 @@ bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *m
     path->next_check = PH_NEVER;
     if (path->state < PH_PATH_VALID) {
         path->state = PH_PATH_VALID;
-        if (path->probe_sent == PH_NEVER && one_too_many(c, path))
+        if (path->probe_sent == PH_NEVER && one_too_many(c, now, path))
             return true;
         path->next_probe = PH_NEVER;
         /* One that is out already may be proved by its echo any moment. */

@@ -88,6 +88,8 @@ void ph_hard_on_proved(struct ph_hard *h, ph_ns now);
  * router accepts, such a packet spoils that port for its guesses (nat/plan.h): one in a block of a
  * few hundred is too much. */
 bool ph_hard_spares(struct ph_hard *h, const struct ph_path *path);
+/* One of its stages is on. */
+bool ph_hard_is_wanted(const struct ph_hard *h);
 /* It seeks a path, or may yet. */
 bool ph_hard_is_running(const struct ph_hard *h);
 void ph_hard_pump(struct ph_hard *h, ph_ns now);

@@ -9,12 +9,6 @@
 #define STAGE_EXTENSION (500 * PH_MS) /* while something is still under way */
 /* The callee's patience where the caller's word is lost: the answer was then sent long ago. */
 #define WORD_PATIENCE PH_SEC
-/* Made by a router's mapping; predicted, where another NAT stands before that router. */
-static bool is_of_mapping(enum ph_candidate_type type)
-{
-    return type == PH_CANDIDATE_MAPPED || type == PH_CANDIDATE_PREDICTED;
-}
-
 static void set_state(struct ph_punch *p, enum ph_punch_state state)
 {
     static const char *const names[] = {"idle", "opening", "checking", "won", "lost"};
@@ -74,7 +68,7 @@ void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answe
 /* A candidate that this call may use: with the stage off, those of mappings alone. */
 static bool wanted(const struct ph_punch *p, const struct ph_candidate *c)
 {
-    enum ph_stage stage = is_of_mapping(c->type) ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
+    enum ph_stage stage = ph_candidate_is_of_mapping(c->type) ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
     if (ph_agent_is_relay(p->call->agent, &c->addr))
         return false;
     return p->call->agent->config.stages & (1u << stage);

@@ -36,7 +36,7 @@ void ph_run_fire_at_order(struct ph_run *r, ph_ns now, bool main_socket,
                           const struct ph_port_order *order, size_t most, uint8_t passes,
                           uint8_t ttl);
 /* Asks the nth STUN server from a fresh socket. */
-bool ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth);
+void ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth);
 bool ph_run_all_over(const struct ph_sounding s[2]);
 /* The port that the last, or the first, of two soundings got; 0: none was answered. */
 uint16_t ph_run_last_of(const struct ph_sounding s[2]);

@@ -273,7 +273,7 @@ void ph_run_sampled(struct ph_run *r, ph_ns now)
     /* So far ahead that the counter will hardly have passed it by; and then as many openers as lead
      * there, so that it does not matter how few others have come in between. */
     r->ahead = ph_predict_quantile(&drift, PASSED_BY) + 1;
-    r->ahead = r->ahead * (1u << (r->round - 1)) + AHEAD_MIN;
+    r->ahead = r->ahead * (r->round < 8 ? 1u << (r->round - 1) : 128u) + AHEAD_MIN;
     if (r->ahead > r->move.sockets)
         r->ahead = r->move.sockets;
     r->own_port = ph_predict_port(a, at, (int32_t)r->ahead);

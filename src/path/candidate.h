@@ -25,6 +25,12 @@ bool ph_candidate_add(struct ph_candidate_set *set, enum ph_candidate_type type,
 const struct ph_candidate *ph_candidate_find(const struct ph_candidate *items, size_t count,
                                              const struct ph_addr *addr);
 
+/* Made by a router's mapping; predicted, where another NAT stands before that router. */
+static inline bool ph_candidate_is_of_mapping(enum ph_candidate_type type)
+{
+    return type == PH_CANDIDATE_MAPPED || type == PH_CANDIDATE_PREDICTED;
+}
+
 /* True when a peer with these candidates is reached without translation at `c`: a public address of
  * its own host, behind which no NAT's gateway can mistake an early packet for one to itself. */
 bool ph_candidate_is_public_host(const struct ph_candidate *c);

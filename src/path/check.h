@@ -14,6 +14,9 @@
 
 #define PH_CHECK_MAX 128
 
+/* How far behind the highest a check's number may be: more than the guesses of a call. */
+#define PH_CHECK_WINDOW 4096u
+
 /* One call's checks, at one peer. */
 struct ph_checker {
     struct ph_check_credentials own;
@@ -25,10 +28,8 @@ struct ph_checker {
     /* Counters of the peer's that were taken: the highest, and which of those below it. */
     uint32_t seen_highest;
     bool seen_any;
-    uint64_t seen[16]; /* bit i of the window: seen_highest - i */
+    uint64_t seen[PH_CHECK_WINDOW / 64]; /* bit i of the window: seen_highest - i */
 };
-
-#define PH_CHECK_WINDOW (16u * 64u)
 
 /* random: unpredictable bytes for the credentials and the tie-breaker, at least 32. */
 void ph_checker_init(struct ph_checker *k, bool controlling, const uint8_t random[32]);
