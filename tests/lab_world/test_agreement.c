@@ -66,11 +66,6 @@ static double to_the_hit(const struct trial_result *r)
     return probes > 0 ? (double)probes : -1;
 }
 
-static double openers(const struct trial_result *r)
-{
-    return r->stages[PH_STAGE_PREDICT].openers + r->stages[PH_STAGE_BIRTHDAY].openers;
-}
-
 static double opener_ttl(const struct trial_result *r)
 {
     return r->ttl[0];
@@ -88,9 +83,7 @@ static const struct {
 static const struct {
     const char *name;
     double (*of)(const struct trial_result *r);
-} values[] = {{"openers' TTL of the caller", opener_ttl},
-              {"probes to the hit", to_the_hit},
-              {"openers", openers}};
+} values[] = {{"openers' TTL of the caller", opener_ttl}, {"probes to the hit", to_the_hit}};
 
 #define RATES  (sizeof(rates) / sizeof(rates[0]))
 #define VALUES (sizeof(values) / sizeof(values[0]))
