@@ -223,7 +223,7 @@ static void begin_move(struct ph_hard *h, ph_ns now, size_t index)
     ph_waterfall_start_after_all(&h->call->waterfall,
                                  m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY, now);
     ph_call_trace(h->call, "move", ph_move_kind_name(m->kind), m->why);
-    ph_run_begin(&h->run, now, m, index, m->acceptor == side_of_own(h));
+    ph_run_begin(&h->run, now, m, m->acceptor == side_of_own(h));
 }
 
 static void move_on(struct ph_hard *h, ph_ns now, size_t from)
@@ -271,7 +271,7 @@ static void replan(struct ph_hard *h, ph_ns now)
         bool same_place = may_target(h) && ph_addr_ip_eq(&h->run.target, &h->peer.external);
         for (size_t i = 0; same_place && i < h->plan.count; i++) {
             if (same_move(&h->plan.moves[i], &before)) {
-                h->index = h->run.index = i;
+                h->index = i;
                 return;
             }
         }

@@ -35,11 +35,8 @@ void ph_run_init(struct ph_run *r, struct ph_hard *hard)
     *r = (struct ph_run){.hard = hard, .deadline = PH_NEVER};
     ph_fan_init(&r->fan, host);
     ph_volley_init(&r->volley);
-    for (int i = 0; i < 2; i++) {
-        ph_sounding_init(&r->before[i], host);
-        ph_sounding_init(&r->after[i], host);
-    }
-    ph_sounding_init(&r->canary, host);
+    for (size_t i = 0; i < PH_RUN_SOUNDINGS; i++)
+        ph_sounding_init(&r->soundings[i], host);
 }
 
 void ph_run_stop(struct ph_run *r)
@@ -47,11 +44,8 @@ void ph_run_stop(struct ph_run *r)
     ph_hard_keep_warm(r->hard);
     ph_fan_close(&r->fan);
     ph_volley_fini(&r->volley);
-    for (int i = 0; i < 2; i++) {
-        ph_sounding_fini(&r->before[i]);
-        ph_sounding_fini(&r->after[i]);
-    }
-    ph_sounding_fini(&r->canary);
+    for (size_t i = 0; i < PH_RUN_SOUNDINGS; i++)
+        ph_sounding_fini(&r->soundings[i]);
     free(r->initial);
     r->initial = NULL;
     r->canary_out = false;
@@ -85,13 +79,11 @@ void ph_run_await(struct ph_run *r, ph_ns now, ph_ns turn)
     ph_run_set_phase(r, PH_RUN_AWAITING, now + ph_run_patience(r, turn));
 }
 
-void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_t index,
-                  bool acceptor)
+void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, bool acceptor)
 {
     ph_run_stop(r);
     r->move = *move;
     r->target = r->hard->peer.external;
-    r->index = index;
     r->round = 1;
     r->acceptor = acceptor;
     if (r->hard->call->agent->config.probe == PH_PROBE_QUIC_INITIAL)
@@ -112,21 +104,20 @@ bool ph_run_owns(const struct ph_run *r, ph_sock sock)
 {
     if (ph_fan_find(&r->fan, sock) != SIZE_MAX)
         return true;
-    for (int i = 0; i < 2; i++) {
-        if (sock && (r->before[i].sock == sock || r->after[i].sock == sock))
+    for (size_t i = 0; sock && i < PH_RUN_SOUNDINGS; i++) {
+        if (r->soundings[i].sock == sock)
             return true;
     }
-    return sock && r->canary.sock == sock;
+    return false;
 }
 
 bool ph_run_on_datagram(struct ph_run *r, ph_ns now, ph_sock sock, const struct ph_datagram *in)
 {
-    for (int i = 0; i < 2; i++) {
-        if (ph_sounding_on_datagram(&r->before[i], now, sock, in) ||
-            ph_sounding_on_datagram(&r->after[i], now, sock, in))
+    for (size_t i = 0; i < PH_RUN_SOUNDINGS; i++) {
+        if (ph_sounding_on_datagram(&r->soundings[i], now, sock, in))
             return true;
     }
-    return ph_sounding_on_datagram(&r->canary, now, sock, in);
+    return false;
 }
 
 uint64_t ph_run_answered(const struct ph_run *r, const uint8_t tid[PH_STUN_TID_LEN],
@@ -169,20 +160,21 @@ void ph_run_on_hit(struct ph_run *r, ph_ns now)
 /* Between waves: others behind this router must still be able to open flows. */
 static void watch_canary(struct ph_run *r, ph_ns now)
 {
+    struct ph_sounding *canary = &r->soundings[PH_RUN_CANARY];
     if (!ph_volley_waits(&r->volley))
         return;
     if (!r->canary_out) {
         r->canary_out = true;
-        ph_run_sound(r, now, &r->canary, 0);
+        ph_run_sound(r, now, canary, 0);
         /* The other side knows that it goes on. */
         if (r->phase == PH_RUN_OPENING && r->move.kind == PH_MOVE_FAN_IN &&
             r->volley.until == r->volley.config.burst)
             ph_run_tell_open(r, PH_HARD_OPENING);
     }
-    if (!ph_sounding_is_over(&r->canary))
+    if (!ph_sounding_is_over(canary))
         return;
     r->canary_out = false;
-    if (r->canary.query.state == PH_QUERY_ANSWERED) {
+    if (canary->query.state == PH_QUERY_ANSWERED) {
         ph_volley_go_on(&r->volley);
         return;
     }
@@ -192,20 +184,12 @@ static void watch_canary(struct ph_run *r, ph_ns now)
     ph_run_finish(r);
 }
 
-static void on_timers(struct ph_run *r, ph_ns now)
-{
-    for (int i = 0; i < 2; i++) {
-        ph_sounding_on_timer(&r->before[i], now);
-        ph_sounding_on_timer(&r->after[i], now);
-    }
-    ph_sounding_on_timer(&r->canary, now);
-}
-
 void ph_run_pump(struct ph_run *r, ph_ns now)
 {
     if (r->phase == PH_RUN_NONE || r->phase == PH_RUN_FINISHED)
         return;
-    on_timers(r, now);
+    for (size_t i = 0; i < PH_RUN_SOUNDINGS; i++)
+        ph_sounding_on_timer(&r->soundings[i], now);
     if (r->phase == PH_RUN_OPENING || r->phase == PH_RUN_PROBING) {
         bool room = ph_run_fire(r, now);
         if (ph_volley_done(&r->volley) || !room) {
@@ -217,9 +201,10 @@ void ph_run_pump(struct ph_run *r, ph_ns now)
             watch_canary(r, now);
         }
     }
-    if (r->phase == PH_RUN_SAMPLING && ph_run_all_over(r->before))
+    if (r->phase == PH_RUN_SAMPLING && ph_run_all_over(r, PH_RUN_BEFORE))
         ph_run_sampled(r, now);
-    if (r->phase == PH_RUN_MEASURING && ph_run_all_over(r->before) && ph_run_all_over(r->after))
+    if (r->phase == PH_RUN_MEASURING && ph_run_all_over(r, PH_RUN_BEFORE) &&
+        ph_run_all_over(r, PH_RUN_AFTER))
         ph_run_measured(r, now);
     if (now >= r->deadline)
         ph_run_expired(r, now);
@@ -229,10 +214,9 @@ ph_ns ph_run_deadline(const struct ph_run *r, ph_ns now)
 {
     if (r->phase == PH_RUN_NONE || r->phase == PH_RUN_FINISHED)
         return PH_NEVER;
-    ph_ns t = ph_min_ns(r->deadline, ph_sounding_deadline(&r->canary));
-    for (int i = 0; i < 2; i++)
-        t = ph_min_ns(
-            t, ph_min_ns(ph_sounding_deadline(&r->before[i]), ph_sounding_deadline(&r->after[i])));
+    ph_ns t = r->deadline;
+    for (size_t i = 0; i < PH_RUN_SOUNDINGS; i++)
+        t = ph_min_ns(t, ph_sounding_deadline(&r->soundings[i]));
     if (r->phase == PH_RUN_OPENING || r->phase == PH_RUN_PROBING) {
         if (ph_volley_done(&r->volley))
             t = ph_min_ns(t, ph_max_ns(now, r->volley.paused_until));

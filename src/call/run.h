@@ -34,9 +34,16 @@ enum ph_run_phase {
     PH_RUN_FINISHED,       /* it found nothing */
 };
 
+/* Which sounding is where: two before the openers, two after them, and one between waves. */
+enum {
+    PH_RUN_BEFORE = 0,
+    PH_RUN_AFTER = 2,
+    PH_RUN_CANARY = 4,
+    PH_RUN_SOUNDINGS = 5,
+};
+
 struct ph_run {
     struct ph_hard *hard;
-    size_t index;   /* of the move in the plan */
     ph_ns deadline; /* of the phase; PH_NEVER */
     struct ph_move move;
     struct ph_addr target; /* where the peer was when it began */
@@ -47,7 +54,7 @@ struct ph_run {
     size_t initial_len;
     struct ph_fan fan;
     struct ph_volley volley;
-    struct ph_sounding before[2], after[2], canary;
+    struct ph_sounding soundings[PH_RUN_SOUNDINGS];
     uint8_t prefix[8]; /* of the transaction ids of the volley's checks */
     /* RENDEZVOUS: so many moves after its sample the own port lies; 0: not named yet. */
     uint32_t ahead;
@@ -65,8 +72,7 @@ void ph_run_init(struct ph_run *r, struct ph_hard *hard);
 void ph_run_stop(struct ph_run *r);
 void ph_run_fini(struct ph_run *r);
 /* Begins a move, as its leader or to wait for that. */
-void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, size_t index,
-                  bool acceptor);
+void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, bool acceptor);
 /* The peer says where it stands with this move. */
 void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s);
 bool ph_run_owns(const struct ph_run *r, ph_sock sock);

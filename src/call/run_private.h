@@ -37,10 +37,12 @@ void ph_run_fire_at_order(struct ph_run *r, ph_ns now, bool main_socket,
                           uint8_t ttl);
 /* Asks the nth STUN server from a fresh socket. */
 void ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth);
-bool ph_run_all_over(const struct ph_sounding s[2]);
-/* The port that the last, or the first, of two soundings got; 0: none was answered. */
-uint16_t ph_run_last_of(const struct ph_sounding s[2]);
-uint16_t ph_run_first_of(const struct ph_sounding s[2]);
+/* Of two soundings, PH_RUN_BEFORE or PH_RUN_AFTER: asks two servers; whether both are over; the
+ * port that the last, or the first, of them got, 0: none was answered. */
+void ph_run_sound_twice(struct ph_run *r, ph_ns now, size_t which);
+bool ph_run_all_over(const struct ph_run *r, size_t which);
+uint16_t ph_run_last_of(const struct ph_run *r, size_t which);
+uint16_t ph_run_first_of(const struct ph_run *r, size_t which);
 
 /* ---- run_tell.c */
 const struct ph_allocation *ph_run_own_allocation(struct ph_run *r, struct ph_plan_side *side);

@@ -255,18 +255,26 @@ void ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth
     (void)ph_sounding_begin(s, now, &a->local, &server, ph_network_stun_rtt(&a->network));
 }
 
-bool ph_run_all_over(const struct ph_sounding s[2])
+void ph_run_sound_twice(struct ph_run *r, ph_ns now, size_t which)
 {
-    return ph_sounding_is_over(&s[0]) && ph_sounding_is_over(&s[1]);
+    for (size_t i = 0; i < 2; i++)
+        ph_run_sound(r, now, &r->soundings[which + i], i);
 }
 
-/* The counter of the last of two soundings that was answered; 0: none was. */
-uint16_t ph_run_last_of(const struct ph_sounding s[2])
+bool ph_run_all_over(const struct ph_run *r, size_t which)
 {
+    return ph_sounding_is_over(&r->soundings[which]) &&
+           ph_sounding_is_over(&r->soundings[which + 1]);
+}
+
+uint16_t ph_run_last_of(const struct ph_run *r, size_t which)
+{
+    const struct ph_sounding *s = &r->soundings[which];
     return ph_addr_is_set(&s[1].seen) ? s[1].seen.port : s[0].seen.port;
 }
 
-uint16_t ph_run_first_of(const struct ph_sounding s[2])
+uint16_t ph_run_first_of(const struct ph_run *r, size_t which)
 {
+    const struct ph_sounding *s = &r->soundings[which];
     return ph_addr_is_set(&s[0].seen) ? s[0].seen.port : s[1].seen.port;
 }

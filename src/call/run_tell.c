@@ -21,7 +21,7 @@ void ph_run_tell(struct ph_run *r, enum ph_hard_phase phase, struct ph_hard_star
 {
     s->move = (uint8_t)r->move.kind;
     s->phase = (uint8_t)phase;
-    s->index = (uint16_t)r->index;
+    s->index = (uint16_t)r->hard->index;
     s->round = r->round;
     ph_hard_tell_start(r->hard, s);
 }
@@ -43,7 +43,7 @@ void ph_run_tell_measured(struct ph_run *r, uint16_t opened)
     struct ph_plan_side side;
     const struct ph_allocation *a = ph_run_own_allocation(r, &side);
     struct ph_hard_start s = {.acceptor_port_count = opened};
-    uint16_t before = ph_run_last_of(r->before), after = ph_run_first_of(r->after);
+    uint16_t before = ph_run_last_of(r, PH_RUN_BEFORE), after = ph_run_first_of(r, PH_RUN_AFTER);
     int32_t moves = before && after ? ph_predict_moves(a, before, after) : -1;
     if (before && (moves < 0 || moves > opened + 1024))
         moves = opened + 1 + AROUND; /* no answer to those after: what was opened, and a few */

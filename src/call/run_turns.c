@@ -27,18 +27,12 @@ static uint16_t rounds(const struct ph_run *r)
     return r->move.passes ? r->move.passes : 1;
 }
 
-static void sound_twice(struct ph_run *r, ph_ns now, struct ph_sounding s[2])
-{
-    for (size_t i = 0; i < 2; i++)
-        ph_run_sound(r, now, &s[i], i);
-}
-
 static void begin_round(struct ph_run *r, ph_ns now)
 {
     r->own_port = r->peer_port = 0;
     r->peer_opened = false;
     ph_volley_fini(&r->volley);
-    sound_twice(r, now, r->before);
+    ph_run_sound_twice(r, now, PH_RUN_BEFORE);
     ph_run_set_phase(r, PH_RUN_SAMPLING, PH_NEVER);
 }
 
@@ -58,7 +52,7 @@ void ph_run_lead(struct ph_run *r, ph_ns now)
     }
     ph_run_open_fan(r, m->sockets);
     if (m->ports == PH_PORTS_MEASURED)
-        sound_twice(r, now, r->before);
+        ph_run_sound_twice(r, now, PH_RUN_BEFORE);
     if (m->kind == PH_MOVE_FAN_IN)
         ph_run_fire_at_one(r, now, to, (uint8_t)(1 + m->repeats), ph_run_opener_ttl(r));
     else
@@ -208,7 +202,7 @@ void ph_run_opened(struct ph_run *r, ph_ns now)
 {
     bool measures = r->move.ports == PH_PORTS_MEASURED || r->move.kind == PH_MOVE_RENDEZVOUS;
     if (measures) {
-        sound_twice(r, now, r->after);
+        ph_run_sound_twice(r, now, PH_RUN_AFTER);
         ph_run_set_phase(r, PH_RUN_MEASURING, PH_NEVER);
         return;
     }
@@ -223,7 +217,7 @@ static bool is_covered(struct ph_run *r)
 {
     struct ph_plan_side side;
     const struct ph_allocation *a = ph_run_own_allocation(r, &side);
-    uint16_t after = ph_run_first_of(r->after), before = ph_run_last_of(r->before);
+    uint16_t after = ph_run_first_of(r, PH_RUN_AFTER), before = ph_run_last_of(r, PH_RUN_BEFORE);
     if (!after || !before)
         return true; /* nobody knows */
     int32_t to_port = ph_predict_moves(a, before, r->own_port);
@@ -262,7 +256,7 @@ void ph_run_sampled(struct ph_run *r, ph_ns now)
 {
     struct ph_plan_side side;
     const struct ph_allocation *a = ph_run_own_allocation(r, &side);
-    uint16_t at = ph_run_last_of(r->before);
+    uint16_t at = ph_run_last_of(r, PH_RUN_BEFORE);
     if (!at) {
         ph_run_finish(r);
         return;
