@@ -5,6 +5,7 @@
 #include "call/agent.h"
 #include "call/call.h"
 #include "call/checks.h"
+#include "wire/framing.h"
 
 #include <string.h>
 
@@ -335,36 +336,32 @@ static void on_start(struct ph_hard *h, ph_ns now, const struct ph_hard_start *s
     ph_run_on_start(&h->run, now, s);
 }
 
+struct reading {
+    struct ph_hard *hard;
+    ph_ns now;
+};
+
+static int take_message(void *user, const uint8_t *data, size_t len)
+{
+    const struct reading *reading = user;
+    struct ph_hard *h = reading->hard;
+    struct ph_hard_message m;
+    int took = ph_hard_decode(data, len, &m);
+    if (took <= 0)
+        return took;
+    if (m.type == PH_HARD_NAT_PROBE && memcmp(m.probe.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
+        on_facts(h, reading->now, &m.probe);
+    if (m.type == PH_HARD_NAT_BIRTHDAY_START &&
+        memcmp(m.start.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
+        on_start(h, reading->now, &m.start);
+    return took;
+}
+
 void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t len)
 {
-    while (len > 0) {
-        size_t room = sizeof(h->in) - h->in_len;
-        size_t n = len < room ? len : room;
-        memcpy(h->in + h->in_len, data, n);
-        h->in_len += n;
-        data += n;
-        len -= n;
-        size_t at = 0;
-        for (;;) {
-            struct ph_hard_message m;
-            int took = ph_hard_decode(h->in + at, h->in_len - at, &m);
-            if (took == PH_ERR_SHORT)
-                break;
-            if (took < 0) {
-                h->in_len = 0; /* no message of ours, nor of any newer peer */
-                return;
-            }
-            at += (size_t)took;
-            if (m.type == PH_HARD_NAT_PROBE &&
-                memcmp(m.probe.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
-                on_facts(h, now, &m.probe);
-            if (m.type == PH_HARD_NAT_BIRTHDAY_START &&
-                memcmp(m.start.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
-                on_start(h, now, &m.start);
-        }
-        memmove(h->in, h->in + at, h->in_len - at);
-        h->in_len -= at;
-    }
+    struct reading reading = {.hard = h, .now = now};
+    /* What is no message of ours, nor of any newer peer, is forgotten. */
+    (void)ph_framing_feed(h->in, sizeof(h->in), &h->in_len, data, len, take_message, &reading);
 }
 
 void ph_hard_on_proved(struct ph_hard *h, ph_ns now)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "call/agent.h"
+#include "wire/framing.h"
 
 #include <string.h>
 
@@ -68,31 +69,22 @@ static void on_message(struct ph_registrar *r, const struct ph_signal *m)
         ph_agent_on_signal(r->agent, r, m);
 }
 
+static int take_message(void *user, const uint8_t *data, size_t len)
+{
+    struct ph_registrar *r = user;
+    struct ph_signal m;
+    int took = ph_signal_decode(data, len, &m);
+    if (took > 0)
+        on_message(r, &m);
+    return took;
+}
+
 static void on_stream(void *user, const uint8_t *data, size_t len)
 {
     struct ph_registrar *r = user;
-    while (len > 0) {
-        size_t n = sizeof(r->in) - r->in_len;
-        if (n > len)
-            n = len;
-        memcpy(r->in + r->in_len, data, n);
-        r->in_len += n;
-        data += n;
-        len -= n;
-        for (;;) {
-            struct ph_signal m;
-            int used = ph_signal_decode(r->in, r->in_len, &m);
-            if (used == PH_ERR_SHORT && r->in_len < sizeof(r->in))
-                break;
-            if (used <= 0) {
-                r->closed = true; /* what comes after broken framing means nothing */
-                r->error = PH_ERR_PROTO;
-                return;
-            }
-            memmove(r->in, r->in + used, r->in_len - (size_t)used);
-            r->in_len -= (size_t)used;
-            on_message(r, &m);
-        }
+    if (ph_framing_feed(r->in, sizeof(r->in), &r->in_len, data, len, take_message, r) != PH_OK) {
+        r->closed = true; /* what comes after broken framing means nothing */
+        r->error = PH_ERR_PROTO;
     }
 }
 

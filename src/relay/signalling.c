@@ -1,5 +1,6 @@
 #include "base/err.h"
 #include "relay/relay.h"
+#include "wire/framing.h"
 #include "wire/signal.h"
 
 #include <string.h>
@@ -220,42 +221,21 @@ static void on_message(struct ph_client *c, const struct ph_signal *m, const uin
     }
 }
 
-/* Handles the whole messages at the start of the bytes and returns how many bytes that was. */
-static size_t take_messages(struct ph_client *c, const uint8_t *data, size_t len)
+static int take_message(void *user, const uint8_t *data, size_t len)
 {
-    size_t at = 0;
+    struct ph_client *c = user;
+    struct ph_signal m;
+    int took = c->gone ? PH_ERR_CLOSED : ph_signal_decode(data, len, &m);
 
-    while (!c->gone) {
-        struct ph_signal m;
-        int took = ph_signal_decode(data + at, len - at, &m);
-
-        if (took == PH_ERR_SHORT) {
-            break;
-        }
-        if (took <= 0) {
-            ph_relay_drop(c);
-            break;
-        }
-        on_message(c, &m, data + at, (size_t)took);
-        at += (size_t)took;
+    if (took > 0) {
+        on_message(c, &m, data, (size_t)took);
     }
-    return at;
+    return took;
 }
 
 void ph_relay_on_stream(struct ph_client *c, const uint8_t *data, size_t len)
 {
-    while (len > 0 && !c->gone) {
-        size_t room = sizeof(c->in) - c->in_len;
-        size_t n = len < room ? len : room;
-        size_t took;
-
-        memcpy(c->in + c->in_len, data, n);
-        c->in_len += n;
-        data += n;
-        len -= n;
-        /* A full buffer always holds a whole message: none is longer. */
-        took = take_messages(c, c->in, c->in_len);
-        memmove(c->in, c->in + took, c->in_len - took);
-        c->in_len -= took;
+    if (ph_framing_feed(c->in, sizeof(c->in), &c->in_len, data, len, take_message, c)) {
+        ph_relay_drop(c);
     }
 }
