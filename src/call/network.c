@@ -224,7 +224,7 @@ uint32_t ph_network_changes(const struct ph_network *n)
     return n->survey ? ph_survey_changes(n->survey) : 0;
 }
 
-bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_addr *out)
+bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_survey_server *out)
 {
     struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
     size_t count = n->survey ? ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX) : 0;
@@ -238,7 +238,7 @@ bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_ad
         if (!best)
             return false;
         if (rank == nth) {
-            *out = best->addr;
+            *out = *best;
             return true;
         }
         best->answered = false;
@@ -247,12 +247,6 @@ bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_ad
 
 ph_ns ph_network_stun_rtt(const struct ph_network *n)
 {
-    ph_ns best = 0;
-    struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
-    size_t count = n->survey ? ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX) : 0;
-    for (size_t i = 0; i < count; i++) {
-        if (servers[i].answered && servers[i].rtt > 0 && (best == 0 || servers[i].rtt < best))
-            best = servers[i].rtt;
-    }
-    return best;
+    struct ph_survey_server nearest;
+    return ph_network_stun_server(n, 0, &nearest) ? nearest.rtt : 0;
 }

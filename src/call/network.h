@@ -56,10 +56,10 @@ bool ph_network_surveyed(const struct ph_network *n);
 bool ph_network_ports_sampled(const struct ph_network *n);
 /* Counts what may change the facts. */
 uint32_t ph_network_changes(const struct ph_network *n);
-/* The round trip to the nearest STUN server that answered; 0: none has. */
-ph_ns ph_network_stun_rtt(const struct ph_network *n);
 /* A STUN server that can be relied on, the nearest first; false: there are no more than `nth`. */
-bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_addr *out);
+bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_survey_server *out);
+/* The round trip to the nearest of them; 0: there is none. */
+ph_ns ph_network_stun_rtt(const struct ph_network *n);
 /* The reflexive addresses so far. */
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out);
 /* A server with a second address, for the opener's TTL; false: none is known. rtt: the shortest to

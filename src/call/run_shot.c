@@ -246,13 +246,13 @@ void ph_run_open_fan(struct ph_run *r, size_t n)
 void ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth)
 {
     struct ph_agent *a = r->hard->call->agent;
-    struct ph_addr server;
+    struct ph_survey_server server;
     if (!ph_network_stun_server(&a->network, nth, &server) &&
-        !ph_network_stun_server(&a->network, 0, &server))
-        server = a->presence.home->relay; /* it answers STUN, too */
+        !ph_network_stun_server(&a->network, 0, &server)) /* the relay answers STUN, too */
+        server = (struct ph_survey_server){.addr = a->presence.home->relay};
     ph_run_report(r)->mappings++;
     ph_run_report(r)->packets++;
-    (void)ph_sounding_begin(s, now, &a->local, &server, ph_network_stun_rtt(&a->network));
+    (void)ph_sounding_begin(s, now, &a->local, &server.addr, server.rtt);
 }
 
 void ph_run_sound_twice(struct ph_run *r, ph_ns now, size_t which)
