@@ -55,10 +55,8 @@ struct ph_run {
     struct ph_fan fan;
     struct ph_volley volley;
     struct ph_sounding soundings[PH_RUN_SOUNDINGS];
-    uint8_t prefix[8]; /* of the transaction ids of the volley's checks */
-    /* RENDEZVOUS: so many moves after its sample the own port lies; 0: not named yet. */
-    uint32_t ahead;
-    uint16_t own_port, peer_port;
+    uint8_t prefix[8];            /* of the transaction ids of the volley's checks */
+    uint16_t own_port, peer_port; /* RENDEZVOUS: 0: not named yet */
     uint16_t round;
     bool acceptor;    /* this side is */
     bool main_socket; /* the volley leaves from the call's own socket */

@@ -10,10 +10,6 @@
 
 /* Flows that may have come between our own. */
 #define AROUND 4
-/* RENDEZVOUS: how sure it is that other people's flows do not pass the port by, and how many moves
- * ahead it lies at least. */
-#define PASSED_BY 0.99
-#define AHEAD_MIN 4u
 /* However late the other side would have us begin. */
 #define START_AT_MOST PH_SEC
 /* Ports that are known, but for a lost packet. */
@@ -96,7 +92,7 @@ static void probe_sweep(struct ph_run *r, ph_ns now, const struct ph_hard_start 
 /* RENDEZVOUS: both ports are named. */
 static void open_rendezvous(struct ph_run *r, ph_ns now)
 {
-    ph_run_open_fan(r, r->ahead);
+    ph_run_open_fan(r, r->move.sockets);
     ph_run_set_phase(r, PH_RUN_OPENING, PH_NEVER);
     ph_run_fire_at_one(r, now, r->peer_port, 1, ph_run_opener_ttl(r));
 }
@@ -261,16 +257,7 @@ void ph_run_sampled(struct ph_run *r, ph_ns now)
         ph_run_finish(r);
         return;
     }
-    /* The other's word has to come here before we open: from its own sample, and by the relay. */
-    ph_ns wait = 2 * ph_network_stun_rtt(&r->hard->call->agent->network) + 2 * ph_run_gap(r);
-    struct ph_drift drift = ph_predict_drift(a, wait);
-    /* So far ahead that the counter will hardly have passed it by; and then as many openers as lead
-     * there, so that it does not matter how few others have come in between. */
-    r->ahead = ph_predict_quantile(&drift, PASSED_BY) + 1;
-    r->ahead = r->ahead * (r->round < 8 ? 1u << (r->round - 1) : 128u) + AHEAD_MIN;
-    if (r->ahead > r->move.sockets)
-        r->ahead = r->move.sockets;
-    r->own_port = ph_predict_port(a, at, (int32_t)r->ahead);
+    r->own_port = ph_predict_port(a, at, r->move.sockets);
     struct ph_hard_start s = {.low = r->own_port, .high = r->own_port};
     ph_run_tell(r, PH_HARD_OPENING, &s);
     if (r->peer_port)

@@ -69,8 +69,10 @@ enum ph_move_kind {
     /* The prober opens holes at low TTL from its one endpoint towards ports of the acceptor's IP;
      * then the acceptor sends from fresh sockets at full TTL to that endpoint. */
     PH_MOVE_MIRROR,
-    /* Each opens fresh sockets towards one port of the other's, which that one named as the next
-     * that it would get; then all send at full TTL. Up to `passes` rounds, each with new ports. */
+    /* Each samples where its counter stands and names the port that lies `sockets` moves on; each
+     * opens as many fresh sockets towards the port that the other has named, so that it does not
+     * matter how few flows of other people come in between; then all send at full TTL. Up to
+     * `passes` rounds, each with new ports. */
     PH_MOVE_RENDEZVOUS,
     /* The acceptor sends at low TTL from a few sockets to every port of the prober's range; then
      * the prober does the same at full TTL to the acceptor's (to those that it measured, with

@@ -152,21 +152,10 @@ bool ph_move_mirror_counted(struct ph_planner *p, const struct ph_move *after, d
     return true;
 }
 
-/* In one round. */
-static double both_cover(const struct ph_drift d[2], uint32_t sockets)
-{
-    double p = 1;
-    for (int i = 0; i < 2; i++)
-        p *= ph_predict_covers(&d[i], sockets, ph_predict_ahead(&d[i], sockets));
-    return p;
-}
-
-static void name_port(const struct ph_allocation *a, const struct ph_drift *d, uint32_t sockets,
-                      struct ph_port_order *out)
+static void name_port(const struct ph_allocation *a, uint32_t ahead, struct ph_port_order *out)
 {
     if (a->last != 0)
-        (void)ph_port_order_add_port(
-            out, ph_predict_port(a, a->last, (int32_t)ph_predict_ahead(d, sockets)));
+        (void)ph_port_order_add_port(out, ph_predict_port(a, a->last, (int32_t)ahead));
 }
 
 bool ph_move_rendezvous(struct ph_planner *p, struct ph_move *m)
@@ -185,8 +174,10 @@ bool ph_move_rendezvous(struct ph_planner *p, struct ph_move *m)
     }
     for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]) && each < ROUND_SUFFICES; i++) {
         uint32_t size = ph_least(sizes[i], most);
-        if (size > n)
-            each = both_cover(d, n = size);
+        if (size > n) {
+            n = size;
+            each = ph_predict_covers(&d[0], n, n) * ph_predict_covers(&d[1], n, n);
+        }
     }
     if (n == 0)
         return false;
@@ -197,8 +188,8 @@ bool ph_move_rendezvous(struct ph_planner *p, struct ph_move *m)
                  (1 - pow(1 - each, ROUNDS));
     if (m->success < WORTH)
         return false;
-    name_port(&in->side[0].allocation, &d[0], n, &m->order);
-    name_port(&in->side[1].allocation, &d[1], n, &m->back);
+    name_port(&in->side[0].allocation, n, &m->order);
+    name_port(&in->side[1].allocation, n, &m->back);
     double rounds = (1 - pow(1 - each, ROUNDS)) / each;
     for (int i = 0; i < 2; i++) {
         m->packets[i] = (uint32_t)lround(2 * n * rounds);

@@ -181,20 +181,6 @@ double ph_predict_covers(const struct ph_drift *d, uint32_t sockets, uint32_t ah
     return ph_predict_between(d, ahead > sockets ? ahead - sockets : 0, ahead - 1);
 }
 
-uint32_t ph_predict_ahead(const struct ph_drift *d, uint32_t sockets)
-{
-    /* One further: the first number of flows is given up for one more at the end. The chances have
-     * a single mode. */
-    uint32_t least = flows_least(d), ahead = least + (sockets > 0 ? sockets : 1);
-    struct flows first = flows_at(d, least), next = flows_at(d, ahead);
-    while (next.chance > first.chance && next.count < FLOWS_MAX) {
-        flows_next(&first);
-        flows_next(&next);
-        ahead++;
-    }
-    return ahead;
-}
-
 double ph_predict_window(const struct ph_drift *d, uint32_t sockets, uint32_t first,
                          uint32_t probes, uint32_t stride)
 {

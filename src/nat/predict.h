@@ -33,8 +33,6 @@ bool ph_predict_order(const struct ph_allocation *a, uint16_t port, uint32_t fir
 /* The chance that `sockets` openers in a row cover the port that lies `ahead` moves after the
  * sample, when other people's flows in between are `d`. */
 double ph_predict_covers(const struct ph_drift *d, uint32_t sockets, uint32_t ahead);
-/* The `ahead` with the best such chance. */
-uint32_t ph_predict_ahead(const struct ph_drift *d, uint32_t sockets);
 /* The chance that a window of `probes` ports, `stride` moves apart and beginning `first` moves
  * after the sample, meets one of `sockets` openers in a row. */
 double ph_predict_window(const struct ph_drift *d, uint32_t sockets, uint32_t first,

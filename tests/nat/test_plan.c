@@ -74,7 +74,7 @@ static const struct row {
     {RANDOM_ADF, COUNTS_ADF, PH_PLAN_DIRECT, "fan-in/measured", 1, 0, 0.97, "", "counted"},
     /* Both count. */
     {COUNTS, COUNTS, PH_PLAN_DIRECT, "rendezvous", -1, 0, 0.99, "", "counted"},
-    {COUNTS_FAST, COUNTS, PH_PLAN_DIRECT, "rendezvous", -1, 0, 0.3, "", "counted"},
+    {COUNTS_FAST, COUNTS, PH_PLAN_DIRECT, "rendezvous", -1, 0, 0.28, "", "counted"},
     /* Few ports on both sides. */
     {BLOCK, BLOCK, PH_PLAN_DIRECT, "sweep", -1, 0, 0.97, "not sequential", ""},
     {BLOCK_2048, BLOCK_2048, PH_PLAN_DIRECT, "sweep", -1, 0, 0.28, "not sequential", ""},
