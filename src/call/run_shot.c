@@ -1,16 +1,15 @@
 #include "call/run_private.h"
 
-#include "base/buf.h"
 #include "base/err.h"
 #include "call/agent.h"
 #include "call/call.h"
 #include "call/checks.h"
+#include "path/batch.h"
 #include "path/check.h"
+#include "path/opener.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-#define BATCH 32
 
 struct ph_stage_report *ph_run_report(struct ph_run *r)
 {
@@ -43,56 +42,28 @@ void ph_run_make_initial(struct ph_run *r, ph_ns now)
     ph_quic_conn_free(conn);
 }
 
-/* Datagrams that leave from one socket, back to back. */
-struct batch {
-    struct ph_host *host;
-    ph_sock sock;
-    size_t count;
-    struct ph_datagram d[BATCH];
-    uint8_t bytes[BATCH][PH_CHECK_MAX];
-};
-
-static void send_batch(struct batch *b)
-{
-    if (b->count > 0)
-        b->host->ops->udp_send(b->host, b->sock, b->d, b->count);
-    b->count = 0;
-}
-
-/* An opener that dies on the way is read by nobody: a STUN indication (RFC 8445 section 11), which
- * costs no signature. Where its TTL is not the one learnt, somebody may read it. */
-static int opener(uint8_t *out, size_t cap)
-{
-    static const uint8_t tid[PH_STUN_TID_LEN] = "pinhole open";
-    struct ph_writer w = ph_writer_init(out, cap);
-    ph_stun_begin(&w, PH_STUN_BINDING_INDICATION, tid);
-    return ph_stun_end(&w, false);
-}
-
-static size_t add(struct ph_run *r, struct batch *b, ph_sock sock, const struct ph_addr *to,
+static size_t add(struct ph_run *r, struct ph_batch *b, const struct ph_addr *to,
                   const struct ph_volley_shot *shot)
 {
     struct ph_call *c = r->hard->call;
-    if (b->count == BATCH || b->sock != sock)
-        send_batch(b);
-    b->sock = sock;
-    struct ph_datagram *d = &b->d[b->count];
-    uint32_t priority = ph_candidate_priority(PH_CANDIDATE_PREDICTED, to, 0);
-    uint8_t *out = b->bytes[b->count];
+    uint8_t bytes[PH_CHECK_MAX];
+    /* Where an opener's TTL is not the one learnt, somebody may read it. */
     bool unread = shot->ttl != 0 && r->move.opener_ttl == 0;
-    int len = unread
-                  ? opener(out, PH_CHECK_MAX)
-                  : ph_check_request_at(&c->checker, r->prefix, r->counter + (uint32_t)shot->number,
-                                        priority, out, PH_CHECK_MAX);
+    int len = 0;
+    if (r->initial && shot->ttl == 0) {
+        ph_batch_lend(b, to, 0, r->initial, r->initial_len);
+        return r->initial_len;
+    }
+    if (unread)
+        len = ph_opener_packet(bytes, sizeof(bytes));
+    else
+        len = ph_check_request_at(&c->checker, r->prefix, r->counter + (uint32_t)shot->number,
+                                  ph_candidate_priority(PH_CANDIDATE_PREDICTED, to, 0), bytes,
+                                  sizeof(bytes));
     if (len <= 0)
         return 0;
-    *d = (struct ph_datagram){.peer = *to, .data = out, .len = (size_t)len, .ttl = shot->ttl};
-    if (r->initial && shot->ttl == 0) {
-        d->data = r->initial;
-        d->len = r->initial_len;
-    }
-    b->count++;
-    return d->len;
+    ph_batch_add(b, to, shot->ttl, bytes, (size_t)len);
+    return (size_t)len;
 }
 
 /* Fresh sockets that only open holes have a budget of their own, and were counted when they were
@@ -106,7 +77,7 @@ bool ph_run_fire(struct ph_run *r, ph_ns now)
 {
     struct ph_stage_report *report = ph_run_report(r);
     struct ph_agent *a = r->hard->call->agent;
-    struct batch b = {.host = a->host};
+    struct ph_batch batch = {.host = a->host};
     struct ph_volley_shot shot;
     bool room = true;
     while (room && ph_volley_next(&r->volley, now, &shot)) {
@@ -119,7 +90,8 @@ bool ph_run_fire(struct ph_run *r, ph_ns now)
         room = ph_hard_may_fire(r->hard, free_of_charge);
         if (!room)
             break;
-        size_t len = add(r, &b, sock, &to, &shot);
+        ph_batch_from(&batch, sock);
+        size_t len = add(r, &batch, &to, &shot);
         report->packets++;
         report->bytes += len;
         if (shot.ttl)
@@ -131,7 +103,7 @@ bool ph_run_fire(struct ph_run *r, ph_ns now)
         if (new_mapping)
             report->mappings++;
     }
-    send_batch(&b);
+    ph_batch_send(&batch);
     return room;
 }
 

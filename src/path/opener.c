@@ -7,6 +7,14 @@
 
 #define TRIES_MAX 3
 
+int ph_opener_packet(uint8_t *out, size_t cap)
+{
+    static const uint8_t tid[PH_STUN_TID_LEN] = "pinhole open";
+    struct ph_writer w = ph_writer_init(out, cap);
+    ph_stun_begin(&w, PH_STUN_BINDING_INDICATION, tid);
+    return ph_stun_end(&w, false);
+}
+
 void ph_opener_init(struct ph_opener *o, struct ph_host *host)
 {
     *o = (struct ph_opener){.host = host, .ttl = PH_OPENER_TTL_DEFAULT, .next = PH_NEVER};
@@ -32,13 +40,10 @@ static void send_round(struct ph_opener *o)
     for (size_t i = 0; i < PH_OPENER_SOCKETS; i++) {
         if (!o->probe[i].sock || o->probe[i].let_in)
             continue;
-        uint8_t opener[PH_STUN_HEADER_LEN + 8];
+        uint8_t opener[PH_STUN_HEADER_LEN];
         uint8_t knock[PH_STUN_HEADER_LEN + 16];
-        uint8_t none[PH_STUN_TID_LEN] = {0};
-        struct ph_writer w = ph_writer_init(opener, sizeof(opener));
-        ph_stun_begin(&w, PH_STUN_BINDING_INDICATION, none);
-        int opener_len = ph_stun_end(&w, true);
-        w = ph_writer_init(knock, sizeof(knock));
+        int opener_len = ph_opener_packet(opener, sizeof(opener));
+        struct ph_writer w = ph_writer_init(knock, sizeof(knock));
         ph_stun_begin(&w, PH_STUN_BINDING_REQUEST, o->probe[i].tid);
         /* Both: that is what comes from OTHER-ADDRESS itself (RFC 5780 section 6.1). */
         ph_stun_put_change_request(&w, PH_STUN_CHANGE_IP | PH_STUN_CHANGE_PORT);

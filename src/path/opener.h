@@ -40,6 +40,10 @@ struct ph_opener {
     ph_ns next;
 };
 
+/* Writes what an opener is: a STUN indication (RFC 8445 section 11), which dies on the way, read by
+ * nobody, and costs no signature. Its length. */
+int ph_opener_packet(uint8_t *out, size_t cap);
+
 void ph_opener_init(struct ph_opener *o, struct ph_host *host);
 void ph_opener_fini(struct ph_opener *o);
 /* `local`: the address to bind throwaway sockets to, port ignored. rtt: to the server. */

@@ -49,7 +49,7 @@ static size_t write_try(const struct ph_query *q, uint8_t *out, size_t cap)
     return len > 0 ? (size_t)len : 0;
 }
 
-void ph_query_step(struct ph_query *q, ph_ns now, ph_ns rto, struct ph_query_batch *batch)
+void ph_query_step(struct ph_query *q, ph_ns now, ph_ns rto, struct ph_batch *batch)
 {
     uint8_t bytes[PH_QUERY_MAX];
 
@@ -60,7 +60,7 @@ void ph_query_step(struct ph_query *q, ph_ns now, ph_ns rto, struct ph_query_bat
         q->next = PH_NEVER;
         return;
     }
-    ph_query_batch_add(batch, &q->to, bytes, write_try(q, bytes, sizeof(bytes)));
+    ph_batch_add(batch, &q->to, 0, bytes, write_try(q, bytes, sizeof(bytes)));
     q->sent[q->tries++] = now;
     q->next = now + wait_after(q, rto);
 }
@@ -107,25 +107,4 @@ void ph_query_stop(struct ph_query *q)
     if (!ph_query_is_over(q))
         q->state = PH_QUERY_SILENT;
     q->next = PH_NEVER;
-}
-
-void ph_query_batch_send(struct ph_query_batch *b)
-{
-    if (b->count > 0)
-        b->host->ops->udp_send(b->host, b->sock, b->d, b->count);
-    b->count = 0;
-}
-
-void ph_query_batch_add(struct ph_query_batch *b, const struct ph_addr *to, const uint8_t *data,
-                        size_t len)
-{
-    size_t cap = sizeof(b->d) / sizeof(b->d[0]);
-
-    if (len == 0 || len > PH_QUERY_MAX)
-        return;
-    if (b->count == cap)
-        ph_query_batch_send(b);
-    memcpy(b->bytes[b->count], data, len);
-    b->d[b->count] = (struct ph_datagram){.peer = *to, .data = b->bytes[b->count], .len = len};
-    b->count++;
 }

@@ -4,7 +4,7 @@
 #ifndef PH_PATH_QUERY_H
 #define PH_PATH_QUERY_H
 
-#include "host/host.h"
+#include "path/batch.h"
 #include "wire/stun.h"
 
 #define PH_QUERY_TRIES 4
@@ -38,15 +38,6 @@ struct ph_query {
     ph_ns rtt; /* of the try that was answered, never 0 then */
 };
 
-/* Several datagrams of one socket, sent back to back. */
-struct ph_query_batch {
-    struct ph_host *host;
-    ph_sock sock;
-    size_t count;
-    struct ph_datagram d[32];
-    uint8_t bytes[32][PH_QUERY_MAX];
-};
-
 /* The wait before a try that goes unanswered is repeated: for the greatest round trip seen (0:
  * none). */
 ph_ns ph_query_rto(ph_ns rtt);
@@ -55,7 +46,7 @@ ph_ns ph_query_rto(ph_ns rtt);
 void ph_query_init(struct ph_query *q, struct ph_host *host, const struct ph_addr *to);
 void ph_query_begin(struct ph_query *q, ph_ns now);
 /* Adds the try that is due to the batch, if one is; or gives up. */
-void ph_query_step(struct ph_query *q, ph_ns now, ph_ns rto, struct ph_query_batch *batch);
+void ph_query_step(struct ph_query *q, ph_ns now, ph_ns rto, struct ph_batch *batch);
 /* The wait has become shorter than it was when the last try left. */
 void ph_query_hurry(struct ph_query *q, ph_ns rto);
 /* Whether the message is a response to one of the tries, whoever sent it. */
@@ -66,9 +57,5 @@ bool ph_query_take(struct ph_query *q, ph_ns now, const struct ph_stun *m,
 /* Neither idle nor asking. */
 bool ph_query_is_over(const struct ph_query *q);
 void ph_query_stop(struct ph_query *q);
-
-void ph_query_batch_add(struct ph_query_batch *b, const struct ph_addr *to, const uint8_t *data,
-                        size_t len);
-void ph_query_batch_send(struct ph_query_batch *b);
 
 #endif

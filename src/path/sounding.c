@@ -16,9 +16,9 @@ void ph_sounding_fini(struct ph_sounding *s)
 
 static void step(struct ph_sounding *s, ph_ns now)
 {
-    struct ph_query_batch batch = {.host = s->host, .sock = s->sock};
+    struct ph_batch batch = {.host = s->host, .sock = s->sock};
     ph_query_step(&s->query, now, s->rto, &batch);
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
 }
 
 int ph_sounding_begin(struct ph_sounding *s, ph_ns now, const struct ph_addr *local,

@@ -141,7 +141,7 @@ static void vouch(struct ph_filter *f, ph_ns now, struct ph_samples *m)
 {
     const struct ph_addr server = m->e[f->server].query.to, other = m->e[f->server].other;
     const struct ph_addr other_port = port_speaker(&m->e[f->server]);
-    struct ph_query_batch batch = {.host = f->host, .sock = m->sock};
+    struct ph_batch batch = {.host = f->host, .sock = m->sock};
     ph_ns rto = ph_query_rto(m->rtt);
     bool other_is_real = ph_samples_prove(m, now, &other) == PH_YES;
     bool port_is_real = ph_samples_prove(m, now, &other_port) == PH_YES;
@@ -152,12 +152,12 @@ static void vouch(struct ph_filter *f, ph_ns now, struct ph_samples *m)
         begin(&f->vouch_port, f, &server, PH_STUN_CHANGE_PORT, now);
     ph_query_step(&f->vouch_both, now, rto, &batch);
     ph_query_step(&f->vouch_port, now, rto, &batch);
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
 }
 
 void ph_filter_step(struct ph_filter *f, ph_ns now, struct ph_samples *m)
 {
-    struct ph_query_batch batch = {.host = f->host};
+    struct ph_batch batch = {.host = f->host};
     ph_ns rto = ph_query_rto(m->rtt);
 
     if (f->done || m->state != PH_SAMPLES_SENT)
@@ -171,7 +171,7 @@ void ph_filter_step(struct ph_filter *f, ph_ns now, struct ph_samples *m)
     ph_query_step(&f->control, now, rto, &batch);
     ph_query_step(&f->both, now, rto, &batch);
     ph_query_step(&f->port, now, rto, &batch);
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
     bool heard = f->both.state == PH_QUERY_ANSWERED; /* anybody is let in: ports need no asking */
     if (ph_query_is_over(&f->control) && ph_query_is_over(&f->both) &&
         (heard || ph_query_is_over(&f->port)))

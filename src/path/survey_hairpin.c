@@ -107,9 +107,9 @@ void ph_hairpin_step(struct ph_hairpin *h, ph_ns now, const struct ph_samples *m
         begin(h, now, m);
     if (!h->sock)
         return;
-    struct ph_query_batch batch = {.host = h->host, .sock = h->sock};
+    struct ph_batch batch = {.host = h->host, .sock = h->sock};
     ph_query_step(&h->who, now, ph_query_rto(m->rtt), &batch);
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
     if (now < h->next)
         return;
     if (h->tries < TRIES_MAX) {

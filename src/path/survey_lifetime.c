@@ -93,20 +93,19 @@ static void finish(struct ph_lifetimer *t, struct ph_lifetime_socket *s, enum ph
 
 static void step_one(struct ph_lifetimer *t, ph_ns now, ph_ns rto, struct ph_lifetime_socket *s)
 {
-    struct ph_query_batch batch = {.host = t->host, .sock = s->sock};
+    struct ph_batch batch = {.host = t->host, .sock = s->sock};
 
     if (s->over)
         return;
     ph_query_step(&s->open, now, rto, &batch);
-    ph_query_batch_send(&batch);
     if (now >= s->due) {
         s->due = PH_NEVER;
         s->knock.response_port = s->mapped.port;
         ph_query_begin(&s->knock, now);
     }
-    batch.sock = t->knocker;
+    ph_batch_from(&batch, t->knocker);
     ph_query_step(&s->knock, now, rto, &batch);
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
     if (s->knock.state == PH_QUERY_SILENT)
         /* One outside address for both: else nobody was knocked on. */
         finish(t, s,

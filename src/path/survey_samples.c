@@ -28,7 +28,7 @@ static struct ph_sample_endpoint *add(struct ph_samples *m, const struct ph_addr
 /* Sends what is due, all of it back to back. */
 static void step(struct ph_samples *m, ph_ns now)
 {
-    struct ph_query_batch batch = {.host = m->host, .sock = m->sock};
+    struct ph_batch batch = {.host = m->host, .sock = m->sock};
     ph_ns rto = ph_query_rto(m->rtt);
 
     for (size_t i = 0; i < m->count; i++) {
@@ -43,7 +43,7 @@ static void step(struct ph_samples *m, ph_ns now)
         if (e->query.state == PH_QUERY_SILENT && e->named_by != SIZE_MAX)
             m->e[e->named_by].other_is_bad = true;
     }
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
 }
 
 static void begin_all(struct ph_samples *m, ph_ns now)

@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 static uint8_t last[PH_QUERY_MAX];
-static size_t last_len, sent, calls;
+static size_t last_len, sent;
 
 static void fake_random(struct ph_host *h, void *out, size_t len)
 {
@@ -29,7 +29,6 @@ static void fake_send(struct ph_host *h, ph_sock sock, const struct ph_datagram 
         last_len = out[i].len;
     }
     sent += n;
-    calls++;
 }
 
 static const struct ph_host_ops ops = {.random = fake_random, .udp_send = fake_send};
@@ -40,7 +39,7 @@ static struct ph_query start(bool steady)
 {
     struct ph_query q;
 
-    sent = calls = 0;
+    sent = 0;
     ph_query_init(&q, &host, &server);
     q.steady = steady;
     assert_int_equal(q.next, PH_NEVER);
@@ -51,10 +50,10 @@ static struct ph_query start(bool steady)
 
 static void step(struct ph_query *q, ph_ns now, ph_ns rto)
 {
-    struct ph_query_batch batch = {.host = &host, .sock = 7};
+    struct ph_batch batch = {.host = &host, .sock = 7};
 
     ph_query_step(q, now, rto, &batch);
-    ph_query_batch_send(&batch);
+    ph_batch_send(&batch);
 }
 
 static struct ph_stun answer_to(const uint8_t *bytes, size_t len, uint16_t type)
@@ -184,29 +183,12 @@ static void test_what_is_asked(void **state)
     assert_true(m.fingerprint);
 }
 
-/* A batch that is full goes out, and goes on. */
-static void test_batch(void **state)
-{
-    struct ph_query_batch batch = {.host = &host, .sock = 7};
-    uint8_t byte = 1;
-
-    (void)state;
-    sent = calls = 0;
-    for (size_t i = 0; i < 70; i++)
-        ph_query_batch_add(&batch, &server, &byte, 1);
-    ph_query_batch_add(&batch, &server, &byte, PH_QUERY_MAX + 1); /* does not fit */
-    ph_query_batch_send(&batch);
-    ph_query_batch_send(&batch);
-    assert_int_equal(sent, 70);
-    assert_int_equal(calls, 3);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_clock),         cmocka_unit_test(test_hurry),
         cmocka_unit_test(test_answers),       cmocka_unit_test(test_whose_answer),
-        cmocka_unit_test(test_what_is_asked), cmocka_unit_test(test_batch),
+        cmocka_unit_test(test_what_is_asked),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
