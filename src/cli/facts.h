@@ -32,8 +32,6 @@ int facts_answer(const char *name);
 #define FACTS_FILTERINGS "eif, adf, apdf or unknown"
 #define FACTS_GATEWAYS   "accept, drop or unknown"
 #define FACTS_ANSWERS    "yes, no or unknown"
-/* "sequential:2", "block:512", "random:32768-65535" ...; false when it is none. */
-bool facts_allocation(const char *text, struct ph_allocation *out);
 bool facts_json(const char *text, size_t len, struct facts *out, char error[FACTS_ERROR]);
 
 #endif
