@@ -149,6 +149,9 @@ bool ph_plan_is_hopeless(const struct ph_plan_input *in);
 
 /* The side's part of the facts: what is to be told to the peer. */
 void ph_plan_side(const struct ph_nat_facts *facts, struct ph_plan_side *out);
+/* Of what a peer says, and it may say what it likes: what no version of ours knows, or contradicts
+ * itself, becomes unknown. Both peers do it to both sides' words, so that they plan alike. */
+void ph_plan_side_settle(struct ph_plan_side *s);
 /* Budgets with their defaults in place of 0, and cut to what may be. */
 struct ph_budget ph_budget_resolve(const struct ph_budget *b);
 
