@@ -154,6 +154,9 @@ void ph_plan_side(const struct ph_nat_facts *facts, struct ph_plan_side *out);
 void ph_plan_side_settle(struct ph_plan_side *s);
 /* Budgets with their defaults in place of 0, and cut to what may be. */
 struct ph_budget ph_budget_resolve(const struct ph_budget *b);
+/* When the n-th packet leaves, after the first, at this rate and in waves of this burst; neither is
+ * 0. */
+ph_ns ph_pace_until(const struct ph_budget *pace, uint64_t n);
 
 const char *ph_move_kind_name(enum ph_move_kind k);
 const char *ph_move_ports_name(enum ph_move_ports p);

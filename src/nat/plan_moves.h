@@ -13,12 +13,6 @@ struct ph_planner {
     bool full_ttl;
 };
 
-/* When the n-th packet leaves, after the first. */
-static inline ph_ns ph_pace_until(const struct ph_budget *pace, uint32_t n)
-{
-    return n == 0 ? 0 : (ph_ns)((n - 1) / pace->burst * pace->burst) * PH_SEC / pace->rate;
-}
-
 static inline uint32_t ph_least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;

@@ -57,6 +57,11 @@ struct ph_budget ph_budget_resolve(const struct ph_budget *b)
                               .burst = resolve(b->burst, PH_BUDGET_BURST, PH_BUDGET_BURST_MOST)};
 }
 
+ph_ns ph_pace_until(const struct ph_budget *pace, uint64_t n)
+{
+    return n == 0 ? 0 : (n - 1) / pace->burst * pace->burst * PH_SEC / pace->rate;
+}
+
 const char *ph_move_kind_name(enum ph_move_kind k)
 {
     static const char *const names[] = {"punch", "fan-in", "mirror", "rendezvous", "sweep"};

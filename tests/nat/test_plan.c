@@ -282,6 +282,21 @@ static void test_budgets(void **state)
     assert_true(plan_of(&in).success > usual + 0.5);
 }
 
+static void test_packets_leave_in_waves(void **state)
+{
+    (void)state;
+    const struct ph_budget pace = {.rate = 200, .burst = 64}, one = {.rate = 1000, .burst = 1};
+    assert_int_equal(ph_pace_until(&pace, 0), 0);
+    assert_int_equal(ph_pace_until(&pace, 1), 0);
+    assert_int_equal(ph_pace_until(&pace, 64), 0);
+    assert_int_equal(ph_pace_until(&pace, 65), 320 * PH_MS);
+    assert_int_equal(ph_pace_until(&pace, 128), 320 * PH_MS);
+    assert_int_equal(ph_pace_until(&pace, 129), 640 * PH_MS);
+    assert_int_equal(ph_pace_until(&one, 8), 7 * PH_MS);
+    /* All ports, from a thousand sockets, twice. */
+    assert_int_equal(ph_pace_until(&one, 1ull << 27), ((1ull << 27) - 1) * PH_MS);
+}
+
 static void test_hopeless_says_why(void **state)
 {
     (void)state;
@@ -421,6 +436,7 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_every_pair_both_ways),
         cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_packets_leave_in_waves),
         cmocka_unit_test(test_hopeless_says_why),
         cmocka_unit_test(test_any_facts_give_a_plan),
         cmocka_unit_test(test_a_lying_side_is_settled),
