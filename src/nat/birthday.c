@@ -25,12 +25,6 @@ double ph_birthday_success(uint32_t ports, uint32_t mapped, uint32_t probes)
     return miss_ln < 0 ? -expm1(miss_ln) : 0;
 }
 
-double ph_birthday_mean(uint32_t ports, uint32_t mapped)
-{
-    mapped = mapped < ports ? mapped : ports;
-    return ((double)ports + 1) / ((double)mapped + 1);
-}
-
 uint32_t ph_birthday_quantile(uint32_t ports, uint32_t mapped, double share)
 {
     mapped = mapped < ports ? mapped : ports;

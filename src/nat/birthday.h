@@ -15,10 +15,8 @@
 
 /* 1 - C(S-N, M) / C(S, M). */
 double ph_birthday_success(uint32_t ports, uint32_t mapped, uint32_t probes);
-/* Probes until the first hit, on average given that all ports are tried: (S + 1) / (N + 1). With
- * nothing mapped this and the quantile are one more than there are ports. */
-double ph_birthday_mean(uint32_t ports, uint32_t mapped);
-/* The fewest probes by which a share of all tries has hit. */
+/* The fewest probes by which a share of all tries has hit. With nothing mapped it is one more than
+ * there are ports. */
 uint32_t ph_birthday_quantile(uint32_t ports, uint32_t mapped, double share);
 
 /* The chance that `probes` ports, taken in this order, hit one of `sockets` mappings of a NAT that
