@@ -33,6 +33,8 @@ bool ph_move_guess(struct ph_planner *p, unsigned acceptor, double aim, bool res
 /* From sockets that netfilter keeps among its privileged ports. */
 bool ph_move_guess_privileged(struct ph_planner *p, unsigned acceptor, double aim,
                               struct ph_move *m);
+/* Of a fan-in, whichever way its ports become known. */
+void ph_fan_in_take(struct ph_planner *p, const struct ph_move *m);
 /* A mirror's sockets: those of the moves before it are closed by then, and what these send goes all
  * the way, so they are charged as probes. */
 uint32_t ph_mirror_sockets_most(const struct ph_planner *p, unsigned acceptor, uint32_t most);
