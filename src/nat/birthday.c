@@ -48,8 +48,7 @@ static bool has_range(const struct ph_allocation *a)
     return known && a->high != 0 && a->low <= a->high;
 }
 
-/* From all of 1024-65535, as netfilter draws, rather than any part of it. */
-static bool is_netfilter(const struct ph_allocation *a)
+bool ph_birthday_is_netfilter(const struct ph_allocation *a)
 {
     return a->type == PH_ALLOCATION_RANDOM &&
            (!has_range(a) || (a->low == PORTS_LOW && a->high == PORTS_HIGH));
@@ -71,7 +70,7 @@ double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_ord
                          uint32_t probes)
 {
     double ports = probed(a, order, probes);
-    if (!is_netfilter(a))
+    if (!ph_birthday_is_netfilter(a))
         return ports / ph_birthday_ports(a);
     ports += ph_port_order_within(order, probes, PH_NETFILTER_LOW, PH_NETFILTER_DOUBLED);
     return ports / NETFILTER_DRAWS;
@@ -80,7 +79,7 @@ double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_ord
 double ph_birthday_order_success(const struct ph_allocation *a, const struct ph_port_order *order,
                                  uint32_t sockets, uint32_t probes)
 {
-    if (!is_netfilter(a))
+    if (!ph_birthday_is_netfilter(a))
         return ph_birthday_success(ph_birthday_ports(a), sockets, probed(a, order, probes));
     double share = ph_birthday_share(a, order, probes);
     return share < 1 ? -expm1(sockets * log1p(-share)) : sockets > 0;

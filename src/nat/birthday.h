@@ -33,6 +33,8 @@ double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_ord
  * block, netfilter's doubled range, all of what it was seen to use, then what it may use. */
 void ph_birthday_order(const struct ph_allocation *a, bool privileged, uint64_t seed,
                        struct ph_port_order *out);
+/* From all of 1024-65535, as netfilter draws, rather than any part of it. */
+bool ph_birthday_is_netfilter(const struct ph_allocation *a);
 /* How many ports a NAT that allocates so chooses among: of a block its size, else 64,512 or what
  * was seen. */
 uint32_t ph_birthday_ports(const struct ph_allocation *a);

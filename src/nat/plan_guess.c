@@ -176,10 +176,8 @@ bool ph_move_guess_privileged(struct ph_planner *p, unsigned acceptor, double ai
                                                     .low = PH_NETFILTER_PRIVILEGED_LOW,
                                                     .high = PH_NETFILTER_PRIVILEGED_HIGH};
     const struct ph_plan_side *side = &p->in->side[acceptor];
-    bool netfilter = side->allocation.type == PH_ALLOCATION_RANDOM &&
-                     ph_birthday_ports(&side->allocation) == 64512;
     uint32_t sockets = ph_least(p->left[acceptor].openers / 4, 32);
-    if (!side->privileged || !netfilter || sockets == 0)
+    if (!side->privileged || !ph_birthday_is_netfilter(&side->allocation) || sockets == 0)
         return false;
     uint32_t ports = ph_birthday_ports(&privileged);
     uint32_t probes = ph_birthday_quantile(ports, sockets, SUFFICIENT);
