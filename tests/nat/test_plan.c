@@ -190,17 +190,6 @@ static void test_table(void **state)
     }
 }
 
-static bool same_order(const struct ph_port_order *a, const struct ph_port_order *b)
-{
-    struct ph_port_walk v = {.order = a}, w = {.order = b};
-    for (int i = 0; i < 50; i++) {
-        uint16_t p = 0, q = 0;
-        if (ph_port_walk_next(&v, &p) != ph_port_walk_next(&w, &q) || p != q)
-            return false;
-    }
-    return true;
-}
-
 /* Both peers make the same; who called changes names alone. */
 static void test_every_pair_both_ways(void **state)
 {
