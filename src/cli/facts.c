@@ -2,6 +2,7 @@
 #include "cli/facts.h"
 
 #include "base/err.h"
+#include "cli/number.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -64,17 +65,10 @@ int facts_answer(const char *name)
     return LOOKUP(names, name);
 }
 
-/* All of the text: a whole number from 1 to 65535. */
-static bool read_number(const char *text, uint16_t *out)
+static bool set_number(const char *v, uint16_t *out)
 {
-    char *end;
-    long n = strtol(text, &end, 10);
-
-    if (!isdigit((unsigned char)text[0]) || *end || n < 1 || n > 65535) {
-        return false;
-    }
-    *out = (uint16_t)n;
-    return true;
+    *out = (uint16_t)read_number(v, 65535);
+    return *out > 0;
 }
 
 /* ---- Facts by their names */
@@ -132,7 +126,7 @@ static bool set_external(const char *v, struct facts *f)
 
 static bool set_last(const char *v, struct facts *f)
 {
-    return read_number(v, &f->side.allocation.last);
+    return set_number(v, &f->side.allocation.last);
 }
 
 static bool read_rate(const char *text, double *out, const char **rest)
@@ -173,22 +167,22 @@ static bool set_privileged(const char *v, struct facts *f)
 
 static bool set_probes(const char *v, struct facts *f)
 {
-    return read_number(v, &f->side.budget.probes);
+    return set_number(v, &f->side.budget.probes);
 }
 
 static bool set_openers(const char *v, struct facts *f)
 {
-    return read_number(v, &f->side.budget.openers);
+    return set_number(v, &f->side.budget.openers);
 }
 
 static bool set_rate(const char *v, struct facts *f)
 {
-    return read_number(v, &f->side.budget.rate);
+    return set_number(v, &f->side.budget.rate);
 }
 
 static bool set_burst(const char *v, struct facts *f)
 {
-    return read_number(v, &f->side.budget.burst);
+    return set_number(v, &f->side.budget.burst);
 }
 
 static const struct fact {
