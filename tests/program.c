@@ -1,10 +1,16 @@
 #include "tests/program.h"
 
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <spawn.h>
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +29,15 @@ const char *program_pinhole(void)
 {
     const char *path = getenv("PINHOLE");
     return path ? path : "build/pinhole";
+}
+
+const char *program_built(const char *path)
+{
+    if (access(path, X_OK) != 0) {
+        print_message("skipped: %s is not built\n", path);
+        skip();
+    }
+    return path;
 }
 
 pid_t program_start(const char *const argv[], int out_fd)

@@ -9,6 +9,8 @@
 /* $NATLAB and $PINHOLE, or the ones in build/. */
 const char *program_natlab(void);
 const char *program_pinhole(void);
+/* One of them where it is built; otherwise the test ends here, skipped, and says so. */
+const char *program_built(const char *path);
 
 /* Starts argv (NULL-terminated) without input; out_fd gets its output and its errors, -1: nobody.
  * Signals are not blocked in it. -1 when it cannot be started. */

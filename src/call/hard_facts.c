@@ -3,8 +3,6 @@
 #include "call/call.h"
 #include "call/hard.h"
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define PERMILLE 1000.0
@@ -69,37 +67,22 @@ void ph_hard_facts_own(struct ph_call *c, ph_ns now, struct ph_hard_probe *out)
     ports(f, now, out);
 }
 
-static enum ph_allocation_type allocation_type(const char *text, long *number)
-{
-    const char *colon = strchr(text, ':');
-    size_t len = colon ? (size_t)(colon - text) : strlen(text);
-    *number = colon ? strtol(colon + 1, NULL, 10) : 0;
-    for (int t = PH_ALLOCATION_UNKNOWN; t <= PH_ALLOCATION_BLOCK; t++) {
-        const char *name = ph_allocation_type_name((enum ph_allocation_type)t);
-        if (strlen(name) == len && memcmp(name, text, len) == 0)
-            return (enum ph_allocation_type)t;
-    }
-    return PH_ALLOCATION_UNKNOWN;
-}
-
 void ph_hard_facts_side(const struct ph_hard_probe *p, struct ph_plan_side *out)
 {
-    long number;
+    struct ph_allocation said = {0};
+    (void)ph_nat_allocation_parse(p->allocation, &said);
     *out = (struct ph_plan_side){
-        .udp = p->udp <= PH_YES ? (enum ph_answer)p->udp : PH_ANSWER_UNKNOWN,
-        .mapping = p->mapping <= PH_MAPPING_APDM ? (enum ph_mapping_behaviour)p->mapping
-                                                 : PH_MAPPING_UNKNOWN,
-        .filtering = p->filtering <= PH_FILTERING_APDF ? (enum ph_filtering_behaviour)p->filtering
-                                                       : PH_FILTERING_UNKNOWN,
-        .gateway =
-            p->gateway <= PH_GATEWAY_DROP ? (enum ph_gateway_policy)p->gateway : PH_GATEWAY_UNKNOWN,
+        .udp = (enum ph_answer)p->udp,
+        .mapping = (enum ph_mapping_behaviour)p->mapping,
+        .filtering = (enum ph_filtering_behaviour)p->filtering,
+        .gateway = (enum ph_gateway_policy)p->gateway,
         .external = p->external,
         .privileged = p->privileged,
         .budget = {p->probes, p->openers, p->packet_rate, p->burst},
     };
-    struct ph_allocation *al = &out->allocation;
-    *al = (struct ph_allocation){
-        .type = allocation_type(p->allocation, &number),
+    out->allocation = (struct ph_allocation){
+        .type = said.type,
+        .step = said.step,
         .confidence = p->confidence / PERMILLE,
         .samples = p->samples,
         .last = p->port_count > 0 ? p->port_sequence[0] : 0,
@@ -111,20 +94,5 @@ void ph_hard_facts_side(const struct ph_hard_probe *p, struct ph_plan_side *out)
         .aligned = p->aligned,
         .addresses = p->addresses,
     };
-    /* A peer may say what it likes; a plan divides by some of it. */
-    if (al->type == PH_ALLOCATION_SEQUENTIAL) {
-        if (number == 0 || number < -4096 || number > 4096)
-            al->type = PH_ALLOCATION_UNKNOWN;
-        else
-            al->step = (int)number;
-    }
-    if (al->low > al->high || (al->low == 0 && al->high != 0)) {
-        al->low = al->high = 0;
-        if (al->type == PH_ALLOCATION_BLOCK)
-            al->type = PH_ALLOCATION_RANDOM;
-    }
-    if (al->type == PH_ALLOCATION_BLOCK && al->high == 0)
-        al->type = PH_ALLOCATION_RANDOM;
-    if (al->confidence > 1)
-        al->confidence = 1;
+    ph_plan_side_settle(out);
 }

@@ -65,18 +65,13 @@ void ph_run_tell_over(struct ph_run *r)
 
 /* ---- How long things take */
 
-static ph_ns paced(const struct ph_budget *pace, uint64_t packets)
-{
-    return packets <= pace->burst ? 0 : (packets - pace->burst) * (PH_SEC / pace->rate);
-}
-
 ph_ns ph_run_time_of_openers(const struct ph_run *r)
 {
     struct ph_budget pace = ph_run_pace(r, true);
     uint64_t n = r->move.sockets;
     if (r->move.kind == PH_MOVE_SWEEP)
         n *= ph_port_order_count(&r->move.back);
-    ph_ns t = paced(&pace, n * (1u + r->move.repeats));
+    ph_ns t = ph_pace_until(&pace, n * (1u + r->move.repeats));
     return t + r->move.repeats * r->move.repeat_after;
 }
 
@@ -84,7 +79,7 @@ ph_ns ph_run_time_of_probes(const struct ph_run *r)
 {
     struct ph_budget pace = ph_run_pace(r, false);
     uint64_t passes = r->move.passes ? r->move.passes : 1;
-    return paced(&pace, r->move.probes * passes) + passes * 2 * ph_run_gap(r);
+    return ph_pace_until(&pace, r->move.probes * passes) + passes * 2 * ph_run_gap(r);
 }
 
 /* The other side's whole turn, and the way there and back. */

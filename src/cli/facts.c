@@ -2,6 +2,7 @@
 #include "cli/facts.h"
 
 #include "base/err.h"
+#include "cli/number.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -64,92 +65,10 @@ int facts_answer(const char *name)
     return LOOKUP(names, name);
 }
 
-/* A whole number in [low, high], and nothing behind it but what `rest` may be given. */
-static bool read_number(const char *text, long low, long high, long *out, const char **rest)
+static bool set_number(const char *v, uint16_t *out)
 {
-    char *end;
-
-    if (!isdigit((unsigned char)text[0]) && text[0] != '-') {
-        return false;
-    }
-    errno = 0;
-    *out = strtol(text, &end, 10);
-    if (end == text || errno != 0 || *out < low || *out > high || (!rest && *end)) {
-        return false;
-    }
-    if (rest) {
-        *rest = end;
-    }
-    return true;
-}
-
-static bool read_range(const char *text, struct ph_allocation *out)
-{
-    long low, high;
-    const char *rest;
-
-    if (!read_number(text, 1, 65535, &low, &rest) || *rest != '-' ||
-        !read_number(rest + 1, low, 65535, &high, NULL)) {
-        return false;
-    }
-    long size = high - low + 1;
-    out->low = (uint16_t)low;
-    out->high = (uint16_t)high;
-    out->aligned = (size & (size - 1)) == 0 && low % size == 0;
-    return true;
-}
-
-/* Of a block of which only the size is known; where it lies is settled later (place_block). */
-static bool read_size(const char *text, struct ph_allocation *out)
-{
-    long size;
-
-    if (!read_number(text, 2, 32768, &size, NULL)) {
-        return false;
-    }
-    out->low = 0;
-    out->high = (uint16_t)(size - 1);
-    out->aligned = (size & (size - 1)) == 0;
-    return true;
-}
-
-bool facts_allocation(const char *text, struct ph_allocation *out)
-{
-    char type[16];
-    const char *colon = strchr(text, ':');
-    size_t len = colon ? (size_t)(colon - text) : strlen(text);
-    long step;
-
-    if (len >= sizeof(type)) {
-        return false;
-    }
-    memcpy(type, text, len);
-    type[len] = '\0';
-    for (int t = PH_ALLOCATION_UNKNOWN; t <= PH_ALLOCATION_BLOCK; t++) {
-        if (strcmp(type, ph_allocation_type_name((enum ph_allocation_type)t)) != 0) {
-            continue;
-        }
-        out->type = (enum ph_allocation_type)t;
-        switch (out->type) {
-        case PH_ALLOCATION_SEQUENTIAL:
-            out->step = 1;
-            if (!colon) {
-                return true;
-            }
-            if (!read_number(colon + 1, -32768, 32768, &step, NULL) || step == 0) {
-                return false;
-            }
-            out->step = (int)step;
-            return true;
-        case PH_ALLOCATION_RANDOM:
-            return !colon || read_range(colon + 1, out);
-        case PH_ALLOCATION_BLOCK:
-            return colon && (read_range(colon + 1, out) || read_size(colon + 1, out));
-        default:
-            return !colon;
-        }
-    }
-    return false;
+    *out = (uint16_t)read_number(v, 65535);
+    return *out > 0;
 }
 
 /* ---- Facts by their names */
@@ -188,7 +107,16 @@ static bool set_gateway(const char *v, struct facts *f)
 
 static bool set_allocation(const char *v, struct facts *f)
 {
-    return facts_allocation(v, &f->side.allocation);
+    struct ph_allocation *a = &f->side.allocation;
+
+    if (!ph_nat_allocation_parse(v, a)) {
+        return false;
+    }
+    if (a->type == PH_ALLOCATION_SEQUENTIAL && a->step == 0) {
+        a->step = 1;
+    }
+    /* One that is known by its size alone is placed later (place_block). */
+    return a->type != PH_ALLOCATION_BLOCK || (a->high != 0 && (a->low != 0 || a->high < 32768));
 }
 
 static bool set_external(const char *v, struct facts *f)
@@ -198,13 +126,7 @@ static bool set_external(const char *v, struct facts *f)
 
 static bool set_last(const char *v, struct facts *f)
 {
-    long port;
-
-    if (!read_number(v, 1, 65535, &port, NULL)) {
-        return false;
-    }
-    f->side.allocation.last = (uint16_t)port;
-    return true;
+    return set_number(v, &f->side.allocation.last);
 }
 
 static bool read_rate(const char *text, double *out, const char **rest)
@@ -243,35 +165,24 @@ static bool set_privileged(const char *v, struct facts *f)
     return facts_answer(v) > 0;
 }
 
-static bool set_count(const char *v, uint16_t *out)
-{
-    long n;
-
-    if (!read_number(v, 1, 65535, &n, NULL)) {
-        return false;
-    }
-    *out = (uint16_t)n;
-    return true;
-}
-
 static bool set_probes(const char *v, struct facts *f)
 {
-    return set_count(v, &f->side.budget.probes);
+    return set_number(v, &f->side.budget.probes);
 }
 
 static bool set_openers(const char *v, struct facts *f)
 {
-    return set_count(v, &f->side.budget.openers);
+    return set_number(v, &f->side.budget.openers);
 }
 
 static bool set_rate(const char *v, struct facts *f)
 {
-    return set_count(v, &f->side.budget.rate);
+    return set_number(v, &f->side.budget.rate);
 }
 
 static bool set_burst(const char *v, struct facts *f)
 {
-    return set_count(v, &f->side.budget.burst);
+    return set_number(v, &f->side.budget.burst);
 }
 
 static const struct fact {

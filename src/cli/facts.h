@@ -23,7 +23,7 @@ bool facts_parse(const char *text, size_t len, struct facts *out, char error[FAC
 /* arg: a file of these, or they themselves. */
 bool facts_load(const char *arg, struct facts *out, char error[FACTS_ERROR]);
 
-/* Inside. By the short or the long name, both told in `choices`; -1: none of them. */
+/* Inside. By the short name, as FACTS_... lists them, or by the long one; -1: none of them. */
 int facts_mapping(const char *name);
 int facts_filtering(const char *name);
 int facts_gateway(const char *name);
@@ -32,8 +32,6 @@ int facts_answer(const char *name);
 #define FACTS_FILTERINGS "eif, adf, apdf or unknown"
 #define FACTS_GATEWAYS   "accept, drop or unknown"
 #define FACTS_ANSWERS    "yes, no or unknown"
-/* "sequential:2", "block:512", "random:32768-65535" ...; false when it is none. */
-bool facts_allocation(const char *text, struct ph_allocation *out);
 bool facts_json(const char *text, size_t len, struct facts *out, char error[FACTS_ERROR]);
 
 #endif

@@ -91,12 +91,9 @@ static bool read_object(const json_t *o, const char *key, const json_t **out,
 
 static int find_type(const char *name)
 {
-    for (int t = PH_ALLOCATION_UNKNOWN; t <= PH_ALLOCATION_BLOCK; t++) {
-        if (strcmp(name, ph_allocation_type_name((enum ph_allocation_type)t)) == 0) {
-            return t;
-        }
-    }
-    return -1;
+    enum ph_allocation_type type;
+
+    return ph_allocation_type_parse(name, strlen(name), &type) ? (int)type : -1;
 }
 
 static bool read_range(const json_t *o, struct ph_allocation *a, char error[FACTS_ERROR])

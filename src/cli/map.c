@@ -2,13 +2,13 @@
 #include "cli/cli.h"
 #include "cli/duration.h"
 #include "cli/map_tell.h"
+#include "cli/number.h"
 #include "cli/stop.h"
 
 #include <argp.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LIFETIME_MAX 604800 /* what some routers take at most, in seconds */
@@ -38,20 +38,6 @@ struct holder {
     uint32_t changes;
     ph_ns renew; /* of the mapping that was told last */
 };
-
-static unsigned long parse_number(const char *arg, unsigned long max, const char *what,
-                                  struct argp_state *state)
-{
-    char *rest;
-    unsigned long n;
-
-    errno = 0;
-    n = strtoul(arg, &rest, 10);
-    if (arg[0] < '0' || arg[0] > '9' || *rest || errno || n == 0 || n > max) {
-        argp_error(state, "'%s' is not a %s: write a number from 1 to %lu", arg, what, max);
-    }
-    return n;
-}
 
 static unsigned parse_protocol(const char *arg, struct argp_state *state)
 {

@@ -1,4 +1,5 @@
 #include "cli/cli.h"
+#include "cli/number.h"
 #include "cli/plan_tell.h"
 
 #include <argp.h>
@@ -40,18 +41,6 @@ static ph_ns parse_ms(const char *arg, struct argp_state *state)
         argp_error(state, "'%s' is not a time: write milliseconds, such as 40 or 0.5", arg);
     }
     return (ph_ns)(v * 1e6);
-}
-
-static uint16_t parse_most(const char *arg, unsigned most, const char *what,
-                           struct argp_state *state)
-{
-    char *rest;
-    unsigned long n = strtoul(arg, &rest, 10);
-
-    if (!isdigit((unsigned char)arg[0]) || *rest || n == 0 || n > most) {
-        argp_error(state, "'%s' is not a number of %s: write one from 1 to %u", arg, what, most);
-    }
-    return (uint16_t)n;
 }
 
 static uint64_t parse_seed(const char *arg, struct argp_state *state)
@@ -102,16 +91,20 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         o->seed = parse_seed(arg, state);
         return 0;
     case KEY_PROBES:
-        o->budget.probes = parse_most(arg, PH_BUDGET_PROBES_MOST, "probes", state);
+        o->budget.probes =
+            (uint16_t)parse_number(arg, PH_BUDGET_PROBES_MOST, "number of probes", state);
         return 0;
     case KEY_OPENERS:
-        o->budget.openers = parse_most(arg, PH_BUDGET_OPENERS_MOST, "sockets", state);
+        o->budget.openers =
+            (uint16_t)parse_number(arg, PH_BUDGET_OPENERS_MOST, "number of sockets", state);
         return 0;
     case KEY_RATE:
-        o->budget.rate = parse_most(arg, PH_BUDGET_RATE_MOST, "packets a second", state);
+        o->budget.rate =
+            (uint16_t)parse_number(arg, PH_BUDGET_RATE_MOST, "number of packets a second", state);
         return 0;
     case KEY_BURST:
-        o->budget.burst = parse_most(arg, PH_BUDGET_BURST_MOST, "packets", state);
+        o->budget.burst =
+            (uint16_t)parse_number(arg, PH_BUDGET_BURST_MOST, "number of packets", state);
         return 0;
     case 'j':
         o->json = true;

@@ -1,11 +1,11 @@
 #include "cli/resolve.h"
 
 #include "cli/cli.h"
+#include "cli/number.h"
 #include "host/sockaddr.h"
 
 #include <netdb.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -44,18 +44,6 @@ int resolve_local(const char *text, struct ph_addr *out)
     return CLI_GOOD;
 }
 
-static bool parse_port(const char *text, uint16_t *port)
-{
-    char *end;
-    unsigned long n = strtoul(text, &end, 10);
-
-    if (text[0] < '0' || text[0] > '9' || *end || n == 0 || n > 65535) {
-        return false;
-    }
-    *port = (uint16_t)n;
-    return true;
-}
-
 static int look_up(const char *name, int af, struct ph_addr *out)
 {
     struct addrinfo hints = {.ai_family = af, .ai_socktype = SOCK_DGRAM};
@@ -77,9 +65,8 @@ static int split(const char *text, char name[NAME_MAX_LEN + 1], uint16_t *port)
     const char *colon = strrchr(text, ':');
     size_t len = colon ? (size_t)(colon - text) : strlen(text);
 
-    *port = CLI_PORT;
-    if (len == 0 || len > NAME_MAX_LEN || text[0] == '[' ||
-        (colon && !parse_port(colon + 1, port))) {
+    *port = colon ? (uint16_t)read_number(colon + 1, 65535) : CLI_PORT;
+    if (len == 0 || len > NAME_MAX_LEN || text[0] == '[' || *port == 0) {
         return bad(text);
     }
     memcpy(name, text, len);

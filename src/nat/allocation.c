@@ -2,8 +2,11 @@
 
 #include "nat/hypotheses.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #define ANSWERS_MIN 5u
 #define DRAWS_MIN   3u
@@ -17,6 +20,8 @@
 #define WANTS_BLOCK  16u
 #define WANTS_STEP   12u
 #define SURE_OF_TYPE 0.99
+/* Of a step that is read: half of all ports, either way. */
+#define STEP_MAX 32768
 
 static size_t count_answers(const struct ph_nat_sample *samples, size_t n)
 {
@@ -209,4 +214,86 @@ char *ph_nat_allocation_text(const struct ph_allocation *a, char buf[PH_ALLOCATI
         break;
     }
     return buf;
+}
+
+bool ph_allocation_type_parse(const char *name, size_t len, enum ph_allocation_type *out)
+{
+    for (int t = PH_ALLOCATION_UNKNOWN; t <= PH_ALLOCATION_BLOCK; t++) {
+        const char *known = ph_allocation_type_name((enum ph_allocation_type)t);
+        if (strlen(known) == len && memcmp(known, name, len) == 0) {
+            *out = (enum ph_allocation_type)t;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* A whole number in [low, high]. Too large a one is LONG_MAX, which no `high` here is. */
+static bool read_number(const char **text, long low, long high, long *out)
+{
+    char *end;
+    if (!isdigit((unsigned char)**text) && **text != '-')
+        return false;
+    *out = strtol(*text, &end, 10);
+    if (end == *text || *out < low || *out > high)
+        return false;
+    *text = end;
+    return true;
+}
+
+static bool read_step(const char *text, struct ph_allocation *out)
+{
+    long step;
+    if (!read_number(&text, -STEP_MAX, STEP_MAX, &step) || *text != '\0' || step == 0)
+        return false;
+    out->step = (int)step;
+    return true;
+}
+
+/* "LOW-HIGH"; of a block also its size alone. */
+static bool read_range(const char *text, struct ph_allocation *out)
+{
+    long low, high;
+    if (!read_number(&text, 1, 65536, &low))
+        return false;
+    if (*text == '\0' && out->type == PH_ALLOCATION_BLOCK) {
+        high = low - 1;
+        low = 0;
+    } else if (*text++ != '-' || !read_number(&text, low, 65535, &high) || *text != '\0') {
+        return false;
+    }
+    long size = high - low + 1;
+    out->low = (uint16_t)low;
+    out->high = (uint16_t)high;
+    out->aligned = (size & (size - 1)) == 0 && low % size == 0;
+    return true;
+}
+
+/* What stands behind the type. */
+static bool read_numbers(const char *text, struct ph_allocation *out)
+{
+    switch (out->type) {
+    case PH_ALLOCATION_SEQUENTIAL:
+        return read_step(text, out);
+    case PH_ALLOCATION_RANDOM:
+    case PH_ALLOCATION_BLOCK:
+        return read_range(text, out);
+    default:
+        return false;
+    }
+}
+
+bool ph_nat_allocation_parse(const char *text, struct ph_allocation *out)
+{
+    struct ph_allocation a = *out;
+    const char *colon = strchr(text, ':');
+    a.step = 0;
+    a.low = a.high = 0;
+    a.aligned = false;
+    if (!ph_allocation_type_parse(text, colon ? (size_t)(colon - text) : strlen(text), &a.type))
+        return false;
+    if (colon && !read_numbers(colon + 1, &a))
+        return false;
+    *out = a;
+    return true;
 }

@@ -46,6 +46,12 @@ size_t ph_nat_allocation_wants(const struct ph_allocation *a);
  * HardNatProbe. Returns buf. */
 #define PH_ALLOCATION_TEXT 32
 char *ph_nat_allocation_text(const struct ph_allocation *a, char buf[PH_ALLOCATION_TEXT]);
+/* Reads such a text, and "random:LOW-HIGH" and "block:LOW-HIGH": type, step, range and `aligned`;
+ * the rest of `out` is left alone. What is not said is 0; a block of which only the size is said
+ * lies at 0 to SIZE - 1. False when it is none: `out` is as it was. */
+bool ph_nat_allocation_parse(const char *text, struct ph_allocation *out);
 const char *ph_allocation_type_name(enum ph_allocation_type t);
+/* By the first `len` bytes of `name`; false when it is the name of none. */
+bool ph_allocation_type_parse(const char *name, size_t len, enum ph_allocation_type *out);
 
 #endif

@@ -25,12 +25,6 @@ double ph_birthday_success(uint32_t ports, uint32_t mapped, uint32_t probes)
     return miss_ln < 0 ? -expm1(miss_ln) : 0;
 }
 
-double ph_birthday_mean(uint32_t ports, uint32_t mapped)
-{
-    mapped = mapped < ports ? mapped : ports;
-    return ((double)ports + 1) / ((double)mapped + 1);
-}
-
 uint32_t ph_birthday_quantile(uint32_t ports, uint32_t mapped, double share)
 {
     mapped = mapped < ports ? mapped : ports;
@@ -54,8 +48,7 @@ static bool has_range(const struct ph_allocation *a)
     return known && a->high != 0 && a->low <= a->high;
 }
 
-/* From all of 1024-65535, as netfilter draws, rather than any part of it. */
-static bool is_netfilter(const struct ph_allocation *a)
+bool ph_birthday_is_netfilter(const struct ph_allocation *a)
 {
     return a->type == PH_ALLOCATION_RANDOM &&
            (!has_range(a) || (a->low == PORTS_LOW && a->high == PORTS_HIGH));
@@ -77,7 +70,7 @@ double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_ord
                          uint32_t probes)
 {
     double ports = probed(a, order, probes);
-    if (!is_netfilter(a))
+    if (!ph_birthday_is_netfilter(a))
         return ports / ph_birthday_ports(a);
     ports += ph_port_order_within(order, probes, PH_NETFILTER_LOW, PH_NETFILTER_DOUBLED);
     return ports / NETFILTER_DRAWS;
@@ -86,7 +79,7 @@ double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_ord
 double ph_birthday_order_success(const struct ph_allocation *a, const struct ph_port_order *order,
                                  uint32_t sockets, uint32_t probes)
 {
-    if (!is_netfilter(a))
+    if (!ph_birthday_is_netfilter(a))
         return ph_birthday_success(ph_birthday_ports(a), sockets, probed(a, order, probes));
     double share = ph_birthday_share(a, order, probes);
     return share < 1 ? -expm1(sockets * log1p(-share)) : sockets > 0;

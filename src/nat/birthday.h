@@ -15,10 +15,8 @@
 
 /* 1 - C(S-N, M) / C(S, M). */
 double ph_birthday_success(uint32_t ports, uint32_t mapped, uint32_t probes);
-/* Probes until the first hit, on average given that all ports are tried: (S + 1) / (N + 1). With
- * nothing mapped this and the quantile are one more than there are ports. */
-double ph_birthday_mean(uint32_t ports, uint32_t mapped);
-/* The fewest probes by which a share of all tries has hit. */
+/* The fewest probes by which a share of all tries has hit. With nothing mapped it is one more than
+ * there are ports. */
 uint32_t ph_birthday_quantile(uint32_t ports, uint32_t mapped, double share);
 
 /* The chance that `probes` ports, taken in this order, hit one of `sockets` mappings of a NAT that
@@ -35,6 +33,8 @@ double ph_birthday_share(const struct ph_allocation *a, const struct ph_port_ord
  * block, netfilter's doubled range, all of what it was seen to use, then what it may use. */
 void ph_birthday_order(const struct ph_allocation *a, bool privileged, uint64_t seed,
                        struct ph_port_order *out);
+/* From all of 1024-65535, as netfilter draws, rather than any part of it. */
+bool ph_birthday_is_netfilter(const struct ph_allocation *a);
 /* How many ports a NAT that allocates so chooses among: of a block its size, else 64,512 or what
  * was seen. */
 uint32_t ph_birthday_ports(const struct ph_allocation *a);

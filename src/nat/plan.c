@@ -97,11 +97,6 @@ static double open_share(const struct ph_plan_side *s)
     return filter_is_open(s) ? 1 : 0;
 }
 
-static double max2(double a, double b)
-{
-    return a > b ? a : b;
-}
-
 static double punch_share(const struct ph_plan_input *in)
 {
     double best = 0, aim[2];
@@ -110,9 +105,9 @@ static double punch_share(const struct ph_plan_input *in)
     best = PUNCH_SHARE * aim[0] * aim[1];
     for (int i = 0; i < 2; i++) {
         const struct ph_plan_side *s = &in->side[i];
-        best = max2(best, PUNCH_SHARE * aim[i] * open_share(s));
+        best = fmax(best, PUNCH_SHARE * aim[i] * open_share(s));
         if (aim[i] <= 0 && s->filtering == PH_FILTERING_EIF)
-            best = max2(best, PUNCH_HARD_SHARE);
+            best = fmax(best, PUNCH_HARD_SHARE);
     }
     return best;
 }

@@ -149,10 +149,17 @@ void ph_plan_make(const struct ph_plan_input *in, uint64_t seed, struct ph_plan 
 /* No move can join them: HOPELESS or NO_UDP. */
 bool ph_plan_is_hopeless(const struct ph_plan_input *in);
 
-/* The side's part of the facts: what is to be told to the peer. */
+/* A side out of a survey's facts, for who plans without a call (a call tells them to the peer, and
+ * reads its own as the peer does). What no survey knows is left to be added. */
 void ph_plan_side(const struct ph_nat_facts *facts, struct ph_plan_side *out);
+/* Of what a peer says, and it may say what it likes: what no version of ours knows, or contradicts
+ * itself, becomes unknown. Both peers do it to both sides' words, so that they plan alike. */
+void ph_plan_side_settle(struct ph_plan_side *s);
 /* Budgets with their defaults in place of 0, and cut to what may be. */
 struct ph_budget ph_budget_resolve(const struct ph_budget *b);
+/* When the n-th packet leaves, after the first, at this rate and in waves of this burst; neither is
+ * 0. */
+ph_ns ph_pace_until(const struct ph_budget *pace, uint64_t n);
 
 const char *ph_move_kind_name(enum ph_move_kind k);
 const char *ph_move_ports_name(enum ph_move_ports p);

@@ -31,12 +31,6 @@ static void say_packets(struct ph_move *m, uint32_t acceptor, uint32_t prober)
     m->packets[!m->acceptor] = m->mappings[!m->acceptor] = prober;
 }
 
-static void take(struct ph_planner *p, const struct ph_move *m)
-{
-    p->left[m->acceptor].openers -= m->sockets;
-    p->left[!m->acceptor].probes -= m->probes;
-}
-
 bool ph_move_own(struct ph_planner *p, unsigned acceptor, double aim, struct ph_move *m)
 {
     uint32_t n = ph_least(OWN_SOCKETS, p->left[acceptor].openers);
@@ -54,7 +48,7 @@ bool ph_move_own(struct ph_planner *p, unsigned acceptor, double aim, struct ph_
                    "the %s's NAT mostly keeps a socket's own port: it names those of %u fresh "
                    "sockets",
                    ph_plan_side_name(acceptor), n);
-    take(p, m);
+    ph_fan_in_take(p, m);
     return true;
 }
 
@@ -111,7 +105,7 @@ bool ph_move_measured(struct ph_planner *p, unsigned acceptor, double aim, struc
                    "the %s's ports count by %d: what %u openers got is measured between two STUN "
                    "answers, and told",
                    ph_plan_side_name(acceptor), a->step, n);
-    take(p, m);
+    ph_fan_in_take(p, m);
     return true;
 }
 

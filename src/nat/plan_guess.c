@@ -111,12 +111,6 @@ static uint32_t median(const struct ph_allocation *a, const struct ph_move *m, d
     return high;
 }
 
-static void take(struct ph_planner *p, const struct ph_move *m)
-{
-    p->left[m->acceptor].openers -= m->sockets;
-    p->left[!m->acceptor].probes -= m->probes;
-}
-
 /* A fan-in by its order, of at most so many probes and sockets. */
 static bool fan_in(struct ph_planner *p, const struct ph_allocation *a, uint32_t probes,
                    uint32_t openers, double aim, struct ph_move *m)
@@ -136,7 +130,7 @@ static bool fan_in(struct ph_planner *p, const struct ph_allocation *a, uint32_t
     m->packets[prober] = m->mappings[prober] = (uint32_t)lround(packets(&s, m->sockets));
     m->time = ph_pace_until(&m->acceptor_pace, m->sockets) + p->in->signalling +
               ph_pace_until(&m->prober_pace, median(a, m, success)) + p->in->direct;
-    take(p, m);
+    ph_fan_in_take(p, m);
     return true;
 }
 
@@ -182,10 +176,8 @@ bool ph_move_guess_privileged(struct ph_planner *p, unsigned acceptor, double ai
                                                     .low = PH_NETFILTER_PRIVILEGED_LOW,
                                                     .high = PH_NETFILTER_PRIVILEGED_HIGH};
     const struct ph_plan_side *side = &p->in->side[acceptor];
-    bool netfilter = side->allocation.type == PH_ALLOCATION_RANDOM &&
-                     ph_birthday_ports(&side->allocation) == 64512;
     uint32_t sockets = ph_least(p->left[acceptor].openers / 4, 32);
-    if (!side->privileged || !netfilter || sockets == 0)
+    if (!side->privileged || !ph_birthday_is_netfilter(&side->allocation) || sockets == 0)
         return false;
     uint32_t ports = ph_birthday_ports(&privileged);
     uint32_t probes = ph_birthday_quantile(ports, sockets, SUFFICIENT);
@@ -205,6 +197,12 @@ uint32_t ph_mirror_sockets_most(const struct ph_planner *p, unsigned acceptor, u
 {
     uint32_t open = ph_budget_resolve(&p->in->side[acceptor].budget).openers;
     return ph_least(most, ph_least(open, p->left[acceptor].probes / MIRROR_PASSES));
+}
+
+void ph_fan_in_take(struct ph_planner *p, const struct ph_move *m)
+{
+    p->left[m->acceptor].openers -= m->sockets;
+    p->left[!m->acceptor].probes -= m->probes;
 }
 
 void ph_mirror_take(struct ph_planner *p, const struct ph_move *m)

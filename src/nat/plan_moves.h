@@ -13,12 +13,6 @@ struct ph_planner {
     bool full_ttl;
 };
 
-/* When the n-th packet leaves, after the first. */
-static inline ph_ns ph_pace_until(const struct ph_budget *pace, uint32_t n)
-{
-    return n == 0 ? 0 : (ph_ns)((n - 1) / pace->burst * pace->burst) * PH_SEC / pace->rate;
-}
-
 static inline uint32_t ph_least(uint32_t a, uint32_t b)
 {
     return a < b ? a : b;
@@ -39,6 +33,8 @@ bool ph_move_guess(struct ph_planner *p, unsigned acceptor, double aim, bool res
 /* From sockets that netfilter keeps among its privileged ports. */
 bool ph_move_guess_privileged(struct ph_planner *p, unsigned acceptor, double aim,
                               struct ph_move *m);
+/* Of a fan-in, whichever way its ports become known. */
+void ph_fan_in_take(struct ph_planner *p, const struct ph_move *m);
 /* A mirror's sockets: those of the moves before it are closed by then, and what these send goes all
  * the way, so they are charged as probes. */
 uint32_t ph_mirror_sockets_most(const struct ph_planner *p, unsigned acceptor, uint32_t most);

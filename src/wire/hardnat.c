@@ -27,22 +27,6 @@ enum field {
     F_COUNT = 17,
 };
 
-static void flag_field(struct ph_writer *w, enum field id, bool on)
-{
-    if (!on)
-        return;
-    ph_field_begin(w, id, 1);
-    ph_write_u8(w, 1);
-}
-
-static void u32_field(struct ph_writer *w, enum field id, uint32_t v)
-{
-    if (v == 0)
-        return;
-    ph_field_begin(w, id, 4);
-    ph_write_u32(w, v);
-}
-
 static void call_id_field(struct ph_writer *w, const uint8_t id[PH_CALL_ID_LEN])
 {
     ph_field_begin(w, F_CALL_ID, PH_CALL_ID_LEN);
@@ -61,18 +45,12 @@ static void ports_field(struct ph_writer *w, const uint16_t *ports, size_t n)
 static void write_probe(struct ph_writer *w, const struct ph_hard_probe *p)
 {
     call_id_field(w, p->call_id);
-    u32_field(w, F_GENERATION, p->generation);
-    flag_field(w, F_FINAL, p->final);
+    ph_field_u32(w, F_GENERATION, p->generation);
+    ph_field_u8(w, F_FINAL, p->final);
     ports_field(w, p->port_sequence, p->port_count);
-    u32_field(w, F_PROBE_TIME, p->probe_time_ms);
-    if (p->allocation[0]) {
-        ph_field_begin(w, F_ALLOCATION, strlen(p->allocation));
-        ph_write_bytes(w, p->allocation, strlen(p->allocation));
-    }
-    if (ph_addr_is_set(&p->external)) {
-        ph_field_begin(w, F_EXTERNAL, ph_field_addr_len(&p->external));
-        ph_field_write_addr(w, &p->external);
-    }
+    ph_field_u32(w, F_PROBE_TIME, p->probe_time_ms);
+    ph_field_text(w, F_ALLOCATION, p->allocation);
+    ph_field_addr(w, F_EXTERNAL, &p->external);
     ph_field_begin(w, F_BEHAVIOUR, 4);
     ph_write_u8(w, p->udp);
     ph_write_u8(w, p->mapping);
@@ -94,7 +72,7 @@ static void write_probe(struct ph_writer *w, const struct ph_hard_probe *p)
     ph_write_u16(w, p->confidence);
     ph_write_u16(w, p->samples);
     ph_write_u8(w, p->addresses);
-    flag_field(w, F_PRIVILEGED, p->privileged);
+    ph_field_u8(w, F_PRIVILEGED, p->privileged);
     ph_field_begin(w, F_BUDGET, 8);
     ph_write_u16(w, p->probes);
     ph_write_u16(w, p->openers);
@@ -113,7 +91,7 @@ static void write_start(struct ph_writer *w, const struct ph_hard_start *s)
     ph_write_u8(w, s->phase);
     ph_write_u16(w, s->index);
     ph_write_u16(w, s->round);
-    u32_field(w, F_START_AT, s->start_at_ms);
+    ph_field_u32(w, F_START_AT, s->start_at_ms);
     ph_field_begin(w, F_COUNT, 2);
     ph_write_u16(w, s->acceptor_port_count);
     ports_field(w, s->acceptor_ports, s->port_count);
@@ -129,8 +107,7 @@ int ph_hard_encode(const struct ph_hard_message *m, uint8_t *out, size_t cap)
 {
     struct ph_writer w = ph_writer_init(out, cap < PH_HARD_MESSAGE_MAX ? cap : PH_HARD_MESSAGE_MAX);
 
-    ph_write_u16(&w, 0); /* the length, patched below */
-    ph_write_u16(&w, (uint16_t)m->type);
+    ph_message_begin(&w, m->type);
     switch (m->type) {
     case PH_HARD_NAT_PROBE:
         if (m->probe.port_count > PH_HARD_SEQUENCE_MAX ||
@@ -146,8 +123,7 @@ int ph_hard_encode(const struct ph_hard_message *m, uint8_t *out, size_t cap)
     default:
         return PH_ERR_INVAL;
     }
-    ph_write_patch_u16(&w, 0, (uint16_t)(ph_writer_len(&w) - PH_FIELD_LENGTH_LEN));
-    return w.bad ? PH_ERR_SPACE : (int)ph_writer_len(&w);
+    return ph_message_end(&w);
 }
 
 static size_t read_ports(struct ph_reader *r, uint16_t *out, size_t cap)
@@ -157,17 +133,6 @@ static size_t read_ports(struct ph_reader *r, uint16_t *out, size_t cap)
     while (n < cap && ph_reader_left(r) >= 2)
         out[n++] = ph_read_u16(r);
     return n;
-}
-
-/* It ends up in traces: what no ph_nat_allocation_text writes is not taken over. */
-static void read_text(struct ph_reader *r, char out[PH_HARD_ALLOCATION_MAX])
-{
-    size_t len = ph_reader_left(r);
-    const uint8_t *text = ph_read_bytes(r, len);
-
-    memset(out, 0, PH_HARD_ALLOCATION_MAX);
-    for (size_t i = 0; text && i < len && i < PH_HARD_ALLOCATION_MAX - 1; i++)
-        out[i] = text[i] >= 0x20 && text[i] < 0x7f ? (char)text[i] : '?';
 }
 
 static void read_probe_field(unsigned id, struct ph_reader *r, struct ph_hard_probe *p)
@@ -189,7 +154,7 @@ static void read_probe_field(unsigned id, struct ph_reader *r, struct ph_hard_pr
         p->probe_time_ms = ph_read_u32(r);
         break;
     case F_ALLOCATION:
-        read_text(r, p->allocation);
+        ph_field_read_text(r, ph_reader_left(r), p->allocation, sizeof(p->allocation));
         break;
     case F_EXTERNAL:
         p->external = ph_field_read_addr(r);
@@ -269,32 +234,24 @@ static void read_start_field(unsigned id, struct ph_reader *r, struct ph_hard_st
 
 int ph_hard_decode(const uint8_t *data, size_t len, struct ph_hard_message *out)
 {
-    struct ph_reader stream = ph_reader_init(data, len);
-    uint16_t length = ph_read_u16(&stream);
+    struct ph_reader fields, value;
+    unsigned type, id;
+    int taken = ph_message_read(data, len, PH_HARD_MESSAGE_MAX, &type, &fields);
 
     memset(out, 0, sizeof(*out));
-    if (stream.bad)
-        return PH_ERR_SHORT;
-    if (length < PH_FIELD_TYPE_LEN || length > PH_HARD_MESSAGE_MAX - PH_FIELD_LENGTH_LEN)
-        return PH_ERR_FORMAT;
-    struct ph_reader body = ph_reader_init(ph_read_bytes(&stream, length), length);
-    if (stream.bad)
-        return PH_ERR_SHORT;
-    unsigned type = ph_read_u16(&body);
-    if (type == PH_HARD_NAT_PROBE || type == PH_HARD_NAT_BIRTHDAY_START)
-        out->type = (enum ph_hard_type)type;
-    while (out->type && ph_reader_left(&body) > 0) {
-        unsigned id = ph_read_u16(&body);
-        uint16_t value_len = ph_read_u16(&body);
-        struct ph_reader value = ph_reader_init(ph_read_bytes(&body, value_len), value_len);
-        if (!body.bad && out->type == PH_HARD_NAT_PROBE)
+    if (taken < 0 || (type != PH_HARD_NAT_PROBE && type != PH_HARD_NAT_BIRTHDAY_START))
+        return taken;
+    out->type = (enum ph_hard_type)type;
+    while (ph_field_next(&fields, &id, &value)) {
+        if (type == PH_HARD_NAT_PROBE)
             read_probe_field(id, &value, &out->probe);
-        else if (!body.bad)
+        else
             read_start_field(id, &value, &out->start);
-        if (body.bad || value.bad) {
-            memset(out, 0, sizeof(*out));
-            return PH_ERR_FORMAT;
-        }
+        fields.bad |= value.bad;
     }
-    return PH_FIELD_LENGTH_LEN + length;
+    if (fields.bad) {
+        memset(out, 0, sizeof(*out));
+        return PH_ERR_FORMAT;
+    }
+    return taken;
 }

@@ -71,14 +71,6 @@ static void bytes_field(struct ph_writer *w, enum field id, const void *data, si
     ph_write_bytes(w, data, len);
 }
 
-static void addr_field(struct ph_writer *w, enum field id, const struct ph_addr *a)
-{
-    if (!ph_addr_is_set(a))
-        return;
-    ph_field_begin(w, id, ph_field_addr_len(a));
-    ph_field_write_addr(w, a);
-}
-
 /* A relay without a region is its address alone, as it was before relays had regions. */
 static void relay_field(struct ph_writer *w, const struct ph_addr *a, const char *region)
 {
@@ -90,30 +82,6 @@ static void relay_field(struct ph_writer *w, const struct ph_addr *a, const char
         ph_write_u8(w, (uint8_t)len);
         ph_write_bytes(w, region, len);
     }
-}
-
-static void u8_field(struct ph_writer *w, enum field id, unsigned v)
-{
-    if (v == 0)
-        return;
-    ph_field_begin(w, id, 1);
-    ph_write_u8(w, (uint8_t)v);
-}
-
-static void u32_field(struct ph_writer *w, enum field id, uint32_t v)
-{
-    if (v == 0)
-        return;
-    ph_field_begin(w, id, 4);
-    ph_write_u32(w, v);
-}
-
-static void u64_field(struct ph_writer *w, enum field id, uint64_t v)
-{
-    if (v == 0)
-        return;
-    ph_field_begin(w, id, 8);
-    ph_write_u64(w, v);
 }
 
 static void candidate_field(struct ph_writer *w, const struct ph_candidate *c)
@@ -165,18 +133,15 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
     if (!can_encode(m))
         return PH_ERR_INVAL;
     fields = types[m->type].fields;
-    ph_write_u16(&w, 0); /* the length, patched below */
-    ph_write_u16(&w, (uint16_t)m->type);
+    ph_message_begin(&w, m->type);
     if ((fields & BIT(F_CALL_ID)) != 0)
         bytes_field(&w, F_CALL_ID, m->call_id, sizeof(m->call_id));
     if ((fields & BIT(F_FINGERPRINT)) != 0)
         bytes_field(&w, F_FINGERPRINT, m->fingerprint, sizeof(m->fingerprint));
     if ((fields & BIT(F_OBSERVED)) != 0)
-        addr_field(&w, F_OBSERVED, &m->observed);
-    if ((fields & BIT(F_REGION)) != 0 && m->region[0] != '\0') {
-        ph_field_begin(&w, F_REGION, strlen(m->region));
-        ph_write_bytes(&w, m->region, strlen(m->region));
-    }
+        ph_field_addr(&w, F_OBSERVED, &m->observed);
+    if ((fields & BIT(F_REGION)) != 0)
+        ph_field_text(&w, F_REGION, m->region);
     for (size_t i = 0; (fields & BIT(F_RELAY)) != 0 && i < m->relay_count; i++)
         relay_field(&w, &m->relays[i], m->relay_regions[i]);
     for (size_t i = 0; (fields & BIT(F_CANDIDATE)) != 0 && i < m->candidate_count; i++)
@@ -184,19 +149,18 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
     if ((fields & BIT(F_CREDENTIALS)) != 0)
         credentials_field(&w, &m->credentials);
     if ((fields & BIT(F_MAPPED_ADDR)) != 0)
-        addr_field(&w, F_MAPPED_ADDR, &m->mapped_addr);
+        ph_field_addr(&w, F_MAPPED_ADDR, &m->mapped_addr);
     if ((fields & BIT(F_MODE)) != 0)
-        u8_field(&w, F_MODE, (unsigned)m->mode);
+        ph_field_u8(&w, F_MODE, (unsigned)m->mode);
     if ((fields & BIT(F_RELAY_RTT)) != 0)
-        u32_field(&w, F_RELAY_RTT, m->relay_rtt_ms);
+        ph_field_u32(&w, F_RELAY_RTT, m->relay_rtt_ms);
     if ((fields & BIT(F_RELAY_TOKEN)) != 0)
-        u64_field(&w, F_RELAY_TOKEN, m->relay_token);
+        ph_field_u64(&w, F_RELAY_TOKEN, m->relay_token);
     if ((fields & BIT(F_GENERATION)) != 0)
-        u32_field(&w, F_GENERATION, m->generation);
+        ph_field_u32(&w, F_GENERATION, m->generation);
     if ((fields & BIT(F_REASON)) != 0)
-        u8_field(&w, F_REASON, (unsigned)m->reason);
-    ph_write_patch_u16(&w, 0, (uint16_t)(ph_writer_len(&w) - PH_FIELD_LENGTH_LEN));
-    return w.bad ? PH_ERR_SPACE : (int)ph_writer_len(&w);
+        ph_field_u8(&w, F_REASON, (unsigned)m->reason);
+    return ph_message_end(&w);
 }
 
 /* The readers of values leave `r` bad when the value is too short; what stands behind the known
@@ -215,16 +179,6 @@ static void read_candidate(struct ph_reader *r, struct ph_signal *out)
         (struct ph_candidate){.type = type, .priority = priority, .addr = addr};
 }
 
-/* A region's name ends up on terminals and in reports: printable ASCII only. */
-static void read_region(struct ph_reader *r, size_t len, char out[PH_SIGNAL_REGION_MAX])
-{
-    const uint8_t *name = ph_read_bytes(r, len);
-
-    memset(out, 0, PH_SIGNAL_REGION_MAX);
-    for (size_t i = 0; !r->bad && i < len && i < PH_SIGNAL_REGION_MAX - 1; i++)
-        out[i] = name[i] >= 0x20 && name[i] < 0x7f ? (char)name[i] : '?';
-}
-
 static void read_relay(struct ph_reader *r, struct ph_signal *out)
 {
     struct ph_addr addr = ph_field_read_addr(r);
@@ -235,7 +189,7 @@ static void read_relay(struct ph_reader *r, struct ph_signal *out)
     /* Older relays end here. */
     if (ph_reader_left(r) > 0) {
         size_t len = ph_read_u8(r);
-        read_region(r, len, region);
+        ph_field_read_text(r, len, region, sizeof(region));
     }
     if (r->bad || out->relay_count == PH_SIGNAL_RELAYS_MAX)
         return;
@@ -271,7 +225,7 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
         out->observed = ph_field_read_addr(r);
         break;
     case F_REGION:
-        read_region(r, ph_reader_left(r), out->region);
+        ph_field_read_text(r, ph_reader_left(r), out->region, sizeof(out->region));
         break;
     case F_RELAY:
         read_relay(r, out);
@@ -307,47 +261,31 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
     return !r->bad;
 }
 
-static bool read_fields(struct ph_reader *r, struct ph_signal *out)
+static bool read_fields(struct ph_reader *fields, struct ph_signal *out)
 {
-    unsigned carried = types[out->type].fields;
+    unsigned carried = types[out->type].fields, id;
+    struct ph_reader value;
 
-    while (ph_reader_left(r) > 0) {
-        unsigned id = ph_read_u16(r);
-        uint16_t len = ph_read_u16(r);
-        struct ph_reader value = ph_reader_init(ph_read_bytes(r, len), len);
-
-        if (r->bad)
-            return false;
+    while (ph_field_next(fields, &id, &value)) {
         if (id < 32 && (carried & BIT(id)) != 0 && !read_field(id, &value, out))
             return false;
     }
-    return true;
+    return !fields->bad;
 }
 
 int ph_signal_decode(const uint8_t *data, size_t len, struct ph_signal *out)
 {
-    struct ph_reader stream = ph_reader_init(data, len);
-    struct ph_reader body;
-    uint16_t length = ph_read_u16(&stream);
+    struct ph_reader fields;
     unsigned type;
+    int taken = ph_message_read(data, len, PH_SIGNAL_MAX, &type, &fields);
 
     *out = (struct ph_signal){0};
-    if (stream.bad)
-        return PH_ERR_SHORT;
-    /* Refused from the first two bytes on: nobody is to collect 64 kB for a message that is none.
-     */
-    if (length < PH_FIELD_TYPE_LEN || length > PH_SIGNAL_MAX - PH_FIELD_LENGTH_LEN)
+    if (taken < 0 || !known_type(type))
+        return taken;
+    out->type = (enum ph_signal_type)type;
+    if (!read_fields(&fields, out)) {
+        *out = (struct ph_signal){0};
         return PH_ERR_FORMAT;
-    body = ph_reader_init(ph_read_bytes(&stream, length), length);
-    if (stream.bad)
-        return PH_ERR_SHORT;
-    type = ph_read_u16(&body);
-    if (known_type(type)) {
-        out->type = (enum ph_signal_type)type;
-        if (!read_fields(&body, out)) {
-            *out = (struct ph_signal){0};
-            return PH_ERR_FORMAT;
-        }
     }
-    return PH_FIELD_LENGTH_LEN + length;
+    return taken;
 }

@@ -10,11 +10,11 @@
 #include "lab/world/sim/nat.h"
 #include "lab/world/sim/sim.h"
 #include "lab/world/site.h"
+#include "tests/bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define OPENERS  256
 #define PROBES   1024 /* at the most */
@@ -22,32 +22,6 @@
 #define NAT_WORK 1000
 
 static double seconds = 2.0;
-
-static double cpu_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void die(const char *why)
-{
-    fprintf(stderr, "bench_sim: %s\n", why);
-    exit(1);
-}
-
-static void prepare(const char *a, const char *b, struct layout *out)
-{
-    static struct topology topology;
-    static struct world_spec spec;
-    struct lab_error err = {0};
-    if (topology_find("two-nats", &topology, &err) != 0 ||
-        world_spec_init(&spec, &topology, &err) != 0 ||
-        world_spec_set_profile(&spec, "a", a, &err) != 0 ||
-        world_spec_set_profile(&spec, "b", b, &err) != 0 ||
-        world_spec_set_link(&spec, "20ms", &err) != 0 || layout_compute(&spec, out, &err) != 0)
-        die(err.text);
-}
 
 /* ---- Calls */
 
@@ -81,20 +55,20 @@ static void bench_calls(const struct layout *layout)
     size_t n = 0;
     uint64_t packets = 0;
     if (sim_world_new(layout, 0, &w, &err) != 0)
-        die(err.text);
-    double start = cpu_now();
-    for (; cpu_now() - start < seconds; n++) {
+        bench_die(err.text);
+    double start = bench_cpu();
+    for (; bench_cpu() - start < seconds; n++) {
         struct trial *trial;
         spec.seed = n;
         calls.over = false;
         if (sim_world_reset(w, n, &err) != 0)
-            die(err.text);
+            bench_die(err.text);
         if (trial_start(w, &spec, on_done, &calls, &trial) != PH_OK ||
             !sim_run_while(w, 90 * PH_SEC, is_over, &calls))
-            die("a call did not end");
+            bench_die("a call did not end");
         packets += sim_packets(w);
     }
-    double took = cpu_now() - start;
+    double took = bench_cpu() - start;
     printf("whole calls, TLS, 1 s of media       %8.0f /s   %7.2f ms   (%zu of %zu direct, %.0f "
            "packets each)\n",
            (double)n / took, took * 1e3 / (double)n, calls.direct, n, (double)packets / (double)n);
@@ -125,7 +99,7 @@ static void join(struct world *w, const char *node, struct party *p)
 {
     *p = (struct party){.endpoint = {.on_datagrams = on_datagrams, .on_timer = on_timer}};
     if (w->ops->host_new(w, layout_find(w->layout, node), NULL, NULL, &p->host) != PH_OK)
-        die("no host");
+        bench_die("no host");
     p->host->endpoint = &p->endpoint;
 }
 
@@ -134,7 +108,7 @@ static ph_sock open_at(struct party *p, uint16_t port)
     struct ph_addr any = ph_addr_v4(0, 0, 0, 0, port);
     ph_sock sock;
     if (p->host->ops->udp_open(p->host, &any, &sock) != PH_OK)
-        die("no socket");
+        bench_die("no socket");
     return sock;
 }
 
@@ -194,17 +168,17 @@ static void bench_birthday(const struct layout *layout)
     struct ph_addr hard = layout->nodes[layout_find(layout, "b.nat")].wan[0];
     size_t n = 0, hits = 0, probes = 0;
     if (sim_world_new(layout, 0, &w, &err) != 0)
-        die(err.text);
+        bench_die(err.text);
     easy.port = 40000;
-    double start = cpu_now();
-    for (; cpu_now() - start < seconds; n++) {
+    double start = bench_cpu();
+    for (; bench_cpu() - start < seconds; n++) {
         if (sim_world_reset(w, n, &err) != 0)
-            die(err.text);
+            bench_die(err.text);
         size_t took = birthday(w, &easy, &hard, n);
         hits += took <= PROBES;
         probes += took;
     }
-    double took = cpu_now() - start;
+    double took = bench_cpu() - start;
     printf("trials of %d openers               %8.0f /s   %7.1f us   (%.1f%% hit, %.0f probes "
            "each)\n",
            OPENERS, (double)n / took, took * 1e6 / (double)n, 100.0 * (double)hits / (double)n,
@@ -224,19 +198,19 @@ static void bench_packets(const struct layout *layout, size_t len)
     size_t n = 0;
     to_a.port = to_b.port = 40000;
     if (sim_world_new(layout, 1, &w, &err) != 0)
-        die(err.text);
+        bench_die(err.text);
     join(w, "a", &a);
     join(w, "b", &b);
     ph_sock sa = open_at(&a, 40000), sb = open_at(&b, 40000);
-    double start = cpu_now();
-    while (cpu_now() - start < seconds / 2) {
+    double start = bench_cpu();
+    while (bench_cpu() - start < seconds / 2) {
         for (int i = 0; i < 500; i++, n += 2) {
             send_one(&a, sa, &to_b, len, 0);
             send_one(&b, sb, &to_a, len, 0);
             sim_run_until(w, w->ops->now(w) + PH_MS);
         }
     }
-    double took = cpu_now() - start;
+    double took = bench_cpu() - start;
     printf("packets of %4zu bytes, two NATs        %8.2f M/s  %6.0f ns   (%.1f%% arrived)\n", len,
            (double)n / took / 1e6, took * 1e9 / (double)n,
            100.0 * (double)(a.got + b.got) / (double)n);
@@ -255,29 +229,29 @@ static void bench_nat(const char *profile)
     size_t node, opened = 0, passed = 0;
     struct ph_addr outside[NAT_WORK];
     double opening = 0, passing = 0;
-    prepare(profile, "port-preserving", &layout);
+    bench_two_nats(profile, "port-preserving", &layout);
     node = layout_find(&layout, "a.nat");
     world_nat_site(&layout, node, &site);
     if (sim_nat_new(&layout.nodes[node].profile, &site, 1, &n) != PH_OK)
-        die("out of memory");
+        bench_die("out of memory");
     struct ph_addr inside = layout.nodes[layout_find(&layout, "a")].addrs[0];
     ph_ns now = PH_SEC;
     while (opening + passing < seconds / 4) {
-        double t0 = cpu_now();
+        double t0 = bench_cpu();
         for (size_t i = 0; i < NAT_WORK; i++) {
             struct ph_addr dst = ph_addr_v4(11, 9, 0, 1, 9);
             outside[i] = inside;
             outside[i].port = (uint16_t)(20000 + i);
             opened += sim_nat_outbound(n, now, &outside[i], &dst, false);
         }
-        double t1 = cpu_now();
+        double t1 = bench_cpu();
         for (int round = 0; round < 4; round++)
             for (size_t i = 0; i < NAT_WORK; i++) {
                 struct ph_addr src = ph_addr_v4(11, 9, 0, 1, 9), dst = outside[i];
                 bool in = sim_nat_inbound(n, now + 1, &src, &dst, false);
                 passed += in && sim_nat_outbound(n, now + 1, &dst, &src, false) ? 2 : 0;
             }
-        double t2 = cpu_now();
+        double t2 = bench_cpu();
         opening += t1 - t0;
         passing += t2 - t1;
         now += 1000 * PH_SEC;
@@ -302,11 +276,11 @@ int main(int argc, char **argv)
             return LAB_USAGE;
         }
     }
-    prepare("port-restricted", "port-restricted", &layout);
+    bench_two_nats("port-restricted", "port-restricted", &layout);
     bench_calls(&layout);
-    prepare("port-preserving", "random", &layout);
+    bench_two_nats("port-preserving", "random", &layout);
     bench_birthday(&layout);
-    prepare("port-preserving", "port-preserving", &layout);
+    bench_two_nats("port-preserving", "port-preserving", &layout);
     bench_packets(&layout, 100);
     bench_packets(&layout, 1200);
     for (size_t i = 0; i < sizeof(profiles) / sizeof(profiles[0]); i++)

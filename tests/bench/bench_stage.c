@@ -9,13 +9,12 @@
 #include "call/agent.h"
 #include "call/call.h"
 #include "call/checks.h"
-#include "lab/topo/topology.h"
 #include "lab/world/sim/sim.h"
+#include "tests/bench/bench.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define DELAY (40 * PH_MS) /* of a message, one way: by the relay */
 #define LIMIT (15 * PH_SEC)
@@ -37,19 +36,6 @@ struct pair {
     struct ph_host *stun_host;
     struct ph_stun_server *stun;
 };
-
-static double cpu_now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-    return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
-}
-
-static void die(const char *why)
-{
-    fprintf(stderr, "bench_stage: %s\n", why);
-    exit(1);
-}
 
 static struct peer *peer_of(struct ph_endpoint *ep)
 {
@@ -109,7 +95,7 @@ static void carry(struct ph_hard *h, const uint8_t *message, size_t len)
     struct peer *to = &from->pair->peer[from == &from->pair->peer[0]];
     ph_ns now = ph_host_now(from->agent.host);
     if (to->count == 16 || to->in_len + len > sizeof(to->in))
-        die("too many messages");
+        bench_die("too many messages");
     memcpy(to->in + to->in_len, message, len);
     to->in_len += len;
     to->lens[to->count] = len;
@@ -132,13 +118,13 @@ static void start_peer(struct pair *pair, size_t k, size_t node, const struct ph
     memset(p, 0, sizeof(*p));
     p->pair = pair;
     if (pair->w->ops->host_new(pair->w, node, NULL, NULL, &p->agent.host) != PH_OK)
-        die("no host");
+        bench_die("no host");
     p->agent.endpoint = (struct ph_endpoint){.on_datagrams = on_datagrams, .on_timer = on_timer};
     p->agent.host->endpoint = &p->agent.endpoint;
     p->agent.config.stages = (1u << PH_STAGE_COUNT) - 1;
     p->agent.config.give_up = LIMIT;
     if (p->agent.host->ops->udp_open(p->agent.host, &any, &p->agent.sock) != PH_OK)
-        die("no socket");
+        bench_die("no socket");
     p->agent.local = p->agent.host->ops->udp_local(p->agent.host, p->agent.sock);
     p->agent.opener.ttl = PH_OPENER_TTL_DEFAULT;
     ph_presence_init(&p->agent.presence, &p->agent);
@@ -188,7 +174,7 @@ static void tell(struct peer *p)
     uint8_t data[PH_HARD_MESSAGE_MAX];
     int len = ph_hard_encode(&m, data, sizeof(data));
     if (len <= 0)
-        die("facts too long");
+        bench_die("facts too long");
     carry(&p->call.hard, data, (size_t)len);
 }
 
@@ -207,10 +193,10 @@ static bool trial(struct pair *pair, const struct layout *l, uint64_t seed, uint
     size_t stun = layout_find_host(l, TOPO_RUNS_STUN, 0);
     struct ph_addr server = with_port(l->nodes[stun].addrs[0], 3478);
     if (sim_world_reset(pair->w, seed, &err) != 0)
-        die(err.text);
+        bench_die(err.text);
     if (pair->w->ops->host_new(pair->w, stun, NULL, NULL, &pair->stun_host) != PH_OK ||
         ph_stun_server_new(pair->stun_host, &server, 1, &pair->stun) != PH_OK)
-        die("no STUN server");
+        bench_die("no STUN server");
     for (size_t k = 0, from = 0; k < 2; k++) {
         size_t node = layout_find_host(l, TOPO_RUNS_PEER, from);
         from = node + 1;
@@ -240,25 +226,19 @@ static bool trial(struct pair *pair, const struct layout *l, uint64_t seed, uint
 
 int main(int argc, char **argv)
 {
-    static struct topology topology;
-    static struct world_spec spec;
     static struct layout layout;
     static struct pair pair;
     struct lab_error err = {0};
     double seconds = argc > 1 ? atof(argv[1]) : 2.0;
-    if (topology_find("two-nats", &topology, &err) != 0 ||
-        world_spec_init(&spec, &topology, &err) != 0 ||
-        world_spec_set_profile(&spec, "a", "port-preserving", &err) != 0 ||
-        world_spec_set_profile(&spec, "b", "random", &err) != 0 ||
-        world_spec_set_link(&spec, "20ms", &err) != 0 ||
-        layout_compute(&spec, &layout, &err) != 0 || sim_world_new(&layout, 1, &pair.w, &err) != 0)
-        die(err.text);
+    bench_two_nats("port-preserving", "random", &layout);
+    if (sim_world_new(&layout, 1, &pair.w, &err) != 0)
+        bench_die(err.text);
     uint64_t trials = 0, hits = 0, packets = 0;
-    double start = cpu_now(), end;
+    double start = bench_cpu(), end;
     do {
         trials++;
         hits += trial(&pair, &layout, trials, &packets);
-        end = cpu_now();
+        end = bench_cpu();
     } while (end - start < seconds);
     printf(
         "birthday trials, the stage alone   %8.0f /s  %8.1f us   (%.1f%% hit, %.0f packets each)\n",

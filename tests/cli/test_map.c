@@ -50,12 +50,8 @@ static bool able;
 
 static const char *needs(void)
 {
-    const char *pinhole = program_pinhole();
+    const char *pinhole = program_built(program_pinhole());
 
-    if (access(pinhole, X_OK) != 0) {
-        print_message("skipped: %s is not built\n", pinhole);
-        skip();
-    }
     if (!able) {
         print_message("skipped: %s\n", cannot.text);
         skip();

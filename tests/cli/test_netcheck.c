@@ -347,17 +347,6 @@ struct relay {
     unsigned port; /* of 127.0.0.1 */
 };
 
-static const char *built(void)
-{
-    const char *pinhole = program_pinhole();
-
-    if (access(pinhole, X_OK) != 0) {
-        print_message("skipped: %s is not built\n", pinhole);
-        skip();
-    }
-    return pinhole;
-}
-
 /* The relay's port is the system's choice, its others are beside it. */
 static bool relay_start_at(struct relay *r, const char *pinhole, unsigned port)
 {
@@ -404,7 +393,7 @@ static struct relay relay_start(const char *pinhole)
 
 static void test_command(void **state)
 {
-    const char *pinhole = built();
+    const char *pinhole = program_built(program_pinhole());
     struct relay r = relay_start(pinhole);
     char addr[32], out[16384];
     json_error_t err;
@@ -449,7 +438,8 @@ static void test_mute_name_server(void **state)
                                  "mount --bind $f /etc/resolv.conf && rm $f && "
                                  "ip link set lo up && ip route add default dev lo || exit 99; "
                                  "\"$0\" netcheck --relay relay.example";
-    const char *const argv[] = {"unshare", "-rnm", "sh", "-c", script, built(), NULL};
+    const char *const argv[] = {
+        "unshare", "-rnm", "sh", "-c", script, program_built(program_pinhole()), NULL};
     char out[8192];
     int code = program_run(argv, out, sizeof(out));
 
@@ -476,7 +466,7 @@ static void test_mistakes(void **state)
         {{"netcheck", "--stun", "a:b:c"}, 2, "'a:b:c'"},
         {{"netcheck", "--relay", "127.0.0.1:0x10"}, 2, "'127.0.0.1:0x10'"},
     };
-    const char *pinhole = built();
+    const char *pinhole = program_built(program_pinhole());
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -110,21 +110,17 @@ static int group_teardown(void **state)
     return 0;
 }
 
-static const char *built(void)
-{
-    const char *pinhole = program_pinhole();
-
-    if (access(pinhole, X_OK) != 0) {
-        print_message("skipped: %s is not built\n", pinhole);
-        skip();
-    }
-    return pinhole;
-}
-
 static void a_call_connects_and_ends_in_time(void **state)
 {
-    const char *const argv[] = {built(),      "call", fingerprint, "--relay", relay_addr,
-                                "--duration", "0.3",  "--json",    NULL};
+    const char *const argv[] = {program_built(program_pinhole()),
+                                "call",
+                                fingerprint,
+                                "--relay",
+                                relay_addr,
+                                "--duration",
+                                "0.3",
+                                "--json",
+                                NULL};
     char out[8192];
 
     (void)state;
@@ -144,7 +140,7 @@ static void a_peer_at_another_relay_is_found(void **state)
 {
     static struct running second;
     char other[128], second_addr[64], out[8192], want[160];
-    const char *pinhole = built();
+    const char *pinhole = program_built(program_pinhole());
 
     (void)state;
     snprintf(other, sizeof(other), "%s=north", relay_addr);
@@ -166,7 +162,8 @@ static void a_peer_at_another_relay_is_found(void **state)
 static void an_unknown_peer_is_said(void **state)
 {
     char nobody[65];
-    const char *const argv[] = {built(), "call", nobody, "--relay", relay_addr, NULL};
+    const char *const argv[] = {
+        program_built(program_pinhole()), "call", nobody, "--relay", relay_addr, NULL};
     char out[8192];
 
     (void)state;
@@ -181,14 +178,15 @@ static void an_interrupted_call_says_so(void **state)
     static struct running call;
 
     (void)state;
-    start(&call, (const char *[]){built(), "call", fingerprint, "--relay", relay_addr, NULL});
+    start(&call, (const char *[]){program_built(program_pinhole()), "call", fingerprint, "--relay",
+                                  relay_addr, NULL});
     await(&call, "connected by the relay");
     assert_int_equal(finish(&call, SIGINT), 130);
 }
 
 static void stun_shows_the_address(void **state)
 {
-    const char *const argv[] = {built(), "stun", relay_addr, NULL};
+    const char *const argv[] = {program_built(program_pinhole()), "stun", relay_addr, NULL};
     char out[1024];
 
     (void)state;
@@ -200,10 +198,12 @@ static void stun_asks_by_ipv6_too(void **state)
 {
     static struct running six;
     char addr[64], out[1024], sees[128];
-    const char *const argv[] = {built(), "stun", "-6", addr, "--json", NULL};
+    const char *const argv[] = {
+        program_built(program_pinhole()), "stun", "-6", addr, "--json", NULL};
 
     (void)state;
-    start(&six, (const char *[]){built(), "relay", "--listen", "[::1]:0", NULL});
+    start(&six,
+          (const char *[]){program_built(program_pinhole()), "relay", "--listen", "[::1]:0", NULL});
     if (poll(&(struct pollfd){.fd = six.fd, .events = POLLIN}, 1, PATIENCE_MS) == 1) {
         ssize_t n = read(six.fd, six.out, sizeof(six.out) - 1);
 
@@ -223,7 +223,7 @@ static void stun_asks_by_ipv6_too(void **state)
 
 static void servers_end_when_they_are_told(void **state)
 {
-    (void)built();
+    (void)program_built(program_pinhole());
     (void)state;
     assert_int_equal(finish(&answer, SIGTERM), 0);
     assert_int_equal(finish(&relay, SIGINT), 130);
@@ -268,7 +268,7 @@ static void mistakes_are_quoted(void **state)
         {{"id", "--seed-file", "/dev/null"}, 2, "/dev/null:1:1"},
         {{"id", "--json"}, 0, "{\"fingerprint\":\""},
     };
-    const char *pinhole = built();
+    const char *pinhole = program_built(program_pinhole());
 
     (void)state;
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

@@ -11,28 +11,16 @@
 #include <jansson.h>
 #include <stdbool.h>
 #include <string.h>
-#include <unistd.h>
 
 #define HARD "mapping=apdm,filtering=apdf,"
 #define EASY "mapping=eim,filtering=apdf"
-
-static const char *built(void)
-{
-    const char *pinhole = program_pinhole();
-
-    if (access(pinhole, X_OK) != 0) {
-        print_message("skipped: %s is not built\n", pinhole);
-        skip();
-    }
-    return pinhole;
-}
 
 #define ARGS_MAX 12
 
 /* `pinhole plan` with these arguments; its exit code. */
 static int plan(const char *const args[ARGS_MAX], char *out, size_t cap)
 {
-    const char *argv[ARGS_MAX + 3] = {built(), "plan"};
+    const char *argv[ARGS_MAX + 3] = {program_built(program_pinhole()), "plan"};
 
     for (size_t i = 0; i < ARGS_MAX && args[i]; i++) {
         argv[i + 2] = args[i];

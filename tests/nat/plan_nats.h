@@ -1,4 +1,4 @@
-/* NATs by name, as sides of a plan. */
+/* NATs by name, as sides of a plan; and what its tests share. */
 #ifndef TESTS_NAT_PLAN_NATS_H
 #define TESTS_NAT_PLAN_NATS_H
 
@@ -108,6 +108,18 @@ static inline struct ph_plan_input input(enum nat caller, enum nat callee)
                                   .signalling = 40 * PH_MS,
                                   .stun = 40 * PH_MS,
                                   .direct = 80 * PH_MS};
+}
+
+/* As far as fifty ports show. */
+static inline bool same_order(const struct ph_port_order *a, const struct ph_port_order *b)
+{
+    struct ph_port_walk v = {.order = a}, w = {.order = b};
+    for (int i = 0; i < 50; i++) {
+        uint16_t p = 0, q = 0;
+        if (ph_port_walk_next(&v, &p) != ph_port_walk_next(&w, &q) || p != q)
+            return false;
+    }
+    return true;
 }
 
 #endif

@@ -384,6 +384,84 @@ static void test_nonsense(void **state)
     }
 }
 
+/* What is written is read as it was meant; and what people write beside that. */
+static void test_text_is_read(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text;
+        enum ph_allocation_type type;
+        int step;
+        uint16_t low, high;
+        bool aligned, written;
+    } good[] = {
+        {"unknown", PH_ALLOCATION_UNKNOWN, 0, 0, 0, false, true},
+        {"none", PH_ALLOCATION_NONE, 0, 0, 0, false, true},
+        {"preserving", PH_ALLOCATION_PRESERVING, 0, 0, 0, false, true},
+        {"one-port", PH_ALLOCATION_ONE_PORT, 0, 0, 0, false, true},
+        {"sequential:2", PH_ALLOCATION_SEQUENTIAL, 2, 0, 0, false, true},
+        {"sequential:-256", PH_ALLOCATION_SEQUENTIAL, -256, 0, 0, false, true},
+        {"sequential:32768", PH_ALLOCATION_SEQUENTIAL, 32768, 0, 0, false, true},
+        {"sequential", PH_ALLOCATION_SEQUENTIAL, 0, 0, 0, false, false},
+        {"random", PH_ALLOCATION_RANDOM, 0, 0, 0, false, true},
+        {"random:32768-65535", PH_ALLOCATION_RANDOM, 0, 32768, 65535, true, false},
+        {"block:512", PH_ALLOCATION_BLOCK, 0, 0, 511, true, true},
+        {"block:1000", PH_ALLOCATION_BLOCK, 0, 0, 999, false, true},
+        {"block:1", PH_ALLOCATION_BLOCK, 0, 0, 0, true, true},
+        {"block:65536", PH_ALLOCATION_BLOCK, 0, 0, 65535, true, true},
+        {"block", PH_ALLOCATION_BLOCK, 0, 0, 0, false, false},
+        {"block:2048-2559", PH_ALLOCATION_BLOCK, 0, 2048, 2559, true, false},
+        {"block:1000-1334", PH_ALLOCATION_BLOCK, 0, 1000, 1334, false, false},
+        {"block:7-7", PH_ALLOCATION_BLOCK, 0, 7, 7, true, false},
+    };
+    static const char *const bad[] = {
+        "",
+        ":",
+        "Random",
+        "sequentia",
+        "sequential2",
+        "sequential:",
+        "sequential:0",
+        "sequential:x",
+        "sequential:2x",
+        "sequential: 2",
+        "sequential:32769",
+        "sequential:-32769",
+        "sequential:99999999999999999999",
+        "preserving:1",
+        "random:512",
+        "random:0-9",
+        "random:70000-70001",
+        "random:5-65536",
+        "block:0",
+        "block:65537",
+        "block:-1",
+        "block:9-3",
+        "block:0-3",
+        "block:3-",
+        "block:512x",
+        "block:3-9x",
+    };
+    char text[PH_ALLOCATION_TEXT];
+    for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+        /* What it does not speak of is left alone, and the rest is not. */
+        struct ph_allocation a = {.step = 9, .low = 9, .high = 9, .aligned = true, .last = 77};
+        if (!ph_nat_allocation_parse(good[i].text, &a) || a.type != good[i].type ||
+            a.step != good[i].step || a.low != good[i].low || a.high != good[i].high ||
+            a.aligned != good[i].aligned || a.last != 77)
+            fail_msg("%s: type %d, step %d, %u-%u, aligned %d", good[i].text, a.type, a.step, a.low,
+                     a.high, a.aligned);
+        if (good[i].written)
+            assert_string_equal(ph_nat_allocation_text(&a, text), good[i].text);
+    }
+    for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+        struct ph_allocation a = {.type = PH_ALLOCATION_ONE_PORT, .step = 9, .low = 8, .high = 9};
+        if (ph_nat_allocation_parse(bad[i], &a))
+            fail_msg("'%s' is read", bad[i]);
+        assert_true(a.type == PH_ALLOCATION_ONE_PORT && a.step == 9 && a.low == 8 && a.high == 9);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +469,7 @@ int main(void)
         cmocka_unit_test(test_cross_traffic), cmocka_unit_test(test_address_dependent),
         cmocka_unit_test(test_pool),          cmocka_unit_test(test_one_server),
         cmocka_unit_test(test_wants),         cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_text_is_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -190,17 +190,6 @@ static void test_table(void **state)
     }
 }
 
-static bool same_order(const struct ph_port_order *a, const struct ph_port_order *b)
-{
-    struct ph_port_walk v = {.order = a}, w = {.order = b};
-    for (int i = 0; i < 50; i++) {
-        uint16_t p = 0, q = 0;
-        if (ph_port_walk_next(&v, &p) != ph_port_walk_next(&w, &q) || p != q)
-            return false;
-    }
-    return true;
-}
-
 /* Both peers make the same; who called changes names alone. */
 static void test_every_pair_both_ways(void **state)
 {
@@ -282,6 +271,21 @@ static void test_budgets(void **state)
     assert_true(plan_of(&in).success > usual + 0.5);
 }
 
+static void test_packets_leave_in_waves(void **state)
+{
+    (void)state;
+    const struct ph_budget pace = {.rate = 200, .burst = 64}, one = {.rate = 1000, .burst = 1};
+    assert_int_equal(ph_pace_until(&pace, 0), 0);
+    assert_int_equal(ph_pace_until(&pace, 1), 0);
+    assert_int_equal(ph_pace_until(&pace, 64), 0);
+    assert_int_equal(ph_pace_until(&pace, 65), 320 * PH_MS);
+    assert_int_equal(ph_pace_until(&pace, 128), 320 * PH_MS);
+    assert_int_equal(ph_pace_until(&pace, 129), 640 * PH_MS);
+    assert_int_equal(ph_pace_until(&one, 8), 7 * PH_MS);
+    /* All ports, from a thousand sockets, twice. */
+    assert_int_equal(ph_pace_until(&one, 1ull << 27), ((1ull << 27) - 1) * PH_MS);
+}
+
 static void test_hopeless_says_why(void **state)
 {
     (void)state;
@@ -332,6 +336,62 @@ static void test_any_facts_give_a_plan(void **state)
     }
 }
 
+/* What no version knows, and what contradicts itself. */
+static void test_a_lying_side_is_settled(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *what;
+        struct {
+            enum ph_allocation_type type;
+            int step;
+            uint16_t low, high;
+        } said, settled;
+    } cases[] = {
+        {"down", {PH_ALLOCATION_SEQUENTIAL, -4096, 0, 0}, {PH_ALLOCATION_SEQUENTIAL, -4096, 0, 0}},
+        {"by nothing", {PH_ALLOCATION_SEQUENTIAL, 0, 0, 0}, {PH_ALLOCATION_UNKNOWN, 0, 0, 0}},
+        {"too far", {PH_ALLOCATION_SEQUENTIAL, 4097, 0, 0}, {PH_ALLOCATION_UNKNOWN, 0, 0, 0}},
+        {"too far down", {PH_ALLOCATION_SEQUENTIAL, -4097, 0, 0}, {PH_ALLOCATION_UNKNOWN, 0, 0, 0}},
+        {"block", {PH_ALLOCATION_BLOCK, 0, 7, 7}, {PH_ALLOCATION_BLOCK, 0, 7, 7}},
+        {"block of none", {PH_ALLOCATION_BLOCK, 0, 0, 0}, {PH_ALLOCATION_RANDOM, 0, 0, 0}},
+        {"block, back", {PH_ALLOCATION_BLOCK, 0, 9, 8}, {PH_ALLOCATION_RANDOM, 0, 0, 0}},
+        {"block at 0", {PH_ALLOCATION_BLOCK, 0, 0, 511}, {PH_ALLOCATION_RANDOM, 0, 0, 0}},
+        {"range, back", {PH_ALLOCATION_RANDOM, 0, 9, 8}, {PH_ALLOCATION_RANDOM, 0, 0, 0}},
+    };
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct ph_plan_side s = {.allocation = {.type = cases[i].said.type,
+                                                .step = cases[i].said.step,
+                                                .low = cases[i].said.low,
+                                                .high = cases[i].said.high}};
+        const struct ph_allocation *a = &s.allocation;
+        ph_plan_side_settle(&s);
+        if (a->type != cases[i].settled.type || a->step != cases[i].settled.step ||
+            a->low != cases[i].settled.low || a->high != cases[i].settled.high)
+            fail_msg("%s: type %d, step %d, %u-%u", cases[i].what, a->type, a->step, a->low,
+                     a->high);
+    }
+    struct ph_plan_side known = {.udp = PH_YES,
+                                 .mapping = PH_MAPPING_APDM,
+                                 .filtering = PH_FILTERING_APDF,
+                                 .gateway = PH_GATEWAY_DROP,
+                                 .allocation.confidence = 65.535};
+    struct ph_plan_side newer = {.udp = (enum ph_answer)(PH_YES + 1),
+                                 .mapping = (enum ph_mapping_behaviour)255,
+                                 .filtering = (enum ph_filtering_behaviour)(PH_FILTERING_APDF + 1),
+                                 .gateway = (enum ph_gateway_policy)(PH_GATEWAY_DROP + 1)};
+    ph_plan_side_settle(&known);
+    ph_plan_side_settle(&newer);
+    assert_int_equal(known.udp, PH_YES);
+    assert_int_equal(known.mapping, PH_MAPPING_APDM);
+    assert_int_equal(known.filtering, PH_FILTERING_APDF);
+    assert_int_equal(known.gateway, PH_GATEWAY_DROP);
+    assert_true(known.allocation.confidence == 1);
+    assert_int_equal(newer.udp, PH_ANSWER_UNKNOWN);
+    assert_int_equal(newer.mapping, PH_MAPPING_UNKNOWN);
+    assert_int_equal(newer.filtering, PH_FILTERING_UNKNOWN);
+    assert_int_equal(newer.gateway, PH_GATEWAY_UNKNOWN);
+}
+
 static void test_side_and_names(void **state)
 {
     (void)state;
@@ -365,8 +425,10 @@ int main(void)
         cmocka_unit_test(test_table),
         cmocka_unit_test(test_every_pair_both_ways),
         cmocka_unit_test(test_budgets),
+        cmocka_unit_test(test_packets_leave_in_waves),
         cmocka_unit_test(test_hopeless_says_why),
         cmocka_unit_test(test_any_facts_give_a_plan),
+        cmocka_unit_test(test_a_lying_side_is_settled),
         cmocka_unit_test(test_side_and_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -14,17 +14,6 @@
 
 #include <math.h>
 
-static bool same_order(const struct ph_port_order *a, const struct ph_port_order *b)
-{
-    struct ph_port_walk v = {.order = a}, w = {.order = b};
-    for (int i = 0; i < 50; i++) {
-        uint16_t p = 0, q = 0;
-        if (ph_port_walk_next(&v, &p) != ph_port_walk_next(&w, &q) || p != q)
-            return false;
-    }
-    return true;
-}
-
 static struct ph_plan plan_of(const struct ph_plan_input *in)
 {
     struct ph_plan p;
