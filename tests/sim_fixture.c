@@ -25,14 +25,12 @@ static void on_call(void *user, struct ph_call *call)
     p->call = call;
 }
 
-static size_t node_of(const struct layout *l, enum topo_runs runs, unsigned nth)
+static size_t node_of(const struct layout *l, enum topo_runs runs, size_t from)
 {
-    for (size_t i = 0; i < l->node_count; i++) {
-        if (l->nodes[i].kind == LAYOUT_HOST && l->nodes[i].runs == runs && nth-- == 0)
-            return i;
-    }
-    fail_msg("the topology has no such node");
-    return SIZE_MAX;
+    size_t node = layout_find_host(l, runs, from);
+    if (node == SIZE_MAX)
+        fail_msg("the topology has no such node");
+    return node;
 }
 
 static void set_router(struct world_spec *spec, size_t nat, unsigned protocols, const char *fault)
@@ -116,7 +114,7 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
     for (unsigned i = 0; i < 2; i++) {
         struct sim_peer *p = &f->peer[i];
         p->fixture = f;
-        p->node = node_of(&f->layout, TOPO_RUNS_PEER, i);
+        p->node = node_of(&f->layout, TOPO_RUNS_PEER, i == 0 ? 0 : f->peer[0].node + 1);
         p->registered = 1;
         assert_int_equal(w->host_new(f->world, p->node, config->trace, p, &p->host), PH_OK);
         struct ph_agent_config c = {
