@@ -33,18 +33,6 @@ static size_t node_of(const struct layout *l, enum topo_runs runs, size_t from)
     return node;
 }
 
-static void set_router(struct world_spec *spec, size_t nat, unsigned protocols, const char *fault)
-{
-    struct nat_profile *p = &spec->profiles[nat];
-    p->port_mapping.pcp = protocols & (1u << PH_PORTMAP_PCP);
-    p->port_mapping.nat_pmp = protocols & (1u << PH_PORTMAP_NATPMP);
-    p->port_mapping.upnp = protocols & (1u << PH_PORTMAP_UPNP);
-    if (fault) {
-        p->port_mapping.fault_count = 1;
-        strncpy(p->port_mapping.faults[0], fault, sizeof(p->port_mapping.faults[0]) - 1);
-    }
-}
-
 struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
 {
     struct sim_fixture *f = calloc(1, sizeof(*f));
@@ -62,12 +50,9 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
             fail_msg("%s", err.text);
     }
     for (size_t i = 0; i < 2; i++) {
-        if (config->routers[i] && !(config->at_home && i == 0))
-            set_router(spec, i, config->routers[i], config->faults[i]);
+        if (config->routers[i])
+            world_spec_set_router(spec, i, config->routers[i], config->faults[i]);
     }
-    if (config->at_home &&
-        world_spec_set_port_mapping(spec, config->routers[0], config->faults[0], &err) != 0)
-        fail_msg("%s", err.text);
     if (world_spec_set_link(spec, config->link ? config->link : "20ms", &err) != 0)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < spec->topology.link_count; i++) {
