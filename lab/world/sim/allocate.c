@@ -7,9 +7,6 @@
 #define ATTEMPTS_MAX 128u
 #define ATTEMPTS_MIN 16u
 
-#define HASH_DRAWS 4u
-#define SEQ_DRAWS  8u
-
 /* What a rule allows. */
 struct range {
     uint32_t ip;
@@ -137,12 +134,10 @@ static uint32_t outside_ip(const struct sim_nat *n, const struct sim_tuple *t)
 
 static struct range profile_range(const struct sim_nat *n, const struct sim_tuple *t, bool random)
 {
-    uint16_t lo = n->profile.allocation.range_lo;
-    uint16_t hi = n->profile.allocation.range_hi;
     return (struct range){.ip = outside_ip(n, t),
-                          .ports = lo != 1024 || hi != 65535,
-                          .lo = lo,
-                          .hi = hi,
+                          .ports = !nat_whole_range(&n->profile),
+                          .lo = n->profile.allocation.range_lo,
+                          .hi = n->profile.allocation.range_hi,
                           .random = random,
                           .exclusive = n->profile.allocation.exclusive};
 }
@@ -152,7 +147,7 @@ static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
     struct range keep = profile_range(n, t, false);
     struct range draw = profile_range(n, t, true);
     uint64_t port;
-    if (n->contended) {
+    if (n->keeps.contended) {
         *mark = 1;
         if (learned_find(&n->m, now, t->src, 0, &port))
             return at(keep.ip, (unsigned)port);
@@ -182,7 +177,7 @@ static sim_end from_block(struct sim_nat *n, ph_ns now, const struct sim_tuple *
 static uint32_t draw_index(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
 {
     bool counts = n->profile.allocation.type == NAT_ALLOC_SEQUENTIAL;
-    unsigned draws = counts ? SEQ_DRAWS + 1 : HASH_DRAWS;
+    unsigned draws = counts ? NAT_SEQUENCE_SKIPS + 1 : NAT_HASH_DRAWS;
     uint32_t index = 0;
     for (unsigned i = 0; i < draws; i++) {
         if (counts) {
@@ -205,11 +200,11 @@ sim_end sim_nat_allocate(struct sim_nat *n, ph_ns now, const struct sim_tuple *t
     for (const struct sim_opened *o = n->opened; o != NULL; o = o->next)
         if (o->external != 0 && o->back && o->inside == t->src)
             return at(n->wan[0], o->external);
-    if (n->learned && learned_find(&n->m, now, t->src, remote_key(n, t->dst), &value)) {
-        if (n->drawn)
+    if (n->keeps.learned && learned_find(&n->m, now, t->src, remote_key(n, t->dst), &value)) {
+        if (n->keeps.drawn)
             *mark = (uint32_t)value;
         return at(outside_ip(n, t),
-                  n->drawn ? nat_drawn_port(p, (unsigned)value) : (unsigned)value);
+                  n->keeps.drawn ? nat_drawn_port(p, (unsigned)value) : (unsigned)value);
     }
     switch (p->allocation.type) {
     case NAT_ALLOC_PRESERVING:
@@ -235,10 +230,10 @@ sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_
     struct sim_tuple led = {.src = t->src, .dst = inside};
     struct range r = {.ip = n->wan[0]};
     uint64_t value;
-    if (n->profile.mapping == NAT_MAPPING_EIM && (n->learned || n->contended) &&
+    if (n->profile.mapping == NAT_MAPPING_EIM && (n->keeps.learned || n->keeps.contended) &&
         learned_find(&n->m, now, t->src, 0, &value))
         return at(n->wan[0],
-                  n->drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value);
+                  n->keeps.drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value);
     return unique(n, now, &led, &r);
 }
 

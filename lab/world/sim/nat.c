@@ -10,17 +10,10 @@ static void plan(struct sim_nat *n)
 {
     const struct nat_profile *p = &n->profile;
     bool maps = p->mapping != NAT_MAPPING_NONE;
-    bool exact = nat_profile_exact(p);
-    bool preserving = p->allocation.type == NAT_ALLOC_PRESERVING;
-    n->contended = exact && preserving;
-    n->learned = (exact && !preserving) || p->mapping == NAT_MAPPING_ADM;
-    n->drawn = maps &&
-               (p->allocation.type == NAT_ALLOC_SEQUENTIAL || p->allocation.type == NAT_ALLOC_HASH);
-    n->forwards = maps && (p->filtering != NAT_FILTERING_APDF || p->hairpin);
-    n->owned = n->contended || (n->learned && !n->drawn);
+    n->keeps = nat_memory_of(p);
     n->stateful = maps || p->filtering != NAT_FILTERING_EIF;
     n->trap = maps && p->gateway == NAT_GATEWAY_ACCEPT && !nat_profile_pinned(p);
-    n->ports = n->drawn ? nat_drawn_count(p) : 0;
+    n->ports = n->keeps.drawn ? nat_drawn_count(p) : 0;
 }
 
 static void begin(struct sim_nat *n, uint64_t seed)
@@ -123,7 +116,7 @@ static bool learn_owner(struct sim_nat *n, ph_ns now, enum sim_dir dir, bool fre
         !learned_find(&n->owner, now, inside, owned, NULL))
         return false;
     learned_update(&n->used, now, port, remote, 0, until);
-    if (dir == SIM_ORIGINAL || n->forwards)
+    if (dir == SIM_ORIGINAL || n->keeps.forwards)
         learned_update(&n->owner, now, inside, owned, 0, until);
     return true;
 }
@@ -135,16 +128,16 @@ static bool learn(struct sim_nat *n, ph_ns now, const struct sim_flow *f, enum s
     sim_end inside = f->tuple[dir].src;
     ph_ns until = now + (f->assured ? n->flows.stream : n->flows.udp);
     uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out.dst) : 0;
-    if (n->owned && !learn_owner(n, now, dir, !f->replied, inside, &out, until))
+    if (n->keeps.owned && !learn_owner(n, now, dir, !f->replied, inside, &out, until))
         return false;
-    if (n->contended && original && f->mark == 1)
+    if (n->keeps.contended && original && f->mark == 1)
         learned_update(&n->m, now, inside, 0, sim_end_port(out.src), until);
-    if (n->learned && (original || (!n->drawn && n->forwards)))
-        learned_update(&n->m, now, inside, remote, n->drawn ? f->mark : sim_end_port(out.src),
+    if (n->keeps.learned && (original || (!n->keeps.drawn && n->keeps.forwards)))
+        learned_update(&n->m, now, inside, remote, n->keeps.drawn ? f->mark : sim_end_port(out.src),
                        until);
-    if (n->drawn && original)
+    if (n->keeps.drawn && original)
         learned_update(&n->busy, now, f->mark, 0, 0, until);
-    if (n->forwards)
+    if (n->keeps.forwards)
         learned_update(&n->fc, now, out.src, 0, inside, until);
     if (n->profile.filtering == NAT_FILTERING_ADF)
         learned_update(&n->seen, now, out.src, sim_end_ip(out.dst), 0, until);
@@ -256,7 +249,7 @@ static sim_end led_to(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
         }
     if (all != 0)
         return all;
-    if (n->profile.filtering == NAT_FILTERING_APDF || !n->forwards ||
+    if (n->profile.filtering == NAT_FILTERING_APDF || !n->keeps.forwards ||
         (n->profile.filtering == NAT_FILTERING_ADF && !was_seen(n, now, t)))
         return 0;
     return learned_find(&n->fc, now, t->dst, 0, &inside) ? inside : 0;
