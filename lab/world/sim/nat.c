@@ -172,6 +172,13 @@ static bool may_open(struct sim_nat *n, ph_ns now, bool another)
     return take_token(n, now);
 }
 
+/* A packet from inside of a flow that is there: whether it may go on. */
+static bool goes_on(struct sim_nat *n, ph_ns now, struct sim_flow *f, enum sim_dir dir, bool goes)
+{
+    sim_conntrack_touch(&n->flows, now, f, dir);
+    return goes && !f->local && (f->replied || may_open(n, now, false));
+}
+
 static bool take(const struct ph_addr *src, const struct ph_addr *dst, struct sim_tuple *t)
 {
     *t = (struct sim_tuple){.src = sim_end_of(src), .dst = sim_end_of(dst)};
@@ -197,8 +204,7 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct 
         return false;
     struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
     if (f != NULL) {
-        sim_conntrack_touch(&n->flows, now, f, dir);
-        if (!goes || f->local || (!f->replied && !may_open(n, now, false)))
+        if (!goes_on(n, now, f, dir, goes))
             return false;
     } else {
         if (!goes || !may_open(n, now, true))
@@ -320,8 +326,7 @@ bool sim_nat_hairpin(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct p
         return false;
     struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
     if (f != NULL) {
-        sim_conntrack_touch(&n->flows, now, f, dir);
-        if (!goes || f->local || (!f->replied && !may_open(n, now, false)))
+        if (!goes_on(n, now, f, dir, goes))
             return false;
     } else {
         if (!learned_find(&n->fc, now, t.dst, 0, &inside) || !goes || !may_open(n, now, true))
