@@ -16,11 +16,6 @@ struct range {
     bool exclusive; /* a port that any flow has is not free */
 };
 
-static sim_end at(uint32_t ip, unsigned port)
-{
-    return (uint64_t)ip << 16 | (uint16_t)port;
-}
-
 /* nf_nat_used_tuple(): whether a flow has the answers' tuple already. Where ports are not
  * overloaded, whether any flow answers there. */
 static bool used(struct sim_nat *n, ph_ns now, const struct sim_tuple *t, const struct range *r,
@@ -65,7 +60,7 @@ static sim_end search(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
     for (;;) {
         uint16_t offset = (uint16_t)ph_rng_u64(&n->rng);
         for (unsigned i = 0; i < attempts; i++, offset++) {
-            candidate = at(r->ip, lo + offset % size);
+            candidate = sim_end_at(r->ip, lo + offset % size);
             if (!used(n, now, t, r, candidate))
                 return candidate;
         }
@@ -84,7 +79,7 @@ static sim_end unique(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
         return search(n, now, t, r);
     if (same_source(n, now, t, r, &candidate) && !used(n, now, t, r, candidate))
         return candidate;
-    candidate = at(r->ip, port);
+    candidate = sim_end_at(r->ip, port);
     if ((!r->ports || (port >= r->lo && port <= r->hi)) && !used(n, now, t, r, candidate))
         return candidate;
     return search(n, now, t, r);
@@ -142,6 +137,12 @@ static struct range profile_range(const struct sim_nat *n, const struct sim_tupl
                           .exclusive = n->profile.allocation.exclusive};
 }
 
+/* The port that @m has for a mapping; of a drawn one its index. */
+static unsigned learnt_port(const struct sim_nat *n, uint64_t value)
+{
+    return n->keeps.drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value;
+}
+
 static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t, uint32_t *mark)
 {
     struct range keep = profile_range(n, t, false);
@@ -150,7 +151,7 @@ static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
     if (n->keeps.contended) {
         *mark = 1;
         if (learned_find(&n->m, now, t->src, 0, &port))
-            return at(keep.ip, (unsigned)port);
+            return sim_end_at(keep.ip, (unsigned)port);
         if (learned_find(&n->used, now, sim_end_port(t->src), 0, NULL) &&
             !learned_find(&n->owner, now, t->src, sim_end_port(t->src), NULL))
             return unique(n, now, t, &draw);
@@ -199,12 +200,11 @@ sim_end sim_nat_allocate(struct sim_nat *n, ph_ns now, const struct sim_tuple *t
     *mark = 0;
     for (const struct sim_opened *o = n->opened; o != NULL; o = o->next)
         if (o->external != 0 && o->back && o->inside == t->src)
-            return at(n->wan[0], o->external);
+            return sim_end_at(n->wan[0], o->external);
     if (n->keeps.learned && learned_find(&n->m, now, t->src, remote_key(n, t->dst), &value)) {
         if (n->keeps.drawn)
             *mark = (uint32_t)value;
-        return at(outside_ip(n, t),
-                  n->keeps.drawn ? nat_drawn_port(p, (unsigned)value) : (unsigned)value);
+        return sim_end_at(outside_ip(n, t), learnt_port(n, value));
     }
     switch (p->allocation.type) {
     case NAT_ALLOC_PRESERVING:
@@ -220,7 +220,7 @@ sim_end sim_nat_allocate(struct sim_nat *n, ph_ns now, const struct sim_tuple *t
         break;
     }
     *mark = draw_index(n, now, t);
-    return at(outside_ip(n, t), nat_drawn_port(p, *mark));
+    return sim_end_at(outside_ip(n, t), nat_drawn_port(p, *mark));
 }
 
 sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
@@ -232,8 +232,7 @@ sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_
     uint64_t value;
     if (n->profile.mapping == NAT_MAPPING_EIM && (n->keeps.learned || n->keeps.contended) &&
         learned_find(&n->m, now, t->src, 0, &value))
-        return at(n->wan[0],
-                  n->keeps.drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value);
+        return sim_end_at(n->wan[0], learnt_port(n, value));
     return unique(n, now, &led, &r);
 }
 

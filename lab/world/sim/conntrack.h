@@ -83,9 +83,14 @@ static inline struct sim_tuple sim_tuple_invert(const struct sim_tuple *t)
     return (struct sim_tuple){.src = t->dst, .dst = t->src};
 }
 
+static inline sim_end sim_end_at(uint32_t ip, unsigned port)
+{
+    return (uint64_t)ip << 16 | (uint16_t)port;
+}
+
 static inline sim_end sim_end_of(const struct ph_addr *a)
 {
-    return (uint64_t)ph_addr_v4_get(a) << 16 | a->port;
+    return sim_end_at(ph_addr_v4_get(a), a->port);
 }
 
 static inline struct ph_addr sim_end_addr(sim_end e)

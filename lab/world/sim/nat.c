@@ -42,11 +42,16 @@ int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, 
     return PH_OK;
 }
 
-void sim_nat_flush(struct sim_nat *n)
+static void with_all_learned(struct sim_nat *n, void (*what)(struct learned *l))
 {
     struct learned *all[] = {&n->m, &n->used, &n->owner, &n->fc, &n->seen, &n->busy};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        learned_flush(all[i]);
+        what(all[i]);
+}
+
+void sim_nat_flush(struct sim_nat *n)
+{
+    with_all_learned(n, learned_flush);
     sim_conntrack_flush(&n->flows);
 }
 
@@ -63,9 +68,7 @@ void sim_nat_free(struct sim_nat *n)
 {
     if (n == NULL)
         return;
-    struct learned *all[] = {&n->m, &n->used, &n->owner, &n->fc, &n->seen, &n->busy};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        learned_fini(all[i]);
+    with_all_learned(n, learned_fini);
     sim_conntrack_fini(&n->flows);
     close_all(n);
     free(n);
@@ -107,10 +110,8 @@ void sim_nat_forward(struct sim_nat *n, uint16_t external, const struct ph_addr 
 
 /* False: netfilter drew another's port; this packet is lost, its retransmission draws again. */
 static bool learn_owner(struct sim_nat *n, ph_ns now, enum sim_dir dir, bool fresh, sim_end inside,
-                        const struct sim_tuple *out, ph_ns until)
+                        uint64_t port, uint64_t remote, ph_ns until)
 {
-    uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out->dst) : 0;
-    uint64_t port = sim_end_port(out->src);
     uint64_t owned = port | remote << 16;
     if (dir == SIM_ORIGINAL && fresh && learned_find(&n->used, now, port, remote, NULL) &&
         !learned_find(&n->owner, now, inside, owned, NULL))
@@ -128,13 +129,13 @@ static bool learn(struct sim_nat *n, ph_ns now, const struct sim_flow *f, enum s
     sim_end inside = f->tuple[dir].src;
     ph_ns until = now + (f->assured ? n->flows.stream : n->flows.udp);
     uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out.dst) : 0;
-    if (n->keeps.owned && !learn_owner(n, now, dir, !f->replied, inside, &out, until))
+    uint64_t port = sim_end_port(out.src);
+    if (n->keeps.owned && !learn_owner(n, now, dir, !f->replied, inside, port, remote, until))
         return false;
     if (n->keeps.contended && original && f->mark == 1)
-        learned_update(&n->m, now, inside, 0, sim_end_port(out.src), until);
+        learned_update(&n->m, now, inside, 0, port, until);
     if (n->keeps.learned && (original || (!n->keeps.drawn && n->keeps.forwards)))
-        learned_update(&n->m, now, inside, remote, n->keeps.drawn ? f->mark : sim_end_port(out.src),
-                       until);
+        learned_update(&n->m, now, inside, remote, n->keeps.drawn ? f->mark : port, until);
     if (n->keeps.drawn && original)
         learned_update(&n->busy, now, f->mark, 0, 0, until);
     if (n->keeps.forwards)
@@ -251,11 +252,11 @@ static sim_end led_to(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
             if (o->external == sim_end_port(t->dst))
                 return o->inside;
             if (o->external == 0)
-                all = (uint64_t)sim_end_ip(o->inside) << 16 | sim_end_port(t->dst);
+                all = sim_end_at(sim_end_ip(o->inside), sim_end_port(t->dst));
         }
     if (all != 0)
         return all;
-    if (n->profile.filtering == NAT_FILTERING_APDF || !n->keeps.forwards ||
+    if (n->profile.filtering == NAT_FILTERING_APDF ||
         (n->profile.filtering == NAT_FILTERING_ADF && !was_seen(n, now, t)))
         return 0;
     return learned_find(&n->fc, now, t->dst, 0, &inside) ? inside : 0;
