@@ -75,6 +75,8 @@ struct sim_call {
 struct sim_router;
 struct sim_http;
 
+#define SIM_NO_IFACE SIZE_MAX
+
 /* What a node does with packets to an address, worked out once: a layout stays as it is. */
 struct sim_way {
     bool known;
@@ -82,7 +84,9 @@ struct sim_way {
     bool outside; /* a NAT's outside address */
     bool lost;    /* plain routers on the way lead nowhere */
     uint32_t node, ip;
-    size_t out; /* interface; SIZE_MAX: none */
+    size_t out; /* interface; SIM_NO_IFACE: none */
+    size_t link;
+    int dir; /* of its link, from the node */
     /* From the far end of its link past the plain routers behind it, as long as their links only
      * delay: where that ends, after what delay, and how much of the TTL it takes. */
     size_t to_node, to_iface;
