@@ -56,12 +56,16 @@ static void host_udp_send(struct ph_host *h, ph_sock sock, const struct ph_datag
     }
 }
 
+static void on_timer(struct sim *s, void *user)
+{
+    struct sim_host *host = user;
+    if (host->base.endpoint)
+        host->base.endpoint->on_timer(host->base.endpoint, s->now);
+}
+
 static void host_wake_at(struct ph_host *h, ph_ns when)
 {
-    struct sim_host *host = host_of(h);
-    ph_heap_remove(&host->sim->events, &host->timer.node);
-    if (when != PH_NEVER)
-        (void)sim_event_at(host->sim, &host->timer, when);
+    sim_call_at(host_of(h)->sim, &host_of(h)->timer, when);
 }
 
 static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
@@ -126,9 +130,7 @@ int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const c
     h->node = node;
     h->trace = trace;
     h->trace_user = user;
-    ph_heap_node_init(&h->timer.node);
-    h->timer.kind = SIM_EVENT_HOST_TIMER;
-    h->timer.owner = h;
+    sim_call_init(&h->timer, on_timer, h);
     uint64_t seed[3] = {s->seed, node, s->next_host++};
     ph_rng_seed(&h->rng, ph_hash64(0, seed, sizeof(seed)));
     s->hosts++;
@@ -141,7 +143,7 @@ void sim_host_free(struct world *w, struct ph_host *host)
     struct sim *s = sim_of(w);
     struct sim_host *h = host_of(host);
     sim_http_drop(h);
-    ph_heap_remove(&s->events, &h->timer.node);
+    sim_call_at(s, &h->timer, PH_NEVER);
     sim_sockets_drop(h);
     s->hosts--;
     free(h);
