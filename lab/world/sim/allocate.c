@@ -1,6 +1,7 @@
 /* Which outside endpoint a new flow gets: the chain `translate` of lab/nat/rules_mapping.c, and
  * behind each of its verdicts get_unique_tuple() of net/netfilter/nf_nat_core.c (Linux 6.18). */
 #include "lab/nat/ports.h"
+#include "lab/world/sim/hash.h"
 #include "lab/world/sim/nat_private.h"
 
 /* NF_NAT_MAX_ATTEMPTS, and where it gives up. */

@@ -1,5 +1,7 @@
 #include "lab/world/sim/conntrack.h"
 
+#include "lab/world/sim/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 

@@ -108,11 +108,4 @@ static inline uint16_t sim_end_port(sim_end e)
     return (uint16_t)e;
 }
 
-static inline uint64_t sim_hash(uint64_t a, uint64_t b)
-{
-    uint64_t h = (a ^ b * 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-    h = (h ^ h >> 29) * 0x94d049bb133111ebu;
-    return h ^ h >> 32;
-}
-
 #endif

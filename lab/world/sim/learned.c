@@ -1,6 +1,6 @@
 #include "lab/world/sim/learned.h"
 
-#include "lab/world/sim/conntrack.h"
+#include "lab/world/sim/hash.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Where packets go from a node: routes, worked out once for each address, and the stretch of plain
  * routers that follows. */
-#include "lab/world/sim/conntrack.h"
+#include "lab/world/sim/hash.h"
 #include "lab/world/sim/link.h"
 #include "lab/world/sim/private.h"
 
