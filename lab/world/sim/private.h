@@ -144,7 +144,9 @@ bool sim_is_multicast(const struct ph_addr *a);
 /* From one port of a LAN to another: a switch, no router. */
 bool sim_is_bridged(const struct layout_node *n, size_t in, size_t out);
 
-/* host.c: of world_ops. */
+/* host.c. */
+struct sim_host *sim_host_of(struct ph_host *h);
+/* Of world_ops. */
 int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const char *line),
                  void *user, struct ph_host **out);
 void sim_host_free(struct world *w, struct ph_host *host);
