@@ -4,10 +4,6 @@
 
 #include <string.h>
 
-/* The address with which a host can also speak for a second one on its LAN (kernel_check.c); it
- * must have a block of its own where ports are given out in blocks. */
-#define SECOND_HOST 250
-
 static void add_subscriber(struct nat_site *s, struct ph_addr a)
 {
     const size_t max = sizeof(s->subscribers) / sizeof(s->subscribers[0]);
@@ -53,7 +49,8 @@ static void find_subscribers(const struct layout *l, size_t nat, struct nat_site
             if (access) {
                 add_subscriber(s, n->ifs[n->wan_if].addr);
             }
-            add_subscriber(s, ph_addr_v4_u32(lan + SECOND_HOST, 0));
+            /* It must have a block of its own where ports are given out in blocks. */
+            add_subscriber(s, ph_addr_v4_u32(lan + SITE_SECOND_HOST, 0));
         }
     }
 }
