@@ -144,7 +144,7 @@ static int site_fits(const struct nat_profile *p, const struct nat_site *site,
             return lab_fail(err, LAB_BROKEN, "an outside address of a NAT is not IPv4");
     if (site->lan.family != PH_AF_V4 || site->lan_prefix > 32)
         return lab_fail(err, LAB_BROKEN, "the inside network of a NAT is not IPv4");
-    if (site->subscriber_count > sizeof(site->subscribers) / sizeof(site->subscribers[0]))
+    if (site->subscriber_count > NAT_SUBSCRIBERS_MAX)
         return lab_fail(err, LAB_BROKEN, "a NAT has too many subscribers");
     return 0;
 }

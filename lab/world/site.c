@@ -6,14 +6,12 @@
 
 static void add_subscriber(struct nat_site *s, struct ph_addr a)
 {
-    const size_t max = sizeof(s->subscribers) / sizeof(s->subscribers[0]);
-
     for (size_t i = 0; i < s->subscriber_count; i++) {
         if (ph_addr_ip_eq(&s->subscribers[i], &a)) {
             return;
         }
     }
-    if (s->subscriber_count < max) {
+    if (s->subscriber_count < NAT_SUBSCRIBERS_MAX) {
         s->subscribers[s->subscriber_count++] = a;
     }
 }

@@ -101,13 +101,13 @@ static uint64_t remote_key(const struct sim_nat *n, sim_end dst)
 
 static uint64_t site_hash(const struct sim_nat *n, unsigned which, uint64_t a, uint64_t b)
 {
-    return sim_hash(sim_hash(a, b), n->site.seed + which);
+    return sim_hash(sim_hash(a, b), n->site_seed + which);
 }
 
 static size_t subscriber_of(const struct sim_nat *n, uint32_t ip)
 {
     size_t i = 0;
-    while (i < n->site.subscriber_count && n->subscribers[i] != ip)
+    while (i < n->subscriber_count && n->subscribers[i] != ip)
         i++;
     return i;
 }
@@ -121,7 +121,7 @@ static uint32_t outside_ip(const struct sim_nat *n, const struct sim_tuple *t)
         return n->wan[0];
     if (n->profile.allocation.type == NAT_ALLOC_BLOCK) {
         size_t i = subscriber_of(n, ip);
-        return n->wan[i < n->site.subscriber_count ? i % pool : 0];
+        return n->wan[i < n->subscriber_count ? i % pool : 0];
     }
     if (n->profile.pool.arbitrary)
         return n->wan[site_hash(n, 100, t->src, remote_key(n, t->dst)) % pool];
@@ -164,7 +164,7 @@ static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
 static sim_end from_block(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
 {
     size_t subscriber = subscriber_of(n, sim_end_ip(t->src));
-    unsigned first = nat_block_first(&n->profile, n->site.seed, subscriber);
+    unsigned first = nat_block_first(&n->profile, n->site_seed, subscriber);
     struct range r = {.ip = outside_ip(n, t),
                       .ports = true,
                       .lo = (uint16_t)first,

@@ -30,11 +30,11 @@ int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, 
     if (n == NULL)
         return PH_ERR_NOMEM;
     n->profile = *profile;
-    n->site = *site;
     for (size_t i = 0; i < site->wan_count && i < NAT_POOL_MAX; i++)
-        n->wan[i] = ph_addr_v4_get(&site->wan[i]);
+        n->wan[n->wan_count++] = ph_addr_v4_get(&site->wan[i]);
     for (size_t i = 0; i < site->subscriber_count; i++)
-        n->subscribers[i] = ph_addr_v4_get(&site->subscribers[i]);
+        n->subscribers[n->subscriber_count++] = ph_addr_v4_get(&site->subscribers[i]);
+    n->site_seed = site->seed;
     plan(n);
     sim_conntrack_init(&n->flows, profile->timeout.udp_s, profile->timeout.udp_stream_s);
     begin(n, seed);
@@ -229,7 +229,7 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct 
 
 static bool is_wan(const struct sim_nat *n, sim_end e)
 {
-    for (size_t i = 0; i < n->site.wan_count; i++)
+    for (size_t i = 0; i < n->wan_count; i++)
         if (n->wan[i] == sim_end_ip(e))
             return true;
     return false;

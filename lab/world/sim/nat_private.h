@@ -18,9 +18,12 @@ struct sim_opened {
 
 struct sim_nat {
     struct nat_profile profile;
-    struct nat_site site;
+    /* Of the site. */
     uint32_t wan[NAT_POOL_MAX];
-    uint32_t subscribers[8];
+    size_t wan_count;
+    uint32_t subscribers[NAT_SUBSCRIBERS_MAX];
+    size_t subscriber_count;
+    uint64_t site_seed;
     struct nat_memory keeps;
     bool stateful;  /* it tracks flows at all */
     bool trap;      /* a packet to the router itself becomes a flow of its */
