@@ -25,26 +25,12 @@ static void on_call(void *user, struct ph_call *call)
     p->call = call;
 }
 
-static size_t node_of(const struct layout *l, enum topo_runs runs, unsigned nth)
+static size_t node_of(const struct layout *l, enum topo_runs runs, size_t from)
 {
-    for (size_t i = 0; i < l->node_count; i++) {
-        if (l->nodes[i].kind == LAYOUT_HOST && l->nodes[i].runs == runs && nth-- == 0)
-            return i;
-    }
-    fail_msg("the topology has no such node");
-    return SIZE_MAX;
-}
-
-static void set_router(struct world_spec *spec, size_t nat, unsigned protocols, const char *fault)
-{
-    struct nat_profile *p = &spec->profiles[nat];
-    p->port_mapping.pcp = protocols & (1u << PH_PORTMAP_PCP);
-    p->port_mapping.nat_pmp = protocols & (1u << PH_PORTMAP_NATPMP);
-    p->port_mapping.upnp = protocols & (1u << PH_PORTMAP_UPNP);
-    if (fault) {
-        p->port_mapping.fault_count = 1;
-        strncpy(p->port_mapping.faults[0], fault, sizeof(p->port_mapping.faults[0]) - 1);
-    }
+    size_t node = layout_find_host(l, runs, from);
+    if (node == SIZE_MAX)
+        fail_msg("the topology has no such node");
+    return node;
 }
 
 struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
@@ -64,12 +50,9 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
             fail_msg("%s", err.text);
     }
     for (size_t i = 0; i < 2; i++) {
-        if (config->routers[i] && !(config->at_home && i == 0))
-            set_router(spec, i, config->routers[i], config->faults[i]);
+        if (config->routers[i])
+            world_spec_set_router(spec, i, config->routers[i], config->faults[i]);
     }
-    if (config->at_home &&
-        world_spec_set_port_mapping(spec, config->routers[0], config->faults[0], &err) != 0)
-        fail_msg("%s", err.text);
     if (world_spec_set_link(spec, config->link ? config->link : "20ms", &err) != 0)
         fail_msg("%s", err.text);
     for (size_t i = 0; i < spec->topology.link_count; i++) {
@@ -116,7 +99,7 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
     for (unsigned i = 0; i < 2; i++) {
         struct sim_peer *p = &f->peer[i];
         p->fixture = f;
-        p->node = node_of(&f->layout, TOPO_RUNS_PEER, i);
+        p->node = node_of(&f->layout, TOPO_RUNS_PEER, i == 0 ? 0 : f->peer[0].node + 1);
         p->registered = 1;
         assert_int_equal(w->host_new(f->world, p->node, config->trace, p, &p->host), PH_OK);
         struct ph_agent_config c = {

@@ -11,11 +11,10 @@ struct sim_fixture_config {
     const char *topology; /* NULL: two-nats */
     const char *nat[2];   /* profiles of a and b; NULL: port-preserving */
     const char *link;     /* preset; NULL: 20ms */
-    /* Protocols for port mapping that each NAT's router speaks: 1u << PH_PORTMAP_x; and a fault of
-     * its, NULL: none. */
+    /* Protocols for port mapping that each NAT's router (the home NAT inside it, where there is
+     * one) speaks: 1u << PH_PORTMAP_x, 0: what the profile says; and a fault of its, NULL: none. */
     unsigned routers[2];
     const char *faults[2];
-    bool at_home; /* the first one's stands in the home NAT inside it */
     ph_ns jitter; /* of every link that has a delay, each way */
     uint64_t seed;
     void (*trace)(void *user, const char *line); /* of both peers; user is their struct sim_peer */

@@ -13,12 +13,11 @@
 
 static size_t node_of(const struct layout *l, enum topo_runs runs)
 {
-    for (size_t i = 0; i < l->node_count; i++) {
-        if (l->nodes[i].kind == LAYOUT_HOST && l->nodes[i].runs == runs)
-            return i;
-    }
-    fail_msg("the topology has no such node");
-    return SIZE_MAX;
+    size_t node = layout_find_host(l, runs, 0);
+
+    if (node == SIZE_MAX)
+        fail_msg("the topology has no such node");
+    return node;
 }
 
 static void build(struct survey_world *w, const struct survey_world_config *config)

@@ -8,6 +8,11 @@
 #define SEQUENCE_PORTS      2048u
 #define SEQUENCE_PORTS_BUSY 4096u
 
+bool nat_whole_range(const struct nat_profile *p)
+{
+    return p->allocation.range_lo == 1024 && p->allocation.range_hi == 65535;
+}
+
 static unsigned first_port(const struct nat_profile *p)
 {
     if (p->allocation.type != NAT_ALLOC_SEQUENTIAL)

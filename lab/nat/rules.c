@@ -12,16 +12,11 @@
 void ruleset_plan(struct ruleset *rs)
 {
     const struct nat_profile *p = rs->p;
-    bool maps = p->mapping != NAT_MAPPING_NONE;
-    enum nat_allocation_type type = p->allocation.type;
-    rs->contended = nat_profile_exact(p) && type == NAT_ALLOC_PRESERVING;
-    rs->learned = (nat_profile_exact(p) && !rs->contended) || p->mapping == NAT_MAPPING_ADM;
-    rs->drawn = maps && (type == NAT_ALLOC_SEQUENTIAL || type == NAT_ALLOC_HASH);
-    rs->forwards = maps && (p->filtering != NAT_FILTERING_APDF || p->hairpin);
+    rs->keeps = nat_memory_of(p);
     /* What the other hosts behind this NAT keep alive comes on top. */
     uint64_t busy = (uint64_t)p->background.flows_per_second * p->timeout.udp_s;
     rs->size = busy + SET_SIZE < SET_SIZE_MAX ? (unsigned)busy + SET_SIZE : SET_SIZE_MAX;
-    if (rs->drawn)
+    if (rs->keeps.drawn)
         rs->ports = nat_drawn_count(p);
 }
 
@@ -149,7 +144,7 @@ static int site_fits(const struct nat_profile *p, const struct nat_site *site,
             return lab_fail(err, LAB_BROKEN, "an outside address of a NAT is not IPv4");
     if (site->lan.family != PH_AF_V4 || site->lan_prefix > 32)
         return lab_fail(err, LAB_BROKEN, "the inside network of a NAT is not IPv4");
-    if (site->subscriber_count > sizeof(site->subscribers) / sizeof(site->subscribers[0]))
+    if (site->subscriber_count > NAT_SUBSCRIBERS_MAX)
         return lab_fail(err, LAB_BROKEN, "a NAT has too many subscribers");
     return 0;
 }

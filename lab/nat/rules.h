@@ -5,7 +5,8 @@
 #include "base/addr.h"
 #include "lab/nat/profile.h"
 
-#define NAT_POOL_MAX 16
+#define NAT_POOL_MAX        16
+#define NAT_SUBSCRIBERS_MAX 8
 
 /* Where a NAT stands. */
 struct nat_site {
@@ -18,7 +19,7 @@ struct nat_site {
     unsigned lan_prefix; /* bits */
     /* Inside addresses that the allocation needs to know beforehand (block allocation gives each
      * subscriber its own block): hosts, or a home NAT's outside address. */
-    struct ph_addr subscribers[8];
+    struct ph_addr subscribers[NAT_SUBSCRIBERS_MAX];
     size_t subscriber_count;
     uint64_t seed; /* for hashes and for where a block lies */
 };

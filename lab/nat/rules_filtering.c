@@ -16,7 +16,7 @@ void filtering_declare(const struct ruleset *rs)
     FILE *f = rs->f;
     const char *ip = pooled(rs) ? "ipv4_addr . " : "";
     const char *dynamic = "flags dynamic,timeout";
-    if (rs->forwards)
+    if (rs->keeps.forwards)
         (void)fprintf(f,
                       "\tmap fc {\n\t\ttype %sinet_service : ipv4_addr . inet_service\n"
                       "\t\tsize %u\n\t\t%s\n\t}\n",
@@ -45,7 +45,7 @@ void filtering_admit(const struct ruleset *rs)
 {
     FILE *f = rs->f;
     const char *to = pooled(rs) ? "ip daddr . udp dport" : "udp dport";
-    if (!rs->forwards)
+    if (!rs->keeps.forwards)
         return;
     if (rs->p->filtering == NAT_FILTERING_EIF)
         (void)fprintf(f, "\t\tiifname \"%s\" meta l4proto udp dnat to %s map @fc\n",
@@ -93,13 +93,13 @@ void filtering_forward(const struct ruleset *rs)
 
 bool filtering_learns(const struct ruleset *rs)
 {
-    return rs->forwards || rs->p->filtering == NAT_FILTERING_ADF;
+    return rs->keeps.forwards || rs->p->filtering == NAT_FILTERING_ADF;
 }
 
 void filtering_learn(const struct ruleset *rs)
 {
     const char *from = pooled(rs) ? "ip saddr . udp sport" : "udp sport";
-    if (rs->forwards) {
+    if (rs->keeps.forwards) {
         ruleset_learn(rs, "ct direction original", "fc", from,
                       "ct original ip saddr . ct original proto-src");
         /* A mapping that is kept alive by answers alone. */

@@ -13,9 +13,6 @@
 #include "lab/nat/ports.h"
 #include "lab/nat/ruleset.h"
 
-#define HASH_DRAWS 4 /* seeds tried until a hashed port is free */
-#define SEQ_DRAWS  8 /* busy ports skipped */
-
 /* "1.2.3.4": the outside address of the n-th of the pool. */
 static const char *wan_text(const struct ruleset *rs, size_t n, char buf[PH_ADDR_STRLEN])
 {
@@ -67,16 +64,11 @@ static void target(const struct ruleset *rs, const char *port, const char *flags
     (void)fprintf(f, " }%s%s%s\n", port[0] != '\0' ? " : " : "", port, flags);
 }
 
-static bool default_range(const struct nat_profile *p)
-{
-    return p->allocation.range_lo == 1024 && p->allocation.range_hi == 65535;
-}
-
 /* A new mapping in the profile's range of ports. */
 static void target_in_range(const struct ruleset *rs, const char *flags)
 {
     char range[32] = "";
-    if (!default_range(rs->p))
+    if (!nat_whole_range(rs->p))
         (void)snprintf(range, sizeof(range), "%u-%u", rs->p->allocation.range_lo,
                        rs->p->allocation.range_hi);
     target(rs, range, flags);
@@ -85,7 +77,7 @@ static void target_in_range(const struct ruleset *rs, const char *flags)
 static void translate_preserving(const struct ruleset *rs)
 {
     FILE *f = rs->f;
-    if (rs->contended) {
+    if (rs->keeps.contended) {
         (void)fprintf(f, "\t\tip saddr . udp sport @m ct mark set 1 ");
         target(rs, "ip saddr . udp sport map @m", "");
         (void)fprintf(
@@ -126,10 +118,10 @@ static void translate_drawn(const struct ruleset *rs)
     FILE *f = rs->f;
     if (rs->p->allocation.type == NAT_ALLOC_SEQUENTIAL) {
         (void)fprintf(f, "\t\tjump draw\n");
-        for (int i = 0; i < SEQ_DRAWS; i++)
+        for (unsigned i = 0; i < NAT_SEQUENCE_SKIPS; i++)
             (void)fprintf(f, "\t\tct mark @busy jump draw\n");
     } else {
-        for (unsigned i = 0; i < HASH_DRAWS; i++)
+        for (unsigned i = 0; i < NAT_HASH_DRAWS; i++)
             (void)fprintf(f, "\t\t%sct mark set jhash %s mod %u seed 0x%x\n",
                           i > 0 ? "ct mark @busy " : "", mapping_key(rs), rs->ports, seed32(rs, i));
     }
@@ -142,10 +134,10 @@ void mapping_translate(const struct ruleset *rs)
     FILE *f = rs->f;
     char port[96];
     (void)fprintf(f, "\tchain translate {\n");
-    if (rs->learned && rs->drawn) {
+    if (rs->keeps.learned && rs->keeps.drawn) {
         (void)fprintf(f, "\t\t%s @m ct mark set %s map @m ", mapping_key(rs), mapping_key(rs));
         target(rs, "ct mark map @ports", "");
-    } else if (rs->learned) {
+    } else if (rs->keeps.learned) {
         (void)snprintf(port, sizeof(port), "%s map @m", mapping_key(rs));
         (void)fprintf(f, "\t\t%s @m ", mapping_key(rs));
         target(rs, port, "");
@@ -176,20 +168,14 @@ void mapping_hairpin(const struct ruleset *rs)
     (void)wan_text(rs, 0, ip);
     /* The outside address and port of who sends, so that the answer comes back this way. */
     (void)fprintf(f, "\tchain hairpin {\n");
-    bool known = rs->p->mapping == NAT_MAPPING_EIM && (rs->learned || rs->contended);
-    if (known && rs->drawn)
+    bool known = rs->p->mapping == NAT_MAPPING_EIM && (rs->keeps.learned || rs->keeps.contended);
+    if (known && rs->keeps.drawn)
         (void)fprintf(f, "\t\t%s @m ct mark set %s map @m snat to %s : ct mark map @ports\n",
                       mapping_key(rs), mapping_key(rs), ip);
     else if (known)
         (void)fprintf(f, "\t\tip saddr . udp sport @m snat to %s : ip saddr . udp sport map @m\n",
                       ip);
     (void)fprintf(f, "\t\tsnat to %s\n\t}\n", ip);
-}
-
-/* Learnt ports are drawn by netfilter, which does not know who has which. */
-static bool owned(const struct ruleset *rs)
-{
-    return rs->contended || (rs->learned && !rs->drawn);
 }
 
 static void declare_set(const struct ruleset *rs, const char *kind, const char *name,
@@ -203,19 +189,19 @@ void mapping_declare(const struct ruleset *rs)
 {
     FILE *f = rs->f;
     bool adm = rs->p->mapping == NAT_MAPPING_ADM;
-    if (rs->learned || rs->contended) {
+    if (rs->keeps.learned || rs->keeps.contended) {
         char type[96];
         (void)snprintf(type, sizeof(type), "ipv4_addr . inet_service%s : %s",
-                       adm ? " . ipv4_addr" : "", rs->drawn ? "mark" : "inet_service");
+                       adm ? " . ipv4_addr" : "", rs->keeps.drawn ? "mark" : "inet_service");
         declare_set(rs, "map", "m", type);
     }
-    if (owned(rs)) {
+    if (rs->keeps.owned) {
         declare_set(rs, "set", "used", adm ? "inet_service . ipv4_addr" : "inet_service");
         declare_set(rs, "set", "owner",
                     adm ? "inet_service . ipv4_addr . inet_service . ipv4_addr"
                         : "inet_service . ipv4_addr . inet_service");
     }
-    if (!rs->drawn)
+    if (!rs->keeps.drawn)
         return;
     declare_set(rs, "set", "busy", "mark");
     (void)fprintf(f, "\tmap ports {\n\t\ttype mark : inet_service\n\t\telements = {");
@@ -230,7 +216,7 @@ void mapping_declare(const struct ruleset *rs)
 
 bool mapping_learns(const struct ruleset *rs)
 {
-    return rs->learned || rs->contended || rs->drawn;
+    return rs->keeps.learned || rs->keeps.contended || rs->keeps.drawn;
 }
 
 /* Keys of what is learnt, out of a packet that has just been translated. */
@@ -249,7 +235,7 @@ void mapping_learn(const struct ruleset *rs)
 {
     const char *remote = rs->p->mapping == NAT_MAPPING_ADM ? " . ip daddr" : "";
     char key[128];
-    if (owned(rs)) {
+    if (rs->keeps.owned) {
         /* Drawn by chance, and another's: this packet is lost, its retransmission draws again. */
         (void)fprintf(rs->f,
                       "\t\toifname \"%s\" meta l4proto udp ct direction original ct state new "
@@ -259,18 +245,19 @@ void mapping_learn(const struct ruleset *rs)
         ruleset_learn(rs, "", "used", key, NULL);
         learn_owned(rs, "ct direction original", INSIDE_ORIGINAL, remote);
         /* Answers alone keep a mapping alive where strangers may open a flow. */
-        if (rs->forwards)
+        if (rs->keeps.forwards)
             learn_owned(rs, "ct direction reply", INSIDE_REPLY, remote);
     }
     (void)snprintf(key, sizeof(key), INSIDE_ORIGINAL "%s", remote);
-    if (rs->contended)
+    if (rs->keeps.contended)
         ruleset_learn(rs, "ct direction original ct mark 1", "m", key, "udp sport");
-    if (rs->learned)
-        ruleset_learn(rs, "ct direction original", "m", key, rs->drawn ? "ct mark" : "udp sport");
-    if (rs->learned && !rs->drawn && rs->forwards) {
+    if (rs->keeps.learned)
+        ruleset_learn(rs, "ct direction original", "m", key,
+                      rs->keeps.drawn ? "ct mark" : "udp sport");
+    if (rs->keeps.learned && !rs->keeps.drawn && rs->keeps.forwards) {
         (void)snprintf(key, sizeof(key), INSIDE_REPLY "%s", remote);
         ruleset_learn(rs, "ct direction reply", "m", key, "udp sport");
     }
-    if (rs->drawn)
+    if (rs->keeps.drawn)
         ruleset_learn(rs, "ct direction original", "busy", "ct mark", NULL);
 }

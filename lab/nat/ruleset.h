@@ -2,6 +2,7 @@
 #ifndef LAB_NAT_RULESET_H
 #define LAB_NAT_RULESET_H
 
+#include "lab/nat/memory.h"
 #include "lab/nat/rules.h"
 
 #include <stdio.h>
@@ -11,10 +12,7 @@ struct ruleset {
     const struct nat_profile *p;
     const struct nat_site *site;
     /* Filled by ruleset_plan. */
-    bool learned;   /* every mapping is looked up in what was learnt before one is made */
-    bool contended; /* only hosts that want another's port are (exact preserving) */
-    bool drawn;     /* ports are drawn as an index, which the connection mark keeps */
-    bool forwards;  /* what is let in from outside is found by a map of ports (@fc) */
+    struct nat_memory keeps;
     unsigned ports; /* drawn: how many */
     unsigned size;  /* of sets and maps: a full one stops learning in silence */
 };

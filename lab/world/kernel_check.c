@@ -6,6 +6,7 @@
  * added for the time of the check and taken away. */
 #include "lab/net/netns.h"
 #include "lab/world/kernel_private.h"
+#include "lab/world/site.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -13,8 +14,7 @@
 
 #define OUTSIDE_MIN     3 /* addresses, for nat_check */
 #define OUTSIDE_ADDED   4
-#define SECOND_HOST     250 /* in the last byte; members of a LAN stay below .240 */
-#define OUTSIDE_OF_LAN  251
+#define OUTSIDE_OF_LAN  251         /* in the last byte, beside SITE_SECOND_HOST */
 #define CORE_FURTHER    0x0b3fff00u /* 11.63.255.0, in the last block of the first network */
 #define PROBE_ADDED_MAX (OUTSIDE_ADDED + 1)
 
@@ -179,7 +179,7 @@ static void choose_inside(struct probe *p)
     p->site.inside2_fd = -1;
     /* Two hosts that clash behind another NAT would show that one's ways. */
     if (between(l, p->inside, p->nat) == 0) {
-        want(p, p->inside, h->wan_if, lan + SECOND_HOST);
+        want(p, p->inside, h->wan_if, lan + SITE_SECOND_HOST);
         p->site.inside2_fd = p->w->fds[p->inside];
         p->site.inside2 = p->added[p->added_count - 1].addr;
     }

@@ -4,20 +4,14 @@
 
 #include <string.h>
 
-/* The address with which a host can also speak for a second one on its LAN (kernel_check.c); it
- * must have a block of its own where ports are given out in blocks. */
-#define SECOND_HOST 250
-
 static void add_subscriber(struct nat_site *s, struct ph_addr a)
 {
-    const size_t max = sizeof(s->subscribers) / sizeof(s->subscribers[0]);
-
     for (size_t i = 0; i < s->subscriber_count; i++) {
         if (ph_addr_ip_eq(&s->subscribers[i], &a)) {
             return;
         }
     }
-    if (s->subscriber_count < max) {
+    if (s->subscriber_count < NAT_SUBSCRIBERS_MAX) {
         s->subscribers[s->subscriber_count++] = a;
     }
 }
@@ -53,7 +47,8 @@ static void find_subscribers(const struct layout *l, size_t nat, struct nat_site
             if (access) {
                 add_subscriber(s, n->ifs[n->wan_if].addr);
             }
-            add_subscriber(s, ph_addr_v4_u32(lan + SECOND_HOST, 0));
+            /* It must have a block of its own where ports are given out in blocks. */
+            add_subscriber(s, ph_addr_v4_u32(lan + SITE_SECOND_HOST, 0));
         }
     }
 }

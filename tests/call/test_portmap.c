@@ -190,8 +190,7 @@ static void test_privacy(void **state)
 static void test_double_nat(void **state)
 {
     (void)state;
-    struct sim_fixture_config c = {
-        .nat = {"cgnat", "random"}, .routers = {ALL, 0}, .at_home = true, .seed = 6};
+    struct sim_fixture_config c = {.nat = {"cgnat", "random"}, .routers = {ALL, 0}, .seed = 6};
     struct sim_fixture *f = ready(&c);
     struct ph_mapping m;
     sim_fixture_call(f, 20 * PH_SEC);

@@ -1,14 +1,12 @@
 /* Which outside endpoint a new flow gets: the chain `translate` of lab/nat/rules_mapping.c, and
  * behind each of its verdicts get_unique_tuple() of net/netfilter/nf_nat_core.c (Linux 6.18). */
 #include "lab/nat/ports.h"
+#include "lab/world/sim/hash.h"
 #include "lab/world/sim/nat_private.h"
 
 /* NF_NAT_MAX_ATTEMPTS, and where it gives up. */
 #define ATTEMPTS_MAX 128u
 #define ATTEMPTS_MIN 16u
-
-#define HASH_DRAWS 4u
-#define SEQ_DRAWS  8u
 
 /* What a rule allows. */
 struct range {
@@ -18,11 +16,6 @@ struct range {
     bool random;    /* `random` or `fully-random`: the port is not kept */
     bool exclusive; /* a port that any flow has is not free */
 };
-
-static sim_end at(uint32_t ip, unsigned port)
-{
-    return (uint64_t)ip << 16 | (uint16_t)port;
-}
 
 /* nf_nat_used_tuple(): whether a flow has the answers' tuple already. Where ports are not
  * overloaded, whether any flow answers there. */
@@ -68,7 +61,7 @@ static sim_end search(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
     for (;;) {
         uint16_t offset = (uint16_t)ph_rng_u64(&n->rng);
         for (unsigned i = 0; i < attempts; i++, offset++) {
-            candidate = at(r->ip, lo + offset % size);
+            candidate = sim_end_at(r->ip, lo + offset % size);
             if (!used(n, now, t, r, candidate))
                 return candidate;
         }
@@ -87,7 +80,7 @@ static sim_end unique(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
         return search(n, now, t, r);
     if (same_source(n, now, t, r, &candidate) && !used(n, now, t, r, candidate))
         return candidate;
-    candidate = at(r->ip, port);
+    candidate = sim_end_at(r->ip, port);
     if ((!r->ports || (port >= r->lo && port <= r->hi)) && !used(n, now, t, r, candidate))
         return candidate;
     return search(n, now, t, r);
@@ -108,13 +101,13 @@ static uint64_t remote_key(const struct sim_nat *n, sim_end dst)
 
 static uint64_t site_hash(const struct sim_nat *n, unsigned which, uint64_t a, uint64_t b)
 {
-    return sim_hash(sim_hash(a, b), n->site.seed + which);
+    return sim_hash(sim_hash(a, b), n->site_seed + which);
 }
 
 static size_t subscriber_of(const struct sim_nat *n, uint32_t ip)
 {
     size_t i = 0;
-    while (i < n->site.subscriber_count && n->subscribers[i] != ip)
+    while (i < n->subscriber_count && n->subscribers[i] != ip)
         i++;
     return i;
 }
@@ -128,7 +121,7 @@ static uint32_t outside_ip(const struct sim_nat *n, const struct sim_tuple *t)
         return n->wan[0];
     if (n->profile.allocation.type == NAT_ALLOC_BLOCK) {
         size_t i = subscriber_of(n, ip);
-        return n->wan[i < n->site.subscriber_count ? i % pool : 0];
+        return n->wan[i < n->subscriber_count ? i % pool : 0];
     }
     if (n->profile.pool.arbitrary)
         return n->wan[site_hash(n, 100, t->src, remote_key(n, t->dst)) % pool];
@@ -137,14 +130,18 @@ static uint32_t outside_ip(const struct sim_nat *n, const struct sim_tuple *t)
 
 static struct range profile_range(const struct sim_nat *n, const struct sim_tuple *t, bool random)
 {
-    uint16_t lo = n->profile.allocation.range_lo;
-    uint16_t hi = n->profile.allocation.range_hi;
     return (struct range){.ip = outside_ip(n, t),
-                          .ports = lo != 1024 || hi != 65535,
-                          .lo = lo,
-                          .hi = hi,
+                          .ports = !nat_whole_range(&n->profile),
+                          .lo = n->profile.allocation.range_lo,
+                          .hi = n->profile.allocation.range_hi,
                           .random = random,
                           .exclusive = n->profile.allocation.exclusive};
+}
+
+/* The port that @m has for a mapping; of a drawn one its index. */
+static unsigned learnt_port(const struct sim_nat *n, uint64_t value)
+{
+    return n->keeps.drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value;
 }
 
 static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t, uint32_t *mark)
@@ -152,10 +149,10 @@ static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
     struct range keep = profile_range(n, t, false);
     struct range draw = profile_range(n, t, true);
     uint64_t port;
-    if (n->contended) {
+    if (n->keeps.contended) {
         *mark = 1;
         if (learned_find(&n->m, now, t->src, 0, &port))
-            return at(keep.ip, (unsigned)port);
+            return sim_end_at(keep.ip, (unsigned)port);
         if (learned_find(&n->used, now, sim_end_port(t->src), 0, NULL) &&
             !learned_find(&n->owner, now, t->src, sim_end_port(t->src), NULL))
             return unique(n, now, t, &draw);
@@ -167,7 +164,7 @@ static sim_end preserve(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
 static sim_end from_block(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
 {
     size_t subscriber = subscriber_of(n, sim_end_ip(t->src));
-    unsigned first = nat_block_first(&n->profile, n->site.seed, subscriber);
+    unsigned first = nat_block_first(&n->profile, n->site_seed, subscriber);
     struct range r = {.ip = outside_ip(n, t),
                       .ports = true,
                       .lo = (uint16_t)first,
@@ -182,7 +179,7 @@ static sim_end from_block(struct sim_nat *n, ph_ns now, const struct sim_tuple *
 static uint32_t draw_index(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
 {
     bool counts = n->profile.allocation.type == NAT_ALLOC_SEQUENTIAL;
-    unsigned draws = counts ? SEQ_DRAWS + 1 : HASH_DRAWS;
+    unsigned draws = counts ? NAT_SEQUENCE_SKIPS + 1 : NAT_HASH_DRAWS;
     uint32_t index = 0;
     for (unsigned i = 0; i < draws; i++) {
         if (counts) {
@@ -204,12 +201,11 @@ sim_end sim_nat_allocate(struct sim_nat *n, ph_ns now, const struct sim_tuple *t
     *mark = 0;
     for (const struct sim_opened *o = n->opened; o != NULL; o = o->next)
         if (o->external != 0 && o->back && o->inside == t->src)
-            return at(n->wan[0], o->external);
-    if (n->learned && learned_find(&n->m, now, t->src, remote_key(n, t->dst), &value)) {
-        if (n->drawn)
+            return sim_end_at(n->wan[0], o->external);
+    if (n->keeps.learned && learned_find(&n->m, now, t->src, remote_key(n, t->dst), &value)) {
+        if (n->keeps.drawn)
             *mark = (uint32_t)value;
-        return at(outside_ip(n, t),
-                  n->drawn ? nat_drawn_port(p, (unsigned)value) : (unsigned)value);
+        return sim_end_at(outside_ip(n, t), learnt_port(n, value));
     }
     switch (p->allocation.type) {
     case NAT_ALLOC_PRESERVING:
@@ -225,7 +221,7 @@ sim_end sim_nat_allocate(struct sim_nat *n, ph_ns now, const struct sim_tuple *t
         break;
     }
     *mark = draw_index(n, now, t);
-    return at(outside_ip(n, t), nat_drawn_port(p, *mark));
+    return sim_end_at(outside_ip(n, t), nat_drawn_port(p, *mark));
 }
 
 sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_tuple *t,
@@ -235,10 +231,9 @@ sim_end sim_nat_allocate_hairpin(struct sim_nat *n, ph_ns now, const struct sim_
     struct sim_tuple led = {.src = t->src, .dst = inside};
     struct range r = {.ip = n->wan[0]};
     uint64_t value;
-    if (n->profile.mapping == NAT_MAPPING_EIM && (n->learned || n->contended) &&
+    if (n->profile.mapping == NAT_MAPPING_EIM && (n->keeps.learned || n->keeps.contended) &&
         learned_find(&n->m, now, t->src, 0, &value))
-        return at(n->wan[0],
-                  n->drawn ? nat_drawn_port(&n->profile, (unsigned)value) : (unsigned)value);
+        return sim_end_at(n->wan[0], learnt_port(n, value));
     return unique(n, now, &led, &r);
 }
 

@@ -1,5 +1,7 @@
 #include "lab/world/sim/conntrack.h"
 
+#include "lab/world/sim/hash.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,6 +26,26 @@ static uint32_t node_of(uint32_t flow, enum chain kind)
     return flow * SIM_FLOW_CHAINS + (uint32_t)kind;
 }
 
+static struct sim_flow *flow_at(const struct sim_conntrack *t, uint32_t node)
+{
+    return &t->flows[node / SIM_FLOW_CHAINS];
+}
+
+static enum chain kind_at(uint32_t node)
+{
+    return (enum chain)(node % SIM_FLOW_CHAINS);
+}
+
+static uint32_t *next_of(const struct sim_conntrack *t, uint32_t node)
+{
+    return &flow_at(t, node)->next[kind_at(node)];
+}
+
+static uint32_t *prev_of(const struct sim_conntrack *t, uint32_t node)
+{
+    return &flow_at(t, node)->prev[kind_at(node)];
+}
+
 static uint64_t hash_of(const struct sim_flow *f, enum chain kind)
 {
     switch (kind) {
@@ -43,6 +65,12 @@ static uint32_t *head_of(const struct sim_conntrack *t, uint64_t hash)
     return &t->heads[hash & (t->chains - 1)];
 }
 
+/* The first node of a chain; 0: none. */
+static uint32_t first_of(const struct sim_conntrack *t, uint64_t hash)
+{
+    return t->chains == 0 ? 0 : *head_of(t, hash);
+}
+
 static void link_in(struct sim_conntrack *t, uint32_t flow, enum chain kind)
 {
     struct sim_flow *f = &t->flows[flow];
@@ -50,7 +78,7 @@ static void link_in(struct sim_conntrack *t, uint32_t flow, enum chain kind)
     f->next[kind] = *head;
     f->prev[kind] = 0;
     if (*head != 0)
-        t->flows[*head / SIM_FLOW_CHAINS].prev[*head % SIM_FLOW_CHAINS] = node_of(flow, kind);
+        *prev_of(t, *head) = node_of(flow, kind);
     *head = node_of(flow, kind);
 }
 
@@ -60,11 +88,11 @@ static void link_out(struct sim_conntrack *t, uint32_t flow, enum chain kind)
     uint32_t next = f->next[kind];
     uint32_t prev = f->prev[kind];
     if (prev != 0)
-        t->flows[prev / SIM_FLOW_CHAINS].next[prev % SIM_FLOW_CHAINS] = next;
+        *next_of(t, prev) = next;
     else
         *head_of(t, hash_of(f, kind)) = next;
     if (next != 0)
-        t->flows[next / SIM_FLOW_CHAINS].prev[next % SIM_FLOW_CHAINS] = prev;
+        *prev_of(t, next) = prev;
 }
 
 static void remove_flow(struct sim_conntrack *t, uint32_t flow)
@@ -144,11 +172,11 @@ static bool grow(struct sim_conntrack *t)
     t->chains = SIM_FLOW_CHAINS * cap;
     for (uint32_t c = 0; c < old_chains; c++) {
         uint32_t node = old[c];
-        while (node != 0 && flows[node / SIM_FLOW_CHAINS].next[node % SIM_FLOW_CHAINS] != 0)
-            node = flows[node / SIM_FLOW_CHAINS].next[node % SIM_FLOW_CHAINS];
+        while (node != 0 && *next_of(t, node) != 0)
+            node = *next_of(t, node);
         while (node != 0) {
-            uint32_t newer = flows[node / SIM_FLOW_CHAINS].prev[node % SIM_FLOW_CHAINS];
-            link_in(t, node / SIM_FLOW_CHAINS, (enum chain)(node % SIM_FLOW_CHAINS));
+            uint32_t newer = *prev_of(t, node);
+            link_in(t, node / SIM_FLOW_CHAINS, kind_at(node));
             node = newer;
         }
     }
@@ -182,10 +210,10 @@ static bool tuple_is(const struct sim_tuple *a, const struct sim_tuple *b)
 struct sim_flow *sim_conntrack_find(struct sim_conntrack *t, ph_ns now, const struct sim_tuple *p,
                                     enum sim_dir *dir)
 {
-    uint32_t node = t->chains == 0 ? 0 : *head_of(t, sim_hash(p->src, p->dst));
+    uint32_t node = first_of(t, sim_hash(p->src, p->dst));
     while (node != 0) {
-        uint32_t kind = node % SIM_FLOW_CHAINS;
-        struct sim_flow *f = &t->flows[node / SIM_FLOW_CHAINS];
+        enum chain kind = kind_at(node);
+        struct sim_flow *f = flow_at(t, node);
         uint32_t next = f->next[kind];
         if (kind <= CHAIN_REPLY && tuple_is(&f->tuple[kind], p)) {
             if (now < f->expires) {
@@ -240,13 +268,11 @@ struct sim_flow *sim_conntrack_confirm(struct sim_conntrack *t, ph_ns now, const
 struct sim_flow *sim_conntrack_of_source(struct sim_conntrack *t, ph_ns now, sim_end src,
                                          const struct sim_flow *after)
 {
-    uint32_t node = after != NULL    ? after->next[CHAIN_SOURCE]
-                    : t->chains == 0 ? 0
-                                     : *head_of(t, sim_hash(src, CHAIN_SOURCE));
-    for (; node != 0; node = t->flows[node / SIM_FLOW_CHAINS].next[node % SIM_FLOW_CHAINS]) {
-        struct sim_flow *f = &t->flows[node / SIM_FLOW_CHAINS];
-        if (node % SIM_FLOW_CHAINS == CHAIN_SOURCE && f->tuple[SIM_ORIGINAL].src == src &&
-            now < f->expires)
+    uint32_t node =
+        after != NULL ? after->next[CHAIN_SOURCE] : first_of(t, sim_hash(src, CHAIN_SOURCE));
+    for (; node != 0; node = *next_of(t, node)) {
+        struct sim_flow *f = flow_at(t, node);
+        if (kind_at(node) == CHAIN_SOURCE && f->tuple[SIM_ORIGINAL].src == src && now < f->expires)
             return f;
     }
     return NULL;
@@ -254,10 +280,10 @@ struct sim_flow *sim_conntrack_of_source(struct sim_conntrack *t, ph_ns now, sim
 
 bool sim_conntrack_holds(struct sim_conntrack *t, ph_ns now, sim_end outside)
 {
-    uint32_t node = t->chains == 0 ? 0 : *head_of(t, sim_hash(outside, CHAIN_OUTSIDE));
-    for (; node != 0; node = t->flows[node / SIM_FLOW_CHAINS].next[node % SIM_FLOW_CHAINS]) {
-        const struct sim_flow *f = &t->flows[node / SIM_FLOW_CHAINS];
-        if (node % SIM_FLOW_CHAINS == CHAIN_OUTSIDE && f->tuple[SIM_REPLY].dst == outside &&
+    uint32_t node = first_of(t, sim_hash(outside, CHAIN_OUTSIDE));
+    for (; node != 0; node = *next_of(t, node)) {
+        const struct sim_flow *f = flow_at(t, node);
+        if (kind_at(node) == CHAIN_OUTSIDE && f->tuple[SIM_REPLY].dst == outside &&
             now < f->expires)
             return true;
     }

@@ -83,9 +83,14 @@ static inline struct sim_tuple sim_tuple_invert(const struct sim_tuple *t)
     return (struct sim_tuple){.src = t->dst, .dst = t->src};
 }
 
+static inline sim_end sim_end_at(uint32_t ip, unsigned port)
+{
+    return (uint64_t)ip << 16 | (uint16_t)port;
+}
+
 static inline sim_end sim_end_of(const struct ph_addr *a)
 {
-    return (uint64_t)ph_addr_v4_get(a) << 16 | a->port;
+    return sim_end_at(ph_addr_v4_get(a), a->port);
 }
 
 static inline struct ph_addr sim_end_addr(sim_end e)
@@ -101,13 +106,6 @@ static inline uint32_t sim_end_ip(sim_end e)
 static inline uint16_t sim_end_port(sim_end e)
 {
     return (uint16_t)e;
-}
-
-static inline uint64_t sim_hash(uint64_t a, uint64_t b)
-{
-    uint64_t h = (a ^ b * 0x9e3779b97f4a7c15u) * 0xbf58476d1ce4e5b9u;
-    h = (h ^ h >> 29) * 0x94d049bb133111ebu;
-    return h ^ h >> 32;
 }
 
 #endif

@@ -4,10 +4,6 @@
 #include "lab/world/sim/private.h"
 #include "lab/world/sim/router.h"
 
-#include <string.h>
-
-#define NO_IFACE SIZE_MAX
-
 enum step {
     STEP_TAKEN, /* queued, delivered or gone */
     STEP_HERE,  /* it is at p->node now */
@@ -28,10 +24,10 @@ static bool tapped(struct sim *s, struct sim_packet *p)
 /* Over the node's link, and past what plain routers stand behind it. */
 static enum step send_on(struct sim *s, struct sim_packet *p, const struct sim_way *w)
 {
-    const struct layout *l = &s->layout;
-    size_t link = l->nodes[p->node].ifs[w->out].link;
-    const struct layout_link *k = &l->links[link];
-    int dir = k->node[0] == p->node && k->iface[0] == w->out ? 0 : 1;
+    /* A tap may send packets of its own, whose ways take the place of this one. */
+    size_t link = w->link;
+    int dir = w->dir;
+    const struct layout_link *k = &s->layout.links[link];
     ph_ns at;
     if (s->tap && tapped(s, p))
         return lose(s, p);
@@ -83,7 +79,7 @@ static enum step forward(struct sim *s, struct sim_packet *p)
         sim_deliver(s, p);
         return STEP_TAKEN;
     }
-    if (n->kind == LAYOUT_HOST || w->out == NO_IFACE)
+    if (n->kind == LAYOUT_HOST || w->out == SIM_NO_IFACE)
         return lose(s, p);
     if (is_nat && !from_wan && !hairpinned && w->out == n->wan_if &&
         !sim_nat_outbound(s->nats[p->node], s->now, &p->src, &p->dst, p->ttl <= 1))
@@ -107,7 +103,7 @@ void sim_originate(struct sim *s, size_t node, struct sim_packet *p)
     const struct layout_node *n = &s->layout.nodes[node];
     const struct sim_way *w = sim_way(s, node, &p->dst);
     p->node = node;
-    if (w->out == NO_IFACE) {
+    if (w->out == SIM_NO_IFACE) {
         sim_packet_free(s, p);
         return;
     }

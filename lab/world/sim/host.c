@@ -7,40 +7,40 @@
 
 #include <stdlib.h>
 
-static struct sim_host *host_of(struct ph_host *h)
+struct sim_host *sim_host_of(struct ph_host *h)
 {
     return (struct sim_host *)(void *)h;
 }
 
 static ph_ns host_now(struct ph_host *h)
 {
-    return host_of(h)->sim->now;
+    return sim_host_of(h)->sim->now;
 }
 
 static void host_random(struct ph_host *h, void *out, size_t len)
 {
-    ph_rng_fill(&host_of(h)->rng, out, len);
+    ph_rng_fill(&sim_host_of(h)->rng, out, len);
 }
 
 static int host_udp_open(struct ph_host *h, const struct ph_addr *local, ph_sock *out)
 {
-    return sim_socket_open(host_of(h), local, out);
+    return sim_socket_open(sim_host_of(h), local, out);
 }
 
 static void host_udp_close(struct ph_host *h, ph_sock sock)
 {
-    sim_socket_close(host_of(h), sock);
+    sim_socket_close(sim_host_of(h), sock);
 }
 
 static struct ph_addr host_udp_local(struct ph_host *h, ph_sock sock)
 {
-    const struct sim_socket *k = sim_socket_of(host_of(h), sock);
+    const struct sim_socket *k = sim_socket_of(sim_host_of(h), sock);
     return k != NULL ? k->local : (struct ph_addr){0};
 }
 
 static void host_udp_send(struct ph_host *h, ph_sock sock, const struct ph_datagram *out, size_t n)
 {
-    struct sim_host *host = host_of(h);
+    struct sim_host *host = sim_host_of(h);
     const struct sim_socket *k = sim_socket_of(host, sock);
     if (k == NULL)
         return;
@@ -56,17 +56,21 @@ static void host_udp_send(struct ph_host *h, ph_sock sock, const struct ph_datag
     }
 }
 
+static void on_timer(struct sim *s, void *user)
+{
+    struct sim_host *host = user;
+    if (host->base.endpoint)
+        host->base.endpoint->on_timer(host->base.endpoint, s->now);
+}
+
 static void host_wake_at(struct ph_host *h, ph_ns when)
 {
-    struct sim_host *host = host_of(h);
-    ph_heap_remove(&host->sim->events, &host->timer.node);
-    if (when != PH_NEVER)
-        (void)sim_event_at(host->sim, &host->timer, when);
+    sim_call_at(sim_host_of(h)->sim, &sim_host_of(h)->timer, when);
 }
 
 static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
 {
-    struct sim_host *host = host_of(h);
+    struct sim_host *host = sim_host_of(h);
     const struct layout_node *n = &host->sim->layout.nodes[host->node];
     size_t count = 0;
     for (size_t i = 0; i < n->if_count && count < cap; i++) {
@@ -78,7 +82,7 @@ static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t ca
 
 static size_t host_gateways(struct ph_host *h, struct ph_gateway *out, size_t cap)
 {
-    return world_gateways(&host_of(h)->sim->layout, host_of(h)->node, out, cap);
+    return world_gateways(&sim_host_of(h)->sim->layout, sim_host_of(h)->node, out, cap);
 }
 
 /* A layout stays as it is. */
@@ -91,7 +95,7 @@ static int host_watch_network(struct ph_host *h, bool on)
 
 static void host_trace(struct ph_host *h, const char *line)
 {
-    struct sim_host *host = host_of(h);
+    struct sim_host *host = sim_host_of(h);
     if (host->trace)
         host->trace(host->trace_user, line);
 }
@@ -126,9 +130,7 @@ int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const c
     h->node = node;
     h->trace = trace;
     h->trace_user = user;
-    ph_heap_node_init(&h->timer.node);
-    h->timer.kind = SIM_EVENT_HOST_TIMER;
-    h->timer.owner = h;
+    sim_call_init(&h->timer, on_timer, h);
     uint64_t seed[3] = {s->seed, node, s->next_host++};
     ph_rng_seed(&h->rng, ph_hash64(0, seed, sizeof(seed)));
     s->hosts++;
@@ -139,9 +141,9 @@ int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const c
 void sim_host_free(struct world *w, struct ph_host *host)
 {
     struct sim *s = sim_of(w);
-    struct sim_host *h = host_of(host);
+    struct sim_host *h = sim_host_of(host);
     sim_http_drop(h);
-    ph_heap_remove(&s->events, &h->timer.node);
+    sim_call_at(s, &h->timer, PH_NEVER);
     sim_sockets_drop(h);
     s->hosts--;
     free(h);

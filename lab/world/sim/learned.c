@@ -1,6 +1,6 @@
 #include "lab/world/sim/learned.h"
 
-#include "lab/world/sim/conntrack.h"
+#include "lab/world/sim/hash.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -34,18 +34,24 @@ static uint32_t *head_of(const struct learned *l, uint64_t a, uint64_t b)
     return &l->heads[sim_hash(a, b) & (l->cap - 1)];
 }
 
+/* Takes an item out of its chain; *at comes to be the next one. */
+static void drop(struct learned *l, uint32_t *at)
+{
+    uint32_t i = *at;
+    *at = l->items[i].next;
+    l->items[i].next = l->free;
+    l->free = i;
+}
+
 /* Drops what has expired from a chain on the way. */
 static struct learned_item *find(struct learned *l, ph_ns now, uint64_t a, uint64_t b)
 {
     if (l->cap == 0)
         return NULL;
     for (uint32_t *at = head_of(l, a, b); *at != 0;) {
-        uint32_t i = *at;
-        struct learned_item *item = &l->items[i];
+        struct learned_item *item = &l->items[*at];
         if (now >= item->expires) {
-            *at = item->next;
-            item->next = l->free;
-            l->free = i;
+            drop(l, at);
             continue;
         }
         if (item->a == a && item->b == b)
@@ -67,15 +73,11 @@ static void sweep(struct learned *l, ph_ns now)
 {
     for (uint32_t c = 0; c < l->cap; c++)
         for (uint32_t *at = &l->heads[c]; *at != 0;) {
-            uint32_t i = *at;
-            struct learned_item *item = &l->items[i];
-            if (now < item->expires) {
+            struct learned_item *item = &l->items[*at];
+            if (now < item->expires)
                 at = &item->next;
-                continue;
-            }
-            *at = item->next;
-            item->next = l->free;
-            l->free = i;
+            else
+                drop(l, at);
         }
 }
 

@@ -10,17 +10,10 @@ static void plan(struct sim_nat *n)
 {
     const struct nat_profile *p = &n->profile;
     bool maps = p->mapping != NAT_MAPPING_NONE;
-    bool exact = nat_profile_exact(p);
-    bool preserving = p->allocation.type == NAT_ALLOC_PRESERVING;
-    n->contended = exact && preserving;
-    n->learned = (exact && !preserving) || p->mapping == NAT_MAPPING_ADM;
-    n->drawn = maps &&
-               (p->allocation.type == NAT_ALLOC_SEQUENTIAL || p->allocation.type == NAT_ALLOC_HASH);
-    n->forwards = maps && (p->filtering != NAT_FILTERING_APDF || p->hairpin);
-    n->owned = n->contended || (n->learned && !n->drawn);
+    n->keeps = nat_memory_of(p);
     n->stateful = maps || p->filtering != NAT_FILTERING_EIF;
     n->trap = maps && p->gateway == NAT_GATEWAY_ACCEPT && !nat_profile_pinned(p);
-    n->ports = n->drawn ? nat_drawn_count(p) : 0;
+    n->ports = n->keeps.drawn ? nat_drawn_count(p) : 0;
 }
 
 static void begin(struct sim_nat *n, uint64_t seed)
@@ -37,11 +30,11 @@ int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, 
     if (n == NULL)
         return PH_ERR_NOMEM;
     n->profile = *profile;
-    n->site = *site;
     for (size_t i = 0; i < site->wan_count && i < NAT_POOL_MAX; i++)
-        n->wan[i] = ph_addr_v4_get(&site->wan[i]);
+        n->wan[n->wan_count++] = ph_addr_v4_get(&site->wan[i]);
     for (size_t i = 0; i < site->subscriber_count; i++)
-        n->subscribers[i] = ph_addr_v4_get(&site->subscribers[i]);
+        n->subscribers[n->subscriber_count++] = ph_addr_v4_get(&site->subscribers[i]);
+    n->site_seed = site->seed;
     plan(n);
     sim_conntrack_init(&n->flows, profile->timeout.udp_s, profile->timeout.udp_stream_s);
     begin(n, seed);
@@ -49,11 +42,16 @@ int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, 
     return PH_OK;
 }
 
-void sim_nat_flush(struct sim_nat *n)
+static void with_all_learned(struct sim_nat *n, void (*what)(struct learned *l))
 {
     struct learned *all[] = {&n->m, &n->used, &n->owner, &n->fc, &n->seen, &n->busy};
     for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        learned_flush(all[i]);
+        what(all[i]);
+}
+
+void sim_nat_flush(struct sim_nat *n)
+{
+    with_all_learned(n, learned_flush);
     sim_conntrack_flush(&n->flows);
 }
 
@@ -70,9 +68,7 @@ void sim_nat_free(struct sim_nat *n)
 {
     if (n == NULL)
         return;
-    struct learned *all[] = {&n->m, &n->used, &n->owner, &n->fc, &n->seen, &n->busy};
-    for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++)
-        learned_fini(all[i]);
+    with_all_learned(n, learned_fini);
     sim_conntrack_fini(&n->flows);
     close_all(n);
     free(n);
@@ -114,16 +110,14 @@ void sim_nat_forward(struct sim_nat *n, uint16_t external, const struct ph_addr 
 
 /* False: netfilter drew another's port; this packet is lost, its retransmission draws again. */
 static bool learn_owner(struct sim_nat *n, ph_ns now, enum sim_dir dir, bool fresh, sim_end inside,
-                        const struct sim_tuple *out, ph_ns until)
+                        uint64_t port, uint64_t remote, ph_ns until)
 {
-    uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out->dst) : 0;
-    uint64_t port = sim_end_port(out->src);
     uint64_t owned = port | remote << 16;
     if (dir == SIM_ORIGINAL && fresh && learned_find(&n->used, now, port, remote, NULL) &&
         !learned_find(&n->owner, now, inside, owned, NULL))
         return false;
     learned_update(&n->used, now, port, remote, 0, until);
-    if (dir == SIM_ORIGINAL || n->forwards)
+    if (dir == SIM_ORIGINAL || n->keeps.forwards)
         learned_update(&n->owner, now, inside, owned, 0, until);
     return true;
 }
@@ -135,16 +129,16 @@ static bool learn(struct sim_nat *n, ph_ns now, const struct sim_flow *f, enum s
     sim_end inside = f->tuple[dir].src;
     ph_ns until = now + (f->assured ? n->flows.stream : n->flows.udp);
     uint64_t remote = n->profile.mapping == NAT_MAPPING_ADM ? sim_end_ip(out.dst) : 0;
-    if (n->owned && !learn_owner(n, now, dir, !f->replied, inside, &out, until))
+    uint64_t port = sim_end_port(out.src);
+    if (n->keeps.owned && !learn_owner(n, now, dir, !f->replied, inside, port, remote, until))
         return false;
-    if (n->contended && original && f->mark == 1)
-        learned_update(&n->m, now, inside, 0, sim_end_port(out.src), until);
-    if (n->learned && (original || (!n->drawn && n->forwards)))
-        learned_update(&n->m, now, inside, remote, n->drawn ? f->mark : sim_end_port(out.src),
-                       until);
-    if (n->drawn && original)
+    if (n->keeps.contended && original && f->mark == 1)
+        learned_update(&n->m, now, inside, 0, port, until);
+    if (n->keeps.learned && (original || (!n->keeps.drawn && n->keeps.forwards)))
+        learned_update(&n->m, now, inside, remote, n->keeps.drawn ? f->mark : port, until);
+    if (n->keeps.drawn && original)
         learned_update(&n->busy, now, f->mark, 0, 0, until);
-    if (n->forwards)
+    if (n->keeps.forwards)
         learned_update(&n->fc, now, out.src, 0, inside, until);
     if (n->profile.filtering == NAT_FILTERING_ADF)
         learned_update(&n->seen, now, out.src, sim_end_ip(out.dst), 0, until);
@@ -179,6 +173,13 @@ static bool may_open(struct sim_nat *n, ph_ns now, bool another)
     return take_token(n, now);
 }
 
+/* A packet from inside of a flow that is there: whether it may go on. */
+static bool goes_on(struct sim_nat *n, ph_ns now, struct sim_flow *f, enum sim_dir dir, bool goes)
+{
+    sim_conntrack_touch(&n->flows, now, f, dir);
+    return goes && !f->local && (f->replied || may_open(n, now, false));
+}
+
 static bool take(const struct ph_addr *src, const struct ph_addr *dst, struct sim_tuple *t)
 {
     *t = (struct sim_tuple){.src = sim_end_of(src), .dst = sim_end_of(dst)};
@@ -204,8 +205,7 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct 
         return false;
     struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
     if (f != NULL) {
-        sim_conntrack_touch(&n->flows, now, f, dir);
-        if (!goes || f->local || (!f->replied && !may_open(n, now, false)))
+        if (!goes_on(n, now, f, dir, goes))
             return false;
     } else {
         if (!goes || !may_open(n, now, true))
@@ -229,7 +229,7 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct 
 
 static bool is_wan(const struct sim_nat *n, sim_end e)
 {
-    for (size_t i = 0; i < n->site.wan_count; i++)
+    for (size_t i = 0; i < n->wan_count; i++)
         if (n->wan[i] == sim_end_ip(e))
             return true;
     return false;
@@ -252,11 +252,11 @@ static sim_end led_to(struct sim_nat *n, ph_ns now, const struct sim_tuple *t)
             if (o->external == sim_end_port(t->dst))
                 return o->inside;
             if (o->external == 0)
-                all = (uint64_t)sim_end_ip(o->inside) << 16 | sim_end_port(t->dst);
+                all = sim_end_at(sim_end_ip(o->inside), sim_end_port(t->dst));
         }
     if (all != 0)
         return all;
-    if (n->profile.filtering == NAT_FILTERING_APDF || !n->forwards ||
+    if (n->profile.filtering == NAT_FILTERING_APDF ||
         (n->profile.filtering == NAT_FILTERING_ADF && !was_seen(n, now, t)))
         return 0;
     return learned_find(&n->fc, now, t->dst, 0, &inside) ? inside : 0;
@@ -327,8 +327,7 @@ bool sim_nat_hairpin(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct p
         return false;
     struct sim_flow *f = sim_conntrack_find(&n->flows, now, &t, &dir);
     if (f != NULL) {
-        sim_conntrack_touch(&n->flows, now, f, dir);
-        if (!goes || f->local || (!f->replied && !may_open(n, now, false)))
+        if (!goes_on(n, now, f, dir, goes))
             return false;
     } else {
         if (!learned_find(&n->fc, now, t.dst, 0, &inside) || !goes || !may_open(n, now, true))

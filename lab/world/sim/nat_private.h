@@ -3,6 +3,7 @@
 #define LAB_WORLD_SIM_NAT_PRIVATE_H
 
 #include "base/rng.h"
+#include "lab/nat/memory.h"
 #include "lab/world/sim/conntrack.h"
 #include "lab/world/sim/learned.h"
 #include "lab/world/sim/nat.h"
@@ -17,15 +18,16 @@ struct sim_opened {
 
 struct sim_nat {
     struct nat_profile profile;
-    struct nat_site site;
+    /* Of the site. */
     uint32_t wan[NAT_POOL_MAX];
-    uint32_t subscribers[8];
-    /* As ruleset_plan (lab/nat/ruleset.h) has them. */
-    bool learned, contended, drawn, forwards;
-    bool owned;    /* netfilter draws the learnt ports, and does not know who has which */
-    bool stateful; /* it tracks flows at all */
-    bool trap;     /* a packet to the router itself becomes a flow of its */
-    unsigned ports;
+    size_t wan_count;
+    uint32_t subscribers[NAT_SUBSCRIBERS_MAX];
+    size_t subscriber_count;
+    uint64_t site_seed;
+    struct nat_memory keeps;
+    bool stateful;  /* it tracks flows at all */
+    bool trap;      /* a packet to the router itself becomes a flow of its */
+    unsigned ports; /* that are drawn: how many */
     struct sim_conntrack flows;
     /* Inside endpoint [, remote IP] -> port, or index of a drawn one; public port [, remote IP];
      * the same with its owner; public endpoint -> inside endpoint; public endpoint, remote IP;

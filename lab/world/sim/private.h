@@ -8,10 +8,8 @@
 #include "lab/world/sim/sim.h"
 
 enum sim_event_kind {
-    SIM_EVENT_PACKET,
-    SIM_EVENT_HOST_TIMER,
-    SIM_EVENT_SLOT,
-    SIM_EVENT_CALL,
+    SIM_EVENT_PACKET, /* struct sim_packet */
+    SIM_EVENT_CALL,   /* struct sim_call */
 };
 
 struct sim;
@@ -19,12 +17,18 @@ struct sim;
 struct sim_event {
     struct ph_heap_node node; /* first: the heap gives it back */
     enum sim_event_kind kind;
-    void *owner;
+};
+
+/* Something to be done later. */
+struct sim_call {
+    struct sim_event event; /* first */
+    void (*fn)(struct sim *s, void *user);
+    void *user;
 };
 
 /* A packet arriving at `node` by interface `iface`. */
 struct sim_packet {
-    struct sim_event event;
+    struct sim_event event; /* first */
     struct sim_packet *next_free;
     size_t node;
     size_t iface;
@@ -38,7 +42,7 @@ struct sim_host {
     struct ph_host base;
     struct sim *sim;
     size_t node;
-    struct sim_event timer;
+    struct sim_call timer;
     struct ph_rng rng;
     void (*trace)(void *user, const char *line);
     void *trace_user;
@@ -58,22 +62,18 @@ struct sim_sockets {
     uint32_t cap, used, free;
 };
 
+/* Of world_ops.at. */
 struct sim_slot {
     struct sim_slot *next;
-    struct sim_event event;
+    struct sim_call call;
     void (*fn)(void *user);
-    void *user;
-};
-
-/* Something that a part of the simulator has to do later; owner of its event is itself. */
-struct sim_call {
-    struct sim_event event; /* first */
-    void (*fn)(struct sim *s, void *user);
     void *user;
 };
 
 struct sim_router;
 struct sim_http;
+
+#define SIM_NO_IFACE SIZE_MAX
 
 /* What a node does with packets to an address, worked out once: a layout stays as it is. */
 struct sim_way {
@@ -82,7 +82,9 @@ struct sim_way {
     bool outside; /* a NAT's outside address */
     bool lost;    /* plain routers on the way lead nowhere */
     uint32_t node, ip;
-    size_t out; /* interface; SIZE_MAX: none */
+    size_t out; /* interface; SIM_NO_IFACE: none */
+    size_t link;
+    int dir; /* of its link, from the node */
     /* From the far end of its link past the plain routers behind it, as long as their links only
      * delay: where that ends, after what delay, and how much of the TTL it takes. */
     size_t to_node, to_iface;
@@ -130,8 +132,6 @@ struct sim *sim_of(struct world *w);
 struct sim_packet *sim_packet_new(struct sim *s, const uint8_t *data, size_t len);
 void sim_packet_free(struct sim *s, struct sim_packet *p);
 void sim_packet_at(struct sim *s, struct sim_packet *p, ph_ns when);
-/* Events of one instant come first come, first served. False: out of memory. */
-bool sim_event_at(struct sim *s, struct sim_event *e, ph_ns when);
 void sim_call_init(struct sim_call *c, void (*fn)(struct sim *s, void *user), void *user);
 /* Calls it once at `when`, in place of what was asked before; PH_NEVER cancels. */
 void sim_call_at(struct sim *s, struct sim_call *c, ph_ns when);
@@ -144,7 +144,9 @@ bool sim_is_multicast(const struct ph_addr *a);
 /* From one port of a LAN to another: a switch, no router. */
 bool sim_is_bridged(const struct layout_node *n, size_t in, size_t out);
 
-/* host.c: of world_ops. */
+/* host.c. */
+struct sim_host *sim_host_of(struct ph_host *h);
+/* Of world_ops. */
 int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const char *line),
                  void *user, struct ph_host **out);
 void sim_host_free(struct world *w, struct ph_host *host);

@@ -186,11 +186,6 @@ struct sim_http {
     uint8_t *body;
 };
 
-static struct sim_host *host_of(struct ph_host *h)
-{
-    return (struct sim_host *)(void *)h;
-}
-
 static void http_free(struct sim *s, struct sim_http *q)
 {
     struct sim_http **p = &s->https;
@@ -378,7 +373,7 @@ static void connect_to(struct sim *s, struct sim_http *q)
 
 int sim_http_start(struct ph_host *h, const struct ph_http_request *request, ph_http *out)
 {
-    struct sim_host *host = host_of(h);
+    struct sim_host *host = sim_host_of(h);
     struct sim *s = host->sim;
     struct sim_http *q;
     if (request->answer_max > PH_HTTP_ANSWER_MAX || request->server.family != PH_AF_V4 ||
@@ -408,7 +403,7 @@ int sim_http_start(struct ph_host *h, const struct ph_http_request *request, ph_
 
 void sim_http_cancel(struct ph_host *h, ph_http id)
 {
-    struct sim_host *host = host_of(h);
+    struct sim_host *host = sim_host_of(h);
     for (struct sim_http *q = host->sim->https; q != NULL; q = q->next)
         if (q->id == id && q->host == host) {
             http_free(host->sim, q);

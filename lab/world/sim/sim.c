@@ -16,7 +16,7 @@ struct sim *sim_of(struct world *w)
 
 /* Events are queued first come, first served within one instant. A failed allocation loses the
  * event, as a network would. */
-bool sim_event_at(struct sim *s, struct sim_event *e, ph_ns when)
+static bool event_at(struct sim *s, struct sim_event *e, ph_ns when)
 {
     return ph_heap_add(&s->events, &e->node, when < s->now ? s->now : when) == PH_OK;
 }
@@ -47,7 +47,7 @@ void sim_packet_free(struct sim *s, struct sim_packet *p)
 
 void sim_packet_at(struct sim *s, struct sim_packet *p, ph_ns when)
 {
-    if (!sim_event_at(s, &p->event, when))
+    if (!event_at(s, &p->event, when))
         sim_packet_free(s, p);
 }
 
@@ -55,7 +55,6 @@ void sim_call_init(struct sim_call *c, void (*fn)(struct sim *s, void *user), vo
 {
     ph_heap_node_init(&c->event.node);
     c->event.kind = SIM_EVENT_CALL;
-    c->event.owner = c;
     c->fn = fn;
     c->user = user;
 }
@@ -64,7 +63,7 @@ void sim_call_at(struct sim *s, struct sim_call *c, ph_ns when)
 {
     ph_heap_remove(&s->events, &c->event.node);
     if (when != PH_NEVER)
-        (void)sim_event_at(s, &c->event, when);
+        (void)event_at(s, &c->event, when);
 }
 
 /* Of a packet's bytes: four lanes, since one after the other the multiplications would be most of
@@ -114,29 +113,32 @@ static ph_ns world_now(struct world *w)
     return sim_of(w)->now;
 }
 
+static void on_slot(struct sim *s, void *user)
+{
+    struct sim_slot *slot = user;
+    (void)s;
+    slot->fn(slot->user);
+}
+
 static void world_at(struct world *w, ph_ns when, void (*fn)(void *user), void *user)
 {
     struct sim *s = sim_of(w);
     struct sim_slot *slot = s->slots;
     while (slot && (slot->fn != fn || slot->user != user))
         slot = slot->next;
-    if (slot)
-        ph_heap_remove(&s->events, &slot->event.node);
-    if (when == PH_NEVER)
-        return;
     if (!slot) {
+        if (when == PH_NEVER)
+            return;
         slot = calloc(1, sizeof(*slot));
         if (!slot)
             return;
         slot->fn = fn;
         slot->user = user;
-        ph_heap_node_init(&slot->event.node);
-        slot->event.kind = SIM_EVENT_SLOT;
-        slot->event.owner = slot;
+        sim_call_init(&slot->call, on_slot, slot);
         slot->next = s->slots;
         s->slots = slot;
     }
-    (void)sim_event_at(s, &slot->event, when);
+    sim_call_at(s, &slot->call, when);
 }
 
 static ph_ns world_take_lateness(struct world *w)
@@ -154,8 +156,8 @@ static void drop_events(struct sim *s)
         ph_heap_remove(&s->events, node);
         if (e->kind == SIM_EVENT_PACKET)
             sim_packet_free(s, (struct sim_packet *)(void *)e);
-        else if (e->kind == SIM_EVENT_CALL)
-            sim_router_forget(s, e->owner);
+        else
+            sim_router_forget(s, (struct sim_call *)(void *)e);
     }
     while (s->slots) {
         struct sim_slot *slot = s->slots;
@@ -273,19 +275,8 @@ bool sim_step(struct world *w)
     case SIM_EVENT_PACKET:
         sim_arrive(s, (struct sim_packet *)(void *)e);
         break;
-    case SIM_EVENT_HOST_TIMER: {
-        struct sim_host *h = e->owner;
-        if (h->base.endpoint)
-            h->base.endpoint->on_timer(h->base.endpoint, s->now);
-        break;
-    }
-    case SIM_EVENT_SLOT: {
-        struct sim_slot *slot = e->owner;
-        slot->fn(slot->user);
-        break;
-    }
     case SIM_EVENT_CALL: {
-        struct sim_call *c = e->owner;
+        struct sim_call *c = (struct sim_call *)(void *)e;
         c->fn(s, c->user);
         break;
     }

@@ -1,6 +1,6 @@
 /* Sockets of the simulator: found by node and port, however many a host has. */
 #include "base/err.h"
-#include "lab/world/sim/conntrack.h"
+#include "lab/world/sim/hash.h"
 #include "lab/world/sim/private.h"
 
 #include <stdlib.h>

@@ -1,10 +1,8 @@
 /* Where packets go from a node: routes, worked out once for each address, and the stretch of plain
  * routers that follows. */
-#include "lab/world/sim/conntrack.h"
+#include "lab/world/sim/hash.h"
 #include "lab/world/sim/link.h"
 #include "lab/world/sim/private.h"
-
-#define NO_IFACE SIZE_MAX
 
 static bool in_prefix(const struct ph_addr *a, const struct ph_addr *net, unsigned bits)
 {
@@ -58,14 +56,14 @@ static size_t bridge_port(const struct layout *l, size_t node, const struct ph_a
         if (is_own(&l->nodes[to_node], a))
             return i;
     }
-    return NO_IFACE;
+    return SIM_NO_IFACE;
 }
 
 /* The interface that leads to an address: the longest prefix among the links and the routes. */
 static size_t route(const struct layout *l, size_t node, const struct ph_addr *dst)
 {
     const struct layout_node *n = &l->nodes[node];
-    size_t best = NO_IFACE;
+    size_t best = SIM_NO_IFACE;
     int best_bits = -1;
     const struct ph_addr *next_hop = dst;
     for (size_t i = 0; i < n->if_count; i++) {
@@ -84,7 +82,7 @@ static size_t route(const struct layout *l, size_t node, const struct ph_addr *d
             next_hop = &r->via;
         }
     }
-    if (best != NO_IFACE && n->ifs[best].link == SIZE_MAX)
+    if (best != SIM_NO_IFACE && n->ifs[best].link == SIZE_MAX)
         return bridge_port(l, node, next_hop);
     return best;
 }
@@ -113,19 +111,18 @@ bool sim_is_bridged(const struct layout_node *n, size_t in, size_t out)
 static void follow(const struct sim *s, struct sim_way *w, const struct ph_addr *dst)
 {
     const struct layout *l = &s->layout;
-    size_t link;
-    int dir;
-    other_end(l, w->node, w->out, &link, &dir, &w->to_node, &w->to_iface);
+    other_end(l, w->node, w->out, &w->link, &w->dir, &w->to_node, &w->to_iface);
     while (l->nodes[w->to_node].kind == LAYOUT_ROUTER && !is_own(&l->nodes[w->to_node], dst) &&
            !sim_is_multicast(dst)) {
         size_t at = w->to_node;
         size_t in = w->to_iface;
         size_t out = route(l, at, dst);
-        if (out == NO_IFACE || w->hops == UINT8_MAX) {
+        if (out == SIM_NO_IFACE || w->hops == UINT8_MAX) {
             w->lost = true;
             return;
         }
-        size_t to_node, to_iface;
+        size_t link, to_node, to_iface;
+        int dir;
         other_end(l, at, out, &link, &dir, &to_node, &to_iface);
         const struct link_direction *d = sim_link_direction(l, link, dir);
         if (!sim_link_only_delays(d))
@@ -146,7 +143,7 @@ static void work_out(const struct sim *s, struct sim_way *w, size_t node, const 
                           .node = (uint32_t)node,
                           .ip = ph_addr_v4_get(dst),
                           .out = route(&s->layout, node, dst)};
-    if (w->out != NO_IFACE)
+    if (w->out != SIM_NO_IFACE)
         follow(s, w, dst);
 }
 
@@ -156,7 +153,7 @@ const struct sim_way *sim_way(struct sim *s, size_t node, const struct ph_addr *
     struct sim_way *w = &s->ways[sim_hash(node, ip) & (SIM_WAYS - 1)];
     if (dst->family != PH_AF_V4) {
         /* The layout has no such address. */
-        static const struct sim_way nowhere = {.out = NO_IFACE};
+        static const struct sim_way nowhere = {.out = SIM_NO_IFACE};
         return &nowhere;
     }
     if (!w->known || w->node != node || w->ip != ip)
