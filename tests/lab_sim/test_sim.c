@@ -248,6 +248,38 @@ static void test_many_sockets(void **state)
     net_free(t);
 }
 
+/* A host has as many ports of any kind as Linux gives, each once; then it has no more. */
+static void test_ports_run_out(void **state)
+{
+    enum {
+        LOW = 32768,
+        HIGH = 60999
+    };
+    static bool seen[HIGH - LOW + 1];
+    struct net *t = net_new("lan", 1);
+    struct ph_host *h = t->sinks[1].host;
+    struct ph_addr any = ph_addr_v4(0, 0, 0, 0, 0);
+    ph_sock sock, last = 0;
+    unsigned opened = 0;
+    int rc;
+    (void)state;
+    while ((rc = h->ops->udp_open(h, &any, &sock)) == PH_OK) {
+        uint16_t port = h->ops->udp_local(h, sock).port;
+        assert_in_range(port, LOW, HIGH);
+        assert_false(seen[port - LOW]);
+        seen[port - LOW] = true;
+        last = sock;
+        opened++;
+    }
+    assert_int_equal(rc, PH_ERR_SYS);
+    assert_in_range(opened, HIGH - LOW, HIGH - LOW + 1); /* the sink's own may be one of them */
+    uint16_t freed = h->ops->udp_local(h, last).port;
+    h->ops->udp_close(h, last);
+    assert_int_equal(h->ops->udp_open(h, &any, &sock), PH_OK);
+    assert_int_equal(h->ops->udp_local(h, sock).port, freed);
+    net_free(t);
+}
+
 static void count_call(void *user)
 {
     ++*(int *)user;
@@ -295,8 +327,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_delay_and_ttl), cmocka_unit_test(test_loss_is_seeded),
         cmocka_unit_test(test_reset),         cmocka_unit_test(test_steps_and_hops),
-        cmocka_unit_test(test_many_sockets),  cmocka_unit_test(test_slots),
-        cmocka_unit_test(test_network),
+        cmocka_unit_test(test_many_sockets),  cmocka_unit_test(test_ports_run_out),
+        cmocka_unit_test(test_slots),         cmocka_unit_test(test_network),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

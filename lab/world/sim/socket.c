@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define SOCKETS_MIN 32u
-#define SOCKETS_MAX 32768u /* a number and a generation fit into a ph_sock */
+#define SOCKETS_MIN   32u
+#define SOCKETS_MAX   32768u /* a number and a generation fit into a ph_sock */
+#define PORTS_ANY_LOW 32768u
+#define PORTS_ANY     28232u
 
 static uint32_t *bucket_of(const struct sim *s, size_t node, uint16_t port)
 {
@@ -66,10 +68,25 @@ static bool port_taken(const struct sim *s, size_t node, uint16_t port)
     return false;
 }
 
+/* One of Linux's range: the drawn one, or the next that is free. 0: none is. */
+static uint16_t any_port(struct sim_host *h)
+{
+    uint32_t drawn = (uint32_t)ph_rng_below(&h->rng, PORTS_ANY);
+    for (uint32_t i = 0; i < PORTS_ANY; i++) {
+        uint16_t port = (uint16_t)(PORTS_ANY_LOW + (drawn + i) % PORTS_ANY);
+        if (!port_taken(h->sim, h->node, port))
+            return port;
+    }
+    return 0;
+}
+
 int sim_socket_open(struct sim_host *h, const struct ph_addr *local, ph_sock *out)
 {
     struct sim *s = h->sim;
     struct sim_sockets *t = &s->sockets;
+    uint16_t port = local->port != 0 ? local->port : any_port(h);
+    if (port == 0)
+        return PH_ERR_SYS;
     if (t->free == 0 && t->used == t->cap && !grow(s))
         return PH_ERR_NOMEM;
     uint32_t i = t->free != 0 ? t->free - 1 : t->used;
@@ -83,11 +100,7 @@ int sim_socket_open(struct sim_host *h, const struct ph_addr *local, ph_sock *ou
     }
     k->host = h;
     k->local = *local;
-    if (local->port == 0) {
-        do
-            k->local.port = (uint16_t)(32768 + ph_rng_below(&h->rng, 28232)); /* Linux's range */
-        while (port_taken(s, h->node, k->local.port));
-    }
+    k->local.port = port;
     k->id = (uint32_t)k->generation << 16 | (i + 1);
     link_in(s, i);
     *out = k->id;
