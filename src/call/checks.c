@@ -22,7 +22,7 @@ enum ph_stage ph_checks_stage_of(const struct ph_call *c, const struct ph_path *
     bool theirs = path->named && ph_candidate_is_of_mapping(path->type);
     bool ours = ph_portmap_stage_is_own(&c->portmap, &path->seen);
     if (path->guessed)
-        return path->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY;
+        return ph_stage_of_guesses(path->predicted);
     return theirs || ours ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
 }
 

@@ -143,7 +143,7 @@ static void plan(struct ph_hard *h)
 
 static bool may_make(const struct ph_hard *h, const struct ph_move *m)
 {
-    enum ph_stage stage = m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY;
+    enum ph_stage stage = ph_stage_of_guesses(m->predicted);
     return m->kind != PH_MOVE_PUNCH && h->call->agent->config.stages & (1u << stage);
 }
 
@@ -221,8 +221,7 @@ static void begin_move(struct ph_hard *h, ph_ns now, size_t index)
     h->index = index;
     h->patience = PH_NEVER;
     set_state(h, PH_HARD_MOVING);
-    ph_waterfall_start_after_all(&h->call->waterfall,
-                                 m->predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY, now);
+    ph_waterfall_start_after_all(&h->call->waterfall, ph_stage_of_guesses(m->predicted), now);
     ph_call_trace(h->call, "move", ph_move_kind_name(m->kind), m->why);
     ph_run_begin(&h->run, now, m, m->acceptor == side_of_own(h));
 }

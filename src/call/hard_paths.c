@@ -65,7 +65,7 @@ bool ph_hard_may_fire(struct ph_hard *h, bool free_of_charge)
 static void claim(struct ph_hard *h, struct ph_path *path, uint64_t number)
 {
     struct ph_stage_report *r =
-        &h->call->waterfall.stages[h->run.move.predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY];
+        &h->call->waterfall.stages[ph_stage_of_guesses(h->run.move.predicted)];
     path->guessed = true;
     path->predicted = h->run.move.predicted;
     path->type = PH_CANDIDATE_PREDICTED;

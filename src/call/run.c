@@ -93,9 +93,7 @@ void ph_run_begin(struct ph_run *r, ph_ns now, const struct ph_move *move, bool 
     else if (move->probes_first && move->kind == PH_MOVE_FAN_IN)
         ph_run_probe_fan(r, now, NULL);
     else
-        ph_run_await(r, now,
-                     move->kind == PH_MOVE_MIRROR ? ph_run_time_of_probes(r)
-                                                  : ph_run_time_of_openers(r));
+        ph_run_await(r, now, ph_run_time_of_lead(r));
 }
 
 /* ---- Events */

@@ -6,6 +6,9 @@
 #include "call/run.h"
 #include "pinhole.h"
 
+/* Flows of other people that may have come between a side's own. */
+#define PH_RUN_AROUND 4
+
 /* ---- run.c */
 void ph_run_set_phase(struct ph_run *r, enum ph_run_phase phase, ph_ns deadline);
 /* The time after which an answer is overdue. */
@@ -52,8 +55,9 @@ void ph_run_tell_open(struct ph_run *r, enum ph_hard_phase phase);
  * people's, too, where some came in between. */
 void ph_run_tell_measured(struct ph_run *r, uint16_t opened);
 void ph_run_tell_over(struct ph_run *r);
-ph_ns ph_run_time_of_openers(const struct ph_run *r);
-ph_ns ph_run_time_of_probes(const struct ph_run *r);
+/* How long the leader's turn takes, and the other's after it, when all goes well. */
+ph_ns ph_run_time_of_lead(const struct ph_run *r);
+ph_ns ph_run_time_of_answer(const struct ph_run *r);
 /* How long to wait for a turn of the other's that takes this long when all goes well. */
 ph_ns ph_run_patience(const struct ph_run *r, ph_ns turn);
 

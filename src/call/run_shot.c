@@ -13,8 +13,7 @@
 
 struct ph_stage_report *ph_run_report(struct ph_run *r)
 {
-    return &r->hard->call->waterfall
-                .stages[r->move.predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY];
+    return &r->hard->call->waterfall.stages[ph_stage_of_guesses(r->move.predicted)];
 }
 
 static void on_first_flight(void *user, const uint8_t *data, size_t len)
@@ -122,12 +121,25 @@ struct ph_budget ph_run_pace(const struct ph_run *r, bool acceptor)
     return pace;
 }
 
-static void fire_from(struct ph_run *r, ph_ns now, bool main_socket, uint16_t *ports,
-                      size_t port_count, uint8_t passes, uint8_t ttl)
+/* The first ports of an order, malloc'ed; at most `most`. */
+static uint16_t *ports_of(const struct ph_port_order *order, size_t most, size_t *count)
 {
+    struct ph_port_walk walk = {.order = order};
+    uint16_t *ports = malloc((most ? most : 1) * sizeof(*ports));
+    *count = 0;
+    while (ports && *count < most && ph_port_walk_next(&walk, &ports[*count]))
+        ++*count;
+    return ports;
+}
+
+void ph_run_fire_at_order(struct ph_run *r, ph_ns now, bool main_socket,
+                          const struct ph_port_order *order, size_t most, uint8_t passes,
+                          uint8_t ttl)
+{
+    size_t port_count;
+    uint16_t *ports = ports_of(order, most, &port_count);
     struct ph_call *c = r->hard->call;
     struct ph_budget pace = ph_run_pace(r, r->acceptor);
-    bool opener = ttl != 0;
     struct ph_volley_config config = {
         .sockets = main_socket ? 1 : (uint32_t)r->fan.count,
         .ports = ports,
@@ -135,7 +147,7 @@ static void fire_from(struct ph_run *r, ph_ns now, bool main_socket, uint16_t *p
         .passes = passes ? passes : 1,
         .pass_every = r->move.repeats > 0 && r->acceptor ? r->move.repeat_after : 2 * ph_run_gap(r),
         .ttl = ttl,
-        .ttl_up = opener ? r->move.opener_ttl_up : 0,
+        .ttl_up = ttl ? r->move.opener_ttl_up : 0,
         .rate = pace.rate,
         .burst = pace.burst,
         .waves = !r->move.no_canary && !c->agent->config.no_canary,
@@ -152,39 +164,11 @@ static void fire_from(struct ph_run *r, ph_ns now, bool main_socket, uint16_t *p
     r->counter = ph_check_reserve(&c->checker, (uint32_t)r->volley.total);
 }
 
-/* One port, malloc'ed. */
-static uint16_t *one_port(uint16_t port)
-{
-    uint16_t *p = malloc(sizeof(*p));
-    if (p)
-        *p = port;
-    return p;
-}
-
-/* The first ports of an order, malloc'ed; at most `most`. */
-static uint16_t *ports_of(const struct ph_port_order *order, size_t most, size_t *count)
-{
-    struct ph_port_walk walk = {.order = order};
-    uint16_t *ports = malloc((most ? most : 1) * sizeof(*ports));
-    *count = 0;
-    while (ports && *count < most && ph_port_walk_next(&walk, &ports[*count]))
-        ++*count;
-    return ports;
-}
-
 void ph_run_fire_at_one(struct ph_run *r, ph_ns now, uint16_t port, uint8_t passes, uint8_t ttl)
 {
-    uint16_t *p = one_port(port);
-    fire_from(r, now, false, p, p ? 1 : 0, passes, ttl);
-}
-
-void ph_run_fire_at_order(struct ph_run *r, ph_ns now, bool main_socket,
-                          const struct ph_port_order *order, size_t most, uint8_t passes,
-                          uint8_t ttl)
-{
-    size_t count;
-    uint16_t *ports = ports_of(order, most, &count);
-    fire_from(r, now, main_socket, ports, count, passes, ttl);
+    struct ph_port_order one = {0};
+    (void)ph_port_order_add_port(&one, port);
+    ph_run_fire_at_order(r, now, false, &one, 1, passes, ttl);
 }
 
 uint8_t ph_run_opener_ttl(const struct ph_run *r)

@@ -6,8 +6,6 @@
 
 /* Beside what its packets take: for messages that are lost and sent again. */
 #define SLACK (500 * PH_MS)
-/* A window of probes beside what was measured: flows that came in between. */
-#define AROUND 4
 
 const struct ph_allocation *ph_run_own_allocation(struct ph_run *r, struct ph_plan_side *side)
 {
@@ -46,7 +44,8 @@ void ph_run_tell_measured(struct ph_run *r, uint16_t opened)
     uint16_t before = ph_run_last_of(r, PH_RUN_BEFORE), after = ph_run_first_of(r, PH_RUN_AFTER);
     int32_t moves = before && after ? ph_predict_moves(a, before, after) : -1;
     if (before && (moves < 0 || moves > opened + 1024))
-        moves = opened + 1 + AROUND; /* no answer to those after: what was opened, and a few */
+        moves =
+            opened + 1 + PH_RUN_AROUND; /* no answer to those after: what was opened, and a few */
     if (before && moves > 1) {
         s.low = ph_predict_port(a, before, 1);
         s.high = ph_predict_port(a, before, moves - 1);
@@ -65,7 +64,7 @@ void ph_run_tell_over(struct ph_run *r)
 
 /* ---- How long things take */
 
-ph_ns ph_run_time_of_openers(const struct ph_run *r)
+static ph_ns time_of_openers(const struct ph_run *r)
 {
     struct ph_budget pace = ph_run_pace(r, true);
     uint64_t n = r->move.sockets;
@@ -75,11 +74,21 @@ ph_ns ph_run_time_of_openers(const struct ph_run *r)
     return t + r->move.repeats * r->move.repeat_after;
 }
 
-ph_ns ph_run_time_of_probes(const struct ph_run *r)
+static ph_ns time_of_probes(const struct ph_run *r)
 {
     struct ph_budget pace = ph_run_pace(r, false);
     uint64_t passes = r->move.passes ? r->move.passes : 1;
     return ph_pace_until(&pace, r->move.probes * passes) + passes * 2 * ph_run_gap(r);
+}
+
+ph_ns ph_run_time_of_lead(const struct ph_run *r)
+{
+    return r->move.kind == PH_MOVE_MIRROR ? time_of_probes(r) : time_of_openers(r);
+}
+
+ph_ns ph_run_time_of_answer(const struct ph_run *r)
+{
+    return r->move.kind == PH_MOVE_MIRROR ? time_of_openers(r) : time_of_probes(r);
 }
 
 /* The other side's whole turn, and the way there and back. */

@@ -8,8 +8,6 @@
 
 #include <stdlib.h>
 
-/* Flows that may have come between our own. */
-#define AROUND 4
 /* However late the other side would have us begin. */
 #define START_AT_MOST PH_SEC
 /* Ports that are known, but for a lost packet. */
@@ -162,30 +160,25 @@ void ph_run_on_start(struct ph_run *r, ph_ns now, const struct ph_hard_start *s)
     }
     if (!awaiting || ph_run_is_leader(r))
         return;
+    /* A probe that comes before its opener is wasted, and its port with it. */
+    if (s->phase != PH_HARD_OPENED) {
+        r->deadline = now + ph_run_patience(r, ph_run_time_of_lead(r));
+        return;
+    }
     switch (r->move.kind) {
     case PH_MOVE_FAN_IN:
-        /* A probe that comes before its opener is wasted, and its port with it. */
-        if (s->phase == PH_HARD_OPENED)
-            ph_run_probe_fan(r, now, s);
-        else
-            r->deadline = now + ph_run_patience(r, ph_run_time_of_openers(r));
+        ph_run_probe_fan(r, now, s);
         break;
     case PH_MOVE_MIRROR:
-        if (s->phase != PH_HARD_OPENED) {
-            r->deadline = now + ph_run_patience(r, ph_run_time_of_probes(r));
-            break;
-        }
         ph_run_open_fan(r, r->move.sockets);
         ph_run_set_phase(r, PH_RUN_PROBING, PH_NEVER);
         ph_run_fire_at_one(r, now, r->target.port, (uint8_t)(1 + r->move.repeats), 0);
         break;
     case PH_MOVE_SWEEP:
-        if (s->phase == PH_HARD_OPENED)
-            probe_sweep(r, now, s);
-        else
-            r->deadline = now + ph_run_patience(r, ph_run_time_of_openers(r));
+        probe_sweep(r, now, s);
         break;
-    default:
+    case PH_MOVE_PUNCH:
+    case PH_MOVE_RENDEZVOUS:
         break;
     }
     if (r->phase == PH_RUN_PROBING && s->start_at_ms > 0)
@@ -203,9 +196,7 @@ void ph_run_opened(struct ph_run *r, ph_ns now)
         return;
     }
     ph_run_tell_open(r, PH_HARD_OPENED);
-    ph_run_await(r, now,
-                 r->move.kind == PH_MOVE_MIRROR ? ph_run_time_of_openers(r)
-                                                : ph_run_time_of_probes(r));
+    ph_run_await(r, now, ph_run_time_of_answer(r));
 }
 
 /* Whether the own port of a rendezvous lies among those that the openers have got. */
@@ -219,14 +210,14 @@ static bool is_covered(struct ph_run *r)
     int32_t to_port = ph_predict_moves(a, before, r->own_port);
     int32_t to_after = ph_predict_moves(a, before, after);
     int32_t opened_count = (int32_t)r->fan.count;
-    return to_port < to_after && to_port > to_after - opened_count - 1 - AROUND;
+    return to_port < to_after && to_port > to_after - opened_count - 1 - PH_RUN_AROUND;
 }
 
 void ph_run_measured(struct ph_run *r, ph_ns now)
 {
     if (r->move.kind != PH_MOVE_RENDEZVOUS) {
         ph_run_tell_measured(r, (uint16_t)r->fan.count);
-        ph_run_await(r, now, ph_run_time_of_probes(r));
+        ph_run_await(r, now, ph_run_time_of_answer(r));
         return;
     }
     if (!is_covered(r)) {
@@ -244,7 +235,7 @@ void ph_run_measured(struct ph_run *r, ph_ns now)
     if (r->peer_opened)
         cross(r, now);
     else
-        ph_run_await(r, now, ph_run_time_of_openers(r));
+        ph_run_await(r, now, ph_run_time_of_lead(r));
 }
 
 /* RENDEZVOUS: where the own counter stands is known; the port to meet at is some way ahead. */

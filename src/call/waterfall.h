@@ -9,6 +9,12 @@ struct ph_waterfall {
     enum ph_stage carrying; /* PH_STAGE_NONE before the end-to-end keys are there */
 };
 
+/* The stage that guessing belongs to: of ports that are counted or kept, or by chance. */
+static inline enum ph_stage ph_stage_of_guesses(bool predicted)
+{
+    return predicted ? PH_STAGE_PREDICT : PH_STAGE_BIRTHDAY;
+}
+
 void ph_waterfall_init(struct ph_waterfall *w, ph_ns now, unsigned stages);
 void ph_waterfall_start(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
 /* Also one that was skipped: more is known now. */
