@@ -1,5 +1,6 @@
 #include "tests/sim_fixture.h"
 
+#include "call/call.h"
 #include "lab/topo/layout.h"
 
 #include <setjmp.h>
@@ -183,6 +184,35 @@ void sim_fixture_dial(struct sim_fixture *f, const uint8_t peer[PH_FINGERPRINT_L
     assert_int_equal(ph_agent_call(f->peer[0].agent, peer, &f->peer[0].call), PH_OK);
     sim_run_while(f->world, f->world->ops->now(f->world) + limit, both_settled, f);
     sim_fixture_report(f);
+}
+
+static bool both_told(const struct sim_fixture *f)
+{
+    for (int k = 0; k < 2; k++) {
+        if (!f->peer[k].call || !f->peer[k].call->hard.told || !f->peer[k].call->hard.heard)
+            return false;
+    }
+    return true;
+}
+
+void sim_fixture_until_told(struct sim_fixture *f)
+{
+    const uint8_t *callee = ph_agent_fingerprint(f->peer[1].agent);
+    assert_int_equal(ph_agent_call(f->peer[0].agent, callee, &f->peer[0].call), PH_OK);
+    for (int i = 0; i < 200 && !both_told(f); i++)
+        sim_fixture_run(f, 5 * PH_MS);
+    assert_true(both_told(f));
+}
+
+void sim_peer_say(struct sim_peer *p, const struct ph_hard_message *m)
+{
+    uint8_t data[PH_HARD_MESSAGE_MAX];
+    int len = ph_hard_encode(m, data, sizeof(data));
+    assert_true(len > 0);
+    if (!ph_call_established(p->call))
+        return;
+    assert_int_equal(ph_quic_stream_send(p->call->quic, data, (size_t)len), PH_OK);
+    ph_quic_flush(p->call->quic, p->fixture->world->ops->now(p->fixture->world));
 }
 
 void sim_fixture_run(struct sim_fixture *f, ph_ns time)

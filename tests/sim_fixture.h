@@ -6,6 +6,7 @@
 #include "lab/world/sim/sim.h"
 #include "pinhole.h"
 #include "tests/hostile_relay.h"
+#include "wire/hardnat.h"
 
 struct sim_fixture_config {
     const char *topology; /* NULL: two-nats */
@@ -60,6 +61,10 @@ void sim_fixture_register(struct sim_fixture *f);
 void sim_fixture_call(struct sim_fixture *f, ph_ns limit);
 /* The same, with any fingerprint dialled. */
 void sim_fixture_dial(struct sim_fixture *f, const uint8_t peer[PH_FINGERPRINT_LEN], ph_ns limit);
+/* Dials, and runs until each has heard what the other's NAT does. */
+void sim_fixture_until_told(struct sim_fixture *f);
+/* Says whatever it likes to the other peer, with the keys of this one, while it has any. */
+void sim_peer_say(struct sim_peer *p, const struct ph_hard_message *m);
 void sim_fixture_run(struct sim_fixture *f, ph_ns time);
 void sim_fixture_report(struct sim_fixture *f);
 

@@ -250,36 +250,13 @@ static enum sim_verdict count_full(void *user, const struct sim_tap_packet *p)
     return p->ttl > 8 ? count(user, p) : SIM_PASS;
 }
 
-/* Says whatever it likes to the other peer, with the keys of this one. */
-static void say(struct sim_peer *p, const struct ph_hard_message *m)
-{
-    uint8_t data[PH_HARD_MESSAGE_MAX];
-    int len = ph_hard_encode(m, data, sizeof(data));
-    assert_true(len > 0);
-    assert_int_equal(ph_quic_stream_send(p->call->quic, data, (size_t)len), PH_OK);
-    ph_quic_flush(p->call->quic, p->fixture->world->ops->now(p->fixture->world));
-}
-
-static bool both_talk(const struct sim_fixture *f)
-{
-    for (int k = 0; k < 2; k++) {
-        if (!f->peer[k].call || !f->peer[k].call->hard.told || !f->peer[k].call->hard.heard)
-            return false;
-    }
-    return true;
-}
-
 /* A call between peers whose own plan is hopeless, so that all that is seen is the hostile one's
  * doing. */
 static struct sim_fixture *quiet_call(const char *a, const char *b)
 {
     struct sim_fixture_config c = {.nat = {a, b}, .seed = 21};
     struct sim_fixture *f = ready(&c);
-    assert_int_equal(ph_agent_call(f->peer[0].agent, ph_agent_fingerprint(f->peer[1].agent), NULL),
-                     PH_OK);
-    for (int i = 0; i < 100 && !both_talk(f); i++)
-        sim_fixture_run(f, 5 * PH_MS);
-    assert_true(both_talk(f));
+    sim_fixture_until_told(f);
     return f;
 }
 
@@ -300,7 +277,7 @@ static void test_third_party(void **state)
     m.probe.external.port = 5000;
     m.probe.final = true;
     assert_null(f->peer[0].call->carrier.use);
-    say(&f->peer[1], &m);
+    sim_peer_say(&f->peer[1], &m);
     struct ph_hard_message start = {.type = PH_HARD_NAT_BIRTHDAY_START};
     memcpy(start.start.call_id, m.probe.call_id, PH_CALL_ID_LEN);
     for (uint16_t i = 0; i < 200; i++) {
@@ -309,7 +286,7 @@ static void test_third_party(void **state)
         start.start.index = (uint16_t)(1 + i % 3);
         start.start.round = (uint16_t)(1 + i / 8);
         start.start.acceptor_port_count = 256;
-        say(&f->peer[1], &start);
+        sim_peer_say(&f->peer[1], &start);
         sim_fixture_run(f, 20 * PH_MS);
     }
     assert_true(n.packets <= PH_HARD_HANDFUL);
@@ -337,12 +314,12 @@ static void test_budget(void **state)
         m.probe.low = (uint16_t)(1024 + i);
         m.probe.probes = m.probe.openers = m.probe.packet_rate = m.probe.burst = 65535;
         if (i % 10 == 0)
-            say(&f->peer[1], &m);
+            sim_peer_say(&f->peer[1], &m);
         start.start.move = (uint8_t)(1 + i % 4);
         start.start.phase = (uint8_t)(1 + i / 4 % 3);
         start.start.index = (uint16_t)(1 + i % 3);
         start.start.round = (uint16_t)(1 + i / 8);
-        say(&f->peer[1], &start);
+        sim_peer_say(&f->peer[1], &start);
         sim_fixture_run(f, 20 * PH_MS);
     }
     assert_true(n.packets > 64); /* it did spray */

@@ -93,23 +93,7 @@ static void run(struct watch *w, ph_ns time)
 
 static void say(struct watch *w, const struct ph_hard_message *m)
 {
-    struct sim_peer *p = &w->f->peer[1 - w->victim];
-    uint8_t data[PH_HARD_MESSAGE_MAX];
-    int len = ph_hard_encode(m, data, sizeof(data));
-    assert_true(len > 0);
-    if (!ph_call_established(p->call))
-        return;
-    (void)ph_quic_stream_send(p->call->quic, data, (size_t)len);
-    ph_quic_flush(p->call->quic, w->f->world->ops->now(w->f->world));
-}
-
-static bool keys_are_there(const struct sim_fixture *f)
-{
-    for (int k = 0; k < 2; k++) {
-        if (!f->peer[k].call || !f->peer[k].call->hard.told || !f->peer[k].call->hard.heard)
-            return false;
-    }
-    return true;
+    sim_peer_say(&w->f->peer[1 - w->victim], m);
 }
 
 /* A call whose hostile end does nothing of its own accord. */
@@ -128,12 +112,7 @@ static void begin(struct watch *w, const char *victim, const char *hostile, int 
     w->stun_count = f->layout.nodes[stun].addr_count;
     memcpy(w->stun, f->layout.nodes[stun].addrs, w->stun_count * sizeof(w->stun[0]));
     sim_tap(f->world, on_packet, w);
-    assert_int_equal(
-        ph_agent_call(f->peer[0].agent, ph_agent_fingerprint(f->peer[1].agent), &f->peer[0].call),
-        PH_OK);
-    for (int i = 0; i < 200 && !keys_are_there(f); i++)
-        sim_fixture_run(f, 5 * PH_MS);
-    assert_true(keys_are_there(f));
+    sim_fixture_until_told(f);
     w->peer = f->peer[1 - victim_is].call->hard.own.external;
     w->to_others = w->to_peer = 0; /* so far: punching */
     ph_hard_fini(&f->peer[1 - victim_is].call->hard);
