@@ -6,7 +6,8 @@
 #include <string.h>
 
 #define ITEMS_MIN 64u
-/* Above what a profile's flows need (lab/nat/rules.c sizes the kernel's so, too). */
+/* A bound, and no more: what a profile's flows need is less, also less than the kernel's tables
+ * hold (lab/nat/rules.c). */
 #define ITEMS_MAX 65536u
 
 struct learned_item {
