@@ -3,6 +3,7 @@
  * that hit at its 87th probe would have hit with any budget from 87 on. */
 #include "nat/birthday.h"
 #include "lab/bench/sweep_private.h"
+#include "lab/run/score.h"
 #include "lab/stats.h"
 
 #include <stdlib.h>
@@ -57,9 +58,9 @@ static uint32_t sockets_of(const struct run *run, size_t cell)
     size_t n = 0;
     for (unsigned t = 0; all != NULL && t < run_trials(run, cell); t++) {
         const struct record *r = run_record(run, cell, t);
-        if (r->present && r->status != TRIAL_LAB_ERROR && r->counts[SUBJECT_COUNT_SOCKETS] > 0 &&
-            r->counts[SUBJECT_COUNT_SOCKETS] != UINT32_MAX)
-            all[n++] = (double)r->counts[SUBJECT_COUNT_SOCKETS];
+        uint32_t sockets = r->counts[SUBJECT_COUNT_SOCKETS];
+        if (record_is_counted(r) && sockets > 0 && sockets != SCORE_ABSENT)
+            all[n++] = (double)sockets;
     }
     if (n > 0)
         stats_sort(all, n);

@@ -39,7 +39,7 @@ static size_t successes(const struct run *run, size_t cell)
     size_t n = 0;
     for (unsigned t = 0; t < run_trials(run, cell); t++) {
         const struct record *r = run_record(run, cell, t);
-        n += r->present && r->status != TRIAL_LAB_ERROR && record_is(r, RATE_BY_PREDICT) ? 1 : 0;
+        n += record_is_counted(r) && record_is(r, RATE_BY_PREDICT) ? 1 : 0;
     }
     return n;
 }
