@@ -473,7 +473,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     bool pieces = make_pieces(r);
     struct scheduler_config sc = {
         .cells = r->piece_count,
-        .trials_of = r->trials,
+        .trials = r->trials,
         .slots = r->slots,
         .workers = r->worker_count,
         .builds_max = config->sim ? r->slots : 2,
