@@ -2,7 +2,7 @@
 #include "lab/cli/cli.h"
 #include "lab/cli/session.h"
 #include "lab/data.h"
-#include "lab/run/runner.h"
+#include "lab/run/agenda.h"
 #include "lab/run/spread.h"
 #include "lab/run/truth.h"
 #include "lab/world/kernel.h"
@@ -84,30 +84,30 @@ static double trial_seconds(const struct run *run, size_t cell, struct world_spe
 /* A round of a kernel run takes as long as its slowest cell. 0: out of memory. */
 static double plan_seconds(const struct run *run, size_t jobs, bool sim)
 {
-    size_t cells = run_cells(run);
-    double seconds = 0.06 * (double)cells; /* each world is built and proved, in turn */
+    struct agenda agenda;
+    double seconds = 0.06 * (double)run_cells(run); /* each world is built and proved, in turn */
     if (sim)
         return 0.005 * (double)run->total / (double)jobs;
     struct world_spec *spec = calloc(1, sizeof(*spec));
     struct layout *layout = calloc(1, sizeof(*layout));
-    size_t *order = runner_order(run);
-    for (size_t i = 0; spec != NULL && layout != NULL && order != NULL && i < cells;) {
+    bool good = agenda_init(&agenda, run, sim) == 0 && spec != NULL && layout != NULL;
+    for (size_t i = 0; good && i < agenda.count;) {
         double slowest = 0.0;
-        for (size_t end = i + jobs; i < end && i < cells; i++) {
-            double t = run_trials(run, order[i]) * trial_seconds(run, order[i], spec, layout);
+        for (size_t end = i + jobs; i < end && i < agenda.count; i++) {
+            double t = agenda.trials[i] * trial_seconds(run, agenda.pieces[i].cell, spec, layout);
             slowest = t > slowest ? t : slowest;
         }
         seconds += slowest;
     }
+    agenda_fini(&agenda);
     free(spec);
     free(layout);
-    free(order);
-    return seconds;
+    return good ? seconds : 0.0;
 }
 
 static void print_plan(const struct run *run, const struct options *o)
 {
-    size_t jobs = runner_jobs(run, o->jobs, o->sim);
+    size_t jobs = agenda_jobs(run, o->jobs, o->sim);
     for (size_t i = 0; i < run->matrix.count && !o->quiet; i++)
         if (run->scenario->population.count == 0)
             (void)printf("%s\n", run->matrix.cells[i].key);
