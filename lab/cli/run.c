@@ -3,6 +3,7 @@
 #include "lab/cli/session.h"
 #include "lab/data.h"
 #include "lab/run/agenda.h"
+#include "lab/run/outlook.h"
 #include "lab/run/spread.h"
 #include "lab/run/truth.h"
 #include "lab/world/kernel.h"
@@ -48,37 +49,47 @@ static int filter_cells(const struct scenario *s, const struct options *o, struc
     return 0;
 }
 
-/* Ports that nobody knows beforehand, against a filter that asks for them. */
-static bool misses(const struct truth *from, const struct truth *to)
+/* How long the peers look for a path of which a punch is not the whole: as the plan says, where it
+ * knows a move; the search for a path that does not exist takes 2.5 s. */
+static double search_seconds(const struct layout *l, unsigned stages)
 {
-    return from->mapping != PH_MAPPING_NONE && from->mapping != PH_MAPPING_EIM &&
-           to->filtering == PH_FILTERING_APDF;
+    const unsigned guesses = 1u << PH_STAGE_PREDICT | 1u << PH_STAGE_BIRTHDAY;
+    struct ph_plan_input in;
+    struct ph_plan plan;
+    double seconds = 0.0, missed = 1.0;
+    if (!outlook_facts(l, &in))
+        return 0.0;
+    ph_plan_make(&in, 1, &plan);
+    if (plan.outlook != PH_PLAN_DIRECT || (plan.count > 1 && (stages & guesses) != guesses))
+        return 2.5;
+    for (size_t i = 1; i < plan.count; i++) {
+        seconds += missed * (double)plan.moves[i].time / 1e9;
+        missed *= 1.0 - plan.moves[i].success;
+    }
+    return seconds;
 }
 
 /* As measured. A netcheck waits a second for routers that do not answer, and gives up on UDP after
  * 2.5 s; a mapping is held. Of a call registration, set-up and drain take about five times offer
- * and answer; the search for a path that does not exist takes 2.5 s, in which media flows already.
+ * and answer; media flow while the peers look for a path.
  */
 static double trial_seconds(const struct run *run, size_t cell, struct world_spec *spec,
                             struct layout *l)
 {
     const struct scenario *s = run->scenario;
     const struct cell *c = &run->matrix.cells[cell];
-    struct truth a, b;
+    unsigned stages = matrix_stages(s, c);
+    struct truth caller;
     if (s->subject == SUBJECT_MAP)
         return 0.3 + (double)s->hold / 1e9;
     if (matrix_world(s, c, 0, spec, NULL) != 0 || layout_compute(spec, l, NULL) != 0)
         return 0.0;
-    size_t caller = layout_find_host(l, TOPO_RUNS_PEER, 0);
-    truth_of(l, caller, &a);
+    truth_of(l, layout_find_host(l, TOPO_RUNS_PEER, 0), &caller);
     if (s->subject == SUBJECT_NETCHECK)
-        return a.udp_blocked ? 2.5 : 1.0;
-    truth_of(l, layout_find_host(l, TOPO_RUNS_PEER, caller + 1), &b);
-    bool mapped = a.maps && a.translations == 1 && (matrix_stages(s, c) & 1u << PH_STAGE_PORTMAP);
-    double media = (double)s->media / 1e9, way = (double)run->floor_relay[cell] / 1e9;
-    if (!mapped && (misses(&a, &b) || misses(&b, &a)))
-        return 0.2 + way + (media > 2.5 ? media : 2.5);
-    return 0.2 + media + 5.0 * way;
+        return caller.udp_blocked ? 2.5 : 1.0;
+    bool mapped = caller.maps && caller.translations == 1 && (stages & 1u << PH_STAGE_PORTMAP) != 0;
+    double media = (double)s->media / 1e9, search = mapped ? 0.0 : search_seconds(l, stages);
+    return 0.2 + 5.0 * (double)run->floor_relay[cell] / 1e9 + (media > search ? media : search);
 }
 
 /* A round of a kernel run takes as long as its slowest cell. 0: out of memory. */
