@@ -1,4 +1,4 @@
-/* An axis of a matrix, and the conditions (`when`, `exclude`) that choose cells by their values. */
+/* An axis of a matrix, and its values. */
 #ifndef LAB_RUN_AXIS_H
 #define LAB_RUN_AXIS_H
 
@@ -69,23 +69,7 @@ const struct axis_port_mapping *axis_port_mapping(const char *name);
 /* The fault of a value of the axis fault; NULL for "none" and for what is no fault. */
 const struct fault *axis_fault(const char *name);
 /* Finds a value, or adds it behind the listed ones (for `include`). */
-int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
-                   size_t *index, struct lab_error *err);
-
-/* A condition: each named axis has one of the values (patterns as of fnmatch; "!x" is every value
- * but x). */
-struct match {
-    struct {
-        size_t axis;
-        struct yaml_node *values; /* a scalar, or a list of scalars; of the scenario's document */
-    } terms[AXES_MAX];
-    size_t count;
-};
-
-/* Reads and checks a condition: its axes exist and each of its patterns matches a value. */
-int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,
-               struct lab_error *err);
-/* values: the index of the value on each axis. */
-bool match_values(const struct match *m, const struct axes *axes, const uint16_t *values);
+int axis_add_value(struct axis *axis, struct yaml_node *value, size_t *index,
+                   struct lab_error *err);
 
 #endif
