@@ -23,11 +23,8 @@ struct options {
     size_t scenario_count;
     const char *cells[CELLS_MAX_ARG];
     size_t cell_count;
-    const char *out;
-    unsigned trials; /* 0: the file's */
-    size_t jobs;     /* 0: default */
-    uint64_t seed;
-    bool has_seed, sim, dry_run, quiet;
+    struct session_options session;
+    bool dry_run;
 };
 
 /* Leaves only the cells that one of the globs matches. */
@@ -118,14 +115,14 @@ static double plan_seconds(const struct run *run, size_t jobs, bool sim)
 
 static void print_plan(const struct run *run, const struct options *o)
 {
-    size_t jobs = agenda_jobs(run, o->jobs, o->sim);
-    for (size_t i = 0; i < run->matrix.count && !o->quiet; i++)
+    size_t jobs = agenda_jobs(run, o->session.jobs, o->session.sim);
+    for (size_t i = 0; i < run->matrix.count && !o->session.quiet; i++)
         if (run->scenario->population.count == 0)
             (void)printf("%s\n", run->matrix.cells[i].key);
         else if (run_trials(run, i) > 0)
             (void)printf("%s: %u\n", run->matrix.cells[i].key, run_trials(run, i));
     (void)printf("%s: %zu cells, %zu trials, about %.0f s with %zu at once\n", run->scenario->name,
-                 run_cells(run), run->total, plan_seconds(run, jobs, o->sim), jobs);
+                 run_cells(run), run->total, plan_seconds(run, jobs, o->session.sim), jobs);
 }
 
 static enum lab_exit run_scenario(const struct scenario *s, const struct options *o,
@@ -136,8 +133,8 @@ static enum lab_exit run_scenario(const struct scenario *s, const struct options
     if (matrix_expand(s, &matrix, err) != 0)
         return err->code;
     size_t all = matrix.count;
-    unsigned trials = o->trials != 0 ? o->trials : s->trials;
-    if (spread_trials(s, &matrix, trials, o->seed) != 0) {
+    unsigned trials = o->session.trials != 0 ? o->session.trials : s->trials;
+    if (spread_trials(s, &matrix, trials, o->session.seed) != 0) {
         matrix_free(&matrix);
         lab_fail(err, LAB_CANNOT, "out of memory");
         return err->code;
@@ -149,21 +146,17 @@ static enum lab_exit run_scenario(const struct scenario *s, const struct options
     size_t cells = matrix.count;
     if (run_init(&run, s, &matrix, trials, err) != 0)
         return err->code;
-    run.world = o->sim ? "sim" : "kernel";
-    run.seed = o->seed;
     run.partial = cells != all || trials != s->trials;
     enum lab_exit code = LAB_GOOD;
     if (o->dry_run) {
         print_plan(&run, o);
     } else {
         char dir[PATH_MAX];
-        const char *out = o->out;
-        if (out != NULL && o->scenario_count > 1) {
-            (void)snprintf(dir, sizeof(dir), "%s/%s", o->out, s->name);
-            out = dir;
+        struct session_options session = o->session;
+        if (session.out != NULL && o->scenario_count > 1) {
+            (void)snprintf(dir, sizeof(dir), "%s/%s", o->session.out, s->name);
+            session.out = dir;
         }
-        struct session_options session = {
-            .sim = o->sim, .jobs = o->jobs, .quiet = o->quiet, .out = out};
         code = session_run(&run, &session, NULL, err);
     }
     run_fini(&run);
@@ -189,26 +182,20 @@ static int load(const char *arg, struct scenario **out, struct lab_error *err)
 static int check_names(const struct options *o, struct scenario *const *scenarios,
                        struct lab_error *err)
 {
-    for (size_t i = 0; o->out != NULL && i < o->scenario_count; i++)
+    for (size_t i = 0; o->session.out != NULL && i < o->scenario_count; i++)
         for (size_t k = 0; k < i; k++)
             if (scenarios[i] != NULL && scenarios[k] != NULL &&
                 strcmp(scenarios[i]->name, scenarios[k]->name) == 0)
                 return lab_fail(err, LAB_USAGE,
                                 "%s and %s are both named %s: both results would be in %s/%s; run "
                                 "them one by one, or without --out",
-                                o->scenarios[k], o->scenarios[i], scenarios[i]->name, o->out,
-                                scenarios[i]->name);
+                                o->scenarios[k], o->scenarios[i], scenarios[i]->name,
+                                o->session.out, scenarios[i]->name);
     return 0;
 }
 
 enum option_key {
-    KEY_WORLD = 'w',
-    KEY_TRIALS = 't',
-    KEY_SEED = 's',
-    KEY_JOBS = 'j',
     KEY_CELL = 'c',
-    KEY_OUT = 'o',
-    KEY_QUIET = 'q',
     KEY_DRY_RUN = 'n',
 };
 
@@ -216,31 +203,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
     switch (key) {
-    case KEY_WORLD:
-        if (strcmp(arg, "kernel") != 0 && strcmp(arg, "sim") != 0)
-            argp_error(state, "--world is \"%s\"; it must be kernel or sim", arg);
-        o->sim = strcmp(arg, "sim") == 0;
-        return 0;
-    case KEY_TRIALS:
-        o->trials = (unsigned)session_number(state, "--trials", arg, 1000000);
-        return 0;
-    case KEY_SEED:
-        o->seed = session_seed(state, arg);
-        o->has_seed = true;
-        return 0;
-    case KEY_JOBS:
-        o->jobs = (size_t)session_number(state, "--jobs", arg, 256);
-        return 0;
     case KEY_CELL:
         if (o->cell_count >= CELLS_MAX_ARG)
             argp_error(state, "more than %d --cell", CELLS_MAX_ARG);
         o->cells[o->cell_count++] = arg;
-        return 0;
-    case KEY_OUT:
-        o->out = arg;
-        return 0;
-    case KEY_QUIET:
-        o->quiet = true;
         return 0;
     case KEY_DRY_RUN:
         o->dry_run = true;
@@ -253,25 +219,27 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case ARGP_KEY_END:
         if (o->scenario_count == 0)
             argp_error(state, "which scenario?");
-        return 0;
+        break;
     default:
-        return ARGP_ERR_UNKNOWN;
+        break;
     }
+    return session_parse(key, arg, state, &o->session);
 }
 
 static const struct argp_option option_table[] = {
-    {"world", KEY_WORLD, "kernel|sim", 0, "Where: real kernel NATs (default), or the simulator", 0},
-    {"trials", KEY_TRIALS, "N", 0, "Trials of each cell, in place of the file's number", 0},
-    {"seed", KEY_SEED, "S", 0, "Seed of the run (default: drawn, and shown)", 0},
-    {"jobs", KEY_JOBS, "N", 0,
+    {"world", SESSION_WORLD, "kernel|sim", 0, "Where: real kernel NATs (default), or the simulator",
+     0},
+    {"trials", SESSION_TRIALS, "N", 0, "Trials of each cell, in place of the file's number", 0},
+    {"seed", SESSION_SEED, "S", 0, "Seed of the run (default: drawn, and shown)", 0},
+    {"jobs", SESSION_JOBS, "N", 0,
      "Worlds alive at once (default: 20 for each core, 12 where real-time priority is not to be "
      "had, 2 in the simulator, at most 64)",
      0},
     {"cell", KEY_CELL, "GLOB", 0,
      "Only the cells whose key matches, or axis=glob[,axis=glob]; repeatable", 0},
-    {"out", KEY_OUT, "DIR", 0, "Folder of the results (default: results/NAME/N)", 0},
+    {"out", SESSION_OUT, "DIR", 0, "Folder of the results (default: results/NAME/N)", 0},
     {"dry-run", KEY_DRY_RUN, NULL, 0, "Only say which cells, how many trials, how long", 0},
-    {"quiet", KEY_QUIET, NULL, 0, "Say only what failed", 0},
+    {"quiet", SESSION_QUIET, NULL, 0, "Say only what failed", 0},
     {0},
 };
 
@@ -299,8 +267,6 @@ int cmd_run(int argc, char **argv)
     argp_err_exit_status = (int)LAB_USAGE;
     if (argp_parse(&argp, argc, argv, 0, NULL, &o) != 0)
         return (int)LAB_USAGE;
-    if (!o.has_seed)
-        o.seed = session_draw_seed();
     /* All files are read before the first trial: a slip in the last one is found at once. */
     for (size_t i = 0; i < o.scenario_count; i++) {
         if (load(o.scenarios[i], &scenarios[i], &err) != 0) {
@@ -312,7 +278,7 @@ int cmd_run(int argc, char **argv)
         (void)fprintf(stderr, "natlab: %s\n", err.text);
         code = err.code;
     }
-    if (code == LAB_GOOD && !o.dry_run && !o.sim && kernel_privileges(&err) != 0) {
+    if (code == LAB_GOOD && !o.dry_run && !o.session.sim && kernel_privileges(&err) != 0) {
         (void)fprintf(stderr, "natlab: %s\n", err.text);
         code = err.code;
     }
