@@ -68,8 +68,7 @@ static double search_seconds(const struct layout *l, unsigned stages)
 
 /* As measured. A netcheck waits a second for routers that do not answer, and gives up on UDP after
  * 2.5 s; a mapping is held. Of a call registration, set-up and drain take about five times offer
- * and answer; media flow while the peers look for a path.
- */
+ * and answer; media flow while the peers look for a path. */
 static double trial_seconds(const struct run *run, size_t cell, struct world_spec *spec,
                             struct layout *l)
 {
@@ -248,11 +247,9 @@ static const struct argp argp = {
     parse,
     "SCENARIO...",
     "Runs every cell of a scenario's matrix and draws what each pair of NATs got.\v"
-    "SCENARIO is a file, or the name of a shipped one (quick, easy, hard, portmap, "
-    "faulty-routers, behaviour). Exit status: 0 good; 1 "
-    "an "
-    "expectation failed; 2 usage or a bad file; 3 this machine cannot; 5 the lab failed; 130 "
-    "interrupted.",
+    "SCENARIO is a file, or the name of a shipped one: quick, easy, hard, portmap, behaviour, and "
+    "more that man natlab lists. Exit status: 0 good; 1 an expectation failed; 2 usage or a bad "
+    "file; 3 this machine cannot; 5 the lab failed; 130 interrupted.",
     NULL,
     NULL,
     NULL,
