@@ -7,7 +7,6 @@
 #include "lab/stats.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define LINE_POINTS 80
 #define POINTS      12
@@ -45,12 +44,6 @@ static int find_plan(struct curve *c)
     return 0;
 }
 
-static uint32_t number(const struct run *run, size_t cell, const char *axis, uint32_t otherwise)
-{
-    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], axis);
-    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : otherwise;
-}
-
 /* The trials' own median, for the plan may use fewer than it may. */
 static uint32_t sockets_of(const struct run *run, size_t cell)
 {
@@ -72,7 +65,7 @@ static uint32_t sockets_of(const struct run *run, size_t cell)
 static int make_curve(const struct run *run, size_t cell, struct curve *c)
 {
     *c = (struct curve){.run = run, .cell = cell, .n = counted(run, cell)};
-    c->probes = number(run, cell, "probes", PH_BUDGET_PROBES);
+    c->probes = number_of(run, cell, "probes", PH_BUDGET_PROBES);
     c->sockets = sockets_of(run, cell);
     return find_plan(c);
 }
@@ -160,8 +153,7 @@ static void add_columns(struct sheet_table *t, uint32_t probes)
     static const char *const heads[] = {"openers", "planned", "sockets", "ports",
                                         "n",       "hit p50", "exact"};
     char text[SHEET_TEXT_MAX];
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        sheet_column(t, heads[i]);
+    sheet_columns(t, heads, sizeof(heads) / sizeof(heads[0]));
     for (unsigned i = 0; i < STEPS; i++) {
         (void)snprintf(text, sizeof(text), "by %u", (unsigned)(probes >> (STEPS - 1 - i)));
         sheet_column(t, text);
@@ -176,7 +168,7 @@ static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed
     uint32_t measured = median_of(c, true), exact = median_of(c, false);
     if (sheet_row(t) != 0)
         return -1;
-    sheet_cell(t, 0, "%u", (unsigned)number(c->run, c->cell, "openers", PH_BUDGET_OPENERS));
+    sheet_cell(t, 0, "%u", (unsigned)number_of(c->run, c->cell, "openers", PH_BUDGET_OPENERS));
     sheet_cell(t, 1, "%u", (unsigned)c->planned);
     sheet_cell(t, 2, "%u", (unsigned)c->sockets);
     sheet_cell(t, 3, "%u", (unsigned)c->ports);
@@ -195,12 +187,10 @@ static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed
 
 static int add_group(const struct run *run, size_t first, size_t along, struct sheet *out)
 {
-    char name[SHEET_TEXT_MAX * 2];
+    struct sheet_table *t;
+    struct chart *chart;
     unsigned colour = 0;
-    group_name(run, first, along, SIZE_MAX, name, sizeof(name));
-    struct sheet_table *t = sheet_table(out, name);
-    struct chart *chart = sheet_chart(out, name);
-    if (t == NULL || chart == NULL)
+    if (group_add(run, first, along, SIZE_MAX, out, &t, &chart) != 0)
         return -1;
     (void)snprintf(chart->x_label, sizeof(chart->x_label), "probes to different ports");
     (void)snprintf(chart->y_label, sizeof(chart->y_label), "trials that have hit");
@@ -215,7 +205,7 @@ static int add_group(const struct run *run, size_t first, size_t along, struct s
             add_columns(t, curve.probes);
         chart->x_max = (double)curve.probes > chart->x_max ? (double)curve.probes : chart->x_max;
         (void)snprintf(label, sizeof(label), "%u openers",
-                       (unsigned)number(run, c, "openers", PH_BUDGET_OPENERS));
+                       (unsigned)number_of(run, c, "openers", PH_BUDGET_OPENERS));
         if (add_row(t, &curve, draw(&curve, colour++, label, chart)) != 0)
             return -1;
     }

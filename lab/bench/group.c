@@ -2,6 +2,7 @@
 #include "lab/bench/sweep_private.h"
 #include "lab/stats.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool varies(const struct run *run, size_t axis)
@@ -25,25 +26,36 @@ size_t group_first(const struct run *run, size_t cell, size_t along, size_t also
     return cell;
 }
 
-static size_t append(const struct run *run, size_t cell, size_t axis, char *out, size_t used,
-                     size_t cap)
+static void name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
+                 size_t cap)
 {
-    const struct axis *a = &run->scenario->axes.items[axis];
-    int n = used < cap ? snprintf(out + used, cap - used, "%s%s=%s", used == 0 ? "" : " ", a->name,
-                                  a->values[run->matrix.cells[cell].values[axis]])
-                       : 0;
-    return n > 0 ? used + (size_t)n : used;
-}
-
-void group_name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
-                size_t cap)
-{
+    const struct axes *axes = &run->scenario->axes;
     size_t used = 0;
     out[0] = '\0';
-    for (size_t i = 0; i < run->scenario->axes.count; i++)
-        if (i != along && i != also &&
-            (varies(run, i) || run->scenario->axes.items[i].kind == AXIS_NAT))
-            used = append(run, cell, i, out, used, cap);
+    for (size_t i = 0; i < axes->count && used < cap; i++) {
+        const struct axis *a = &axes->items[i];
+        if (i == along || i == also || (!varies(run, i) && a->kind != AXIS_NAT))
+            continue;
+        int n = snprintf(out + used, cap - used, "%s%s=%s", used == 0 ? "" : " ", a->name,
+                         a->values[run->matrix.cells[cell].values[i]]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+int group_add(const struct run *run, size_t cell, size_t along, size_t also, struct sheet *out,
+              struct sheet_table **table, struct chart **chart)
+{
+    char text[2 * SHEET_TEXT_MAX];
+    name(run, cell, along, also, text, sizeof(text));
+    *table = sheet_table(out, text);
+    *chart = sheet_chart(out, text);
+    return *table != NULL && *chart != NULL ? 0 : -1;
+}
+
+uint32_t number_of(const struct run *run, size_t cell, const char *axis, uint32_t otherwise)
+{
+    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], axis);
+    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : otherwise;
 }
 
 size_t counted(const struct run *run, size_t cell)

@@ -56,6 +56,12 @@ void sheet_column(struct sheet_table *t, const char *name)
         (void)snprintf(t->columns[t->column_count++], SHEET_TEXT_MAX, "%s", name);
 }
 
+void sheet_columns(struct sheet_table *t, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sheet_column(t, names[i]);
+}
+
 int sheet_row(struct sheet_table *t)
 {
     if (t->rows == t->room) {
