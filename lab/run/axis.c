@@ -71,6 +71,11 @@ bool axis_is_of_calls(enum axis_kind kind)
            kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
+bool axis_is_of_an_end(enum axis_kind kind)
+{
+    return kind == AXIS_NAT || kind == AXIS_SIDE_MAPPING;
+}
+
 size_t axes_find(const struct axes *axes, const char *name)
 {
     for (size_t i = 0; i < axes->count; i++)

@@ -55,6 +55,8 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology,
               const struct population *population, struct axes *out, struct lab_error *err);
 /* Its values are for the peers of a call; no other subject has any use for them. */
 bool axis_is_of_calls(enum axis_kind kind);
+/* Its values are what stands before one end of a call: a NAT, what its router speaks. */
+bool axis_is_of_an_end(enum axis_kind kind);
 /* SIZE_MAX when there is none. */
 size_t axes_find(const struct axes *axes, const char *name);
 /* A value of the axis port_mapping. `none`: no server; `off`: none either, and the peers do not ask
