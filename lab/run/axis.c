@@ -84,6 +84,32 @@ size_t axes_find(const struct axes *axes, const char *name)
     return SIZE_MAX;
 }
 
+int axes_find_key(const struct axes *axes, const struct yaml_node *map,
+                  const struct yaml_pair *pair, size_t *index, struct lab_error *err)
+{
+    const char *known[AXES_MAX];
+    char hint[YAML_HINT_MAX];
+    struct yaml_node at = {.file = map->file, .line = pair->line, .column = pair->column};
+    *index = axes_find(axes, pair->key);
+    if (*index != SIZE_MAX)
+        return 0;
+    for (size_t k = 0; k < axes->count; k++)
+        known[k] = axes->items[k].name;
+    return yaml_fail(&at, err, "\"%s\" is no axis of this matrix%s", pair->key,
+                     yaml_hint(pair->key, known, axes->count, hint));
+}
+
+int axis_no_value(const struct axis *axis, const struct yaml_node *at, const char *text,
+                  struct lab_error *err)
+{
+    const char *known[AXIS_VALUES_MAX];
+    char hint[YAML_HINT_MAX];
+    for (size_t i = 0; i < axis->count; i++)
+        known[i] = axis->values[i];
+    return yaml_fail(at, err, "%s has no value \"%s\" in this matrix%s", axis->name, text,
+                     yaml_hint(text, known, axis->count, hint));
+}
+
 const struct fault *axis_fault(const char *name)
 {
     return strcmp(name, "none") == 0 ? NULL : fault_find(name);
@@ -321,16 +347,14 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
     for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
         if (strcmp(name, later_axes[i]) == 0)
             return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
-    const char *near = yaml_nearest(name, known, NAMED_AXES + 4);
-    char list[256];
+    char hint[YAML_HINT_MAX], list[256];
     size_t used = 0;
     for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, ", %s", named_axes[i].name);
     return yaml_fail(at, err,
-                     "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
+                     "unknown axis \"%s\"%s; axes are a.nat, b.nat, a.nat.FIELD, "
                      "b.nat.FIELD, a.port_mapping, b.port_mapping%s",
-                     name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                     near != NULL ? "\"?" : "", list);
+                     name, yaml_hint(name, known, NAMED_AXES + 4, hint), list);
 }
 
 int axes_read(struct yaml_node *matrix, const struct topology *topology,

@@ -59,6 +59,12 @@ bool axis_is_of_calls(enum axis_kind kind);
 bool axis_is_of_an_end(enum axis_kind kind);
 /* SIZE_MAX when there is none. */
 size_t axes_find(const struct axes *axes, const char *name);
+/* The axis that a key of the mapping names; -1, with its place in the file: there is none. */
+int axes_find_key(const struct axes *axes, const struct yaml_node *map,
+                  const struct yaml_pair *pair, size_t *index, struct lab_error *err);
+/* Complains of a value that is none of the axis's; -1. */
+int axis_no_value(const struct axis *axis, const struct yaml_node *at, const char *text,
+                  struct lab_error *err);
 /* A value of the axis port_mapping. `none`: no server; `off`: none either, and the peers do not ask
  * for one (their stage portmap is off), for comparison. */
 struct axis_port_mapping {

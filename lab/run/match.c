@@ -12,20 +12,13 @@ static bool pattern_matches(const struct axis *axis, const char *pattern, size_t
 /* A pattern that nothing matches is a slip of the pen: the condition would never hold. */
 static int check_pattern(const struct axis *axis, struct yaml_node *n, struct lab_error *err)
 {
-    const char *known[AXIS_VALUES_MAX];
     if (n->type != YAML_SCALAR || n->scalar[0] == '\0')
         return yaml_fail(n, err, "%s must have a value or a list of values here", axis->name);
     const char *text = n->scalar[0] == '!' ? n->scalar + 1 : n->scalar;
-    for (size_t i = 0; i < axis->count; i++) {
+    for (size_t i = 0; i < axis->count; i++)
         if (pattern_matches(axis, text, i))
             return 0;
-        known[i] = axis->values[i];
-    }
-    const char *near = yaml_nearest(text, known, axis->count);
-    if (near != NULL)
-        return yaml_fail(n, err, "%s has no value \"%s\" in this matrix; did you mean \"%s\"?",
-                         axis->name, text, near);
-    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, text);
+    return axis_no_value(axis, n, text, err);
 }
 
 int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,
@@ -36,18 +29,10 @@ int match_read(struct yaml_node *map, const struct axes *axes, struct match *out
         return yaml_fail(map, err, "a condition must be a mapping such as {link: 20ms}");
     for (size_t i = 0; i < map->count; i++) {
         struct yaml_pair *p = &map->pairs[i];
+        size_t axis;
         p->used = true;
-        size_t axis = axes_find(axes, p->key);
-        if (axis == SIZE_MAX) {
-            const char *known[AXES_MAX];
-            for (size_t k = 0; k < axes->count; k++)
-                known[k] = axes->items[k].name;
-            const char *near = yaml_nearest(p->key, known, axes->count);
-            struct yaml_node at = {.file = map->file, .line = p->line, .column = p->column};
-            return yaml_fail(&at, err, "\"%s\" is no axis of this matrix%s%s%s", p->key,
-                             near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                             near != NULL ? "\"?" : "");
-        }
+        if (axes_find_key(axes, map, p, &axis, err) != 0)
+            return -1;
         struct yaml_node *v = p->value;
         if (v->type == YAML_SEQUENCE && v->count == 0)
             return yaml_fail(v, err, "%s must have a value or a list of values here", p->key);
