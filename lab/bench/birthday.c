@@ -70,6 +70,26 @@ static int make_curve(const struct run *run, size_t cell, struct curve *c)
     return find_plan(c);
 }
 
+/* Of several moves the fan is the first one. Its openers are one packet of each of its sockets:
+ * where there are more, another move has followed it, and the hit is that one's. The number of the
+ * probe does not show that: a mirror's guesses are the other peer's, who counts from one. */
+static bool hit_by_the_fan(const struct record *r)
+{
+    return r->counts[SUBJECT_COUNT_OPENERS] <= r->counts[SUBJECT_COUNT_SOCKETS];
+}
+
+/* Trials that the fan has joined by one of its first `probes` probes. */
+static size_t hits_within(const struct curve *c, uint32_t probes)
+{
+    size_t n = 0;
+    for (unsigned t = 0; t < run_trials(c->run, c->cell); t++) {
+        const struct record *r = run_record(c->run, c->cell, t);
+        uint32_t hit = r->stages[PH_STAGE_BIRTHDAY].probes_to_hit;
+        n += record_is_counted(r) && hit > 0 && hit <= probes && hit_by_the_fan(r) ? 1 : 0;
+    }
+    return n;
+}
+
 /* The chance that one fan is hit by its first `probes`: all of it is open before the first. */
 static double fan_success(const struct curve *c, const struct ph_move *m, uint32_t probes)
 {
@@ -103,8 +123,7 @@ static double uniform(const struct curve *c, uint32_t probes)
 static uint32_t median_of(const struct curve *c, bool measured)
 {
     for (uint32_t m = 1; m <= c->probes; m++) {
-        if (measured ? c->n > 0 && 2 * hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m) >= c->n
-                     : theory(c, m) >= 0.5)
+        if (measured ? c->n > 0 && 2 * hits_within(c, m) >= c->n : theory(c, m) >= 0.5)
             return m;
     }
     return 0;
@@ -139,7 +158,7 @@ static unsigned draw(const struct curve *c, unsigned colour, const char *name, s
     }
     for (unsigned i = 1; points != NULL && i <= POINTS && c->n > 0; i++) {
         uint32_t m = c->probes * i / POINTS;
-        size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
+        size_t k = hits_within(c, m);
         double low, high;
         stats_wilson(k, c->n, &low, &high);
         (void)chart_point(points, m, (double)k / (double)c->n, low, high);
@@ -177,7 +196,7 @@ static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed
     sheet_cell(t, 6, exact > 0 ? "%u" : "-", (unsigned)exact);
     for (unsigned i = 0; i < STEPS; i++) {
         uint32_t m = c->probes >> (STEPS - 1 - i);
-        size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
+        size_t k = hits_within(c, m);
         sheet_cell(t, 7 + 2 * i, "%s", share_text(k, c->n, text));
         sheet_cell(t, 8 + 2 * i, "%.1f%%", 100.0 * theory(c, m));
     }

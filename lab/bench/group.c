@@ -66,26 +66,6 @@ size_t counted(const struct run *run, size_t cell)
     return n;
 }
 
-/* Of several moves of one stage the fan is the first one. Its openers are one packet of each of its
- * sockets: where there are more, another move has followed it, and the hit is that one's. The
- * number of the probe does not show that: a mirror's guesses are the other peer's, who counts from
- * one. */
-static bool hit_by_the_fan(const struct record *r)
-{
-    return r->counts[SUBJECT_COUNT_OPENERS] <= r->counts[SUBJECT_COUNT_SOCKETS];
-}
-
-size_t hits_within(const struct run *run, size_t cell, enum ph_stage stage, uint32_t probes)
-{
-    size_t n = 0;
-    for (unsigned t = 0; t < run_trials(run, cell); t++) {
-        const struct record *r = run_record(run, cell, t);
-        uint32_t hit = r->stages[stage].probes_to_hit;
-        n += record_is_counted(r) && hit > 0 && hit <= probes && hit_by_the_fan(r) ? 1 : 0;
-    }
-    return n;
-}
-
 const char *share_text(size_t k, size_t n, char out[64])
 {
     double low, high;

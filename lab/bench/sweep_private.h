@@ -29,8 +29,6 @@ int plan_of(const struct run *run, size_t cell, struct ph_plan_input *in, struct
 
 /* Counted trials of a cell. */
 size_t counted(const struct run *run, size_t cell);
-/* Those of them whose stage hit by its first move, at one of the first `probes` probes. */
-size_t hits_within(const struct run *run, size_t cell, enum ph_stage stage, uint32_t probes);
 
 /* "97.2% (95.9-98.1)", with its Wilson interval. */
 const char *share_text(size_t k, size_t n, char out[64]);
