@@ -242,11 +242,16 @@ unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
     return stages;
 }
 
-void matrix_trial(const struct scenario *s, const struct cell *cell, struct trial_spec *out)
+const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell)
 {
     const char *name = matrix_value(s, cell, "strategy");
     const struct strategy *strategy = name != NULL ? strategy_find(name) : NULL;
-    bool own = strategy == NULL || strategy->plan == NULL;
+    return strategy != NULL && strategy->plan != NULL ? strategy : NULL;
+}
+
+void matrix_trial(const struct scenario *s, const struct cell *cell, struct trial_spec *out)
+{
+    const struct strategy *strategy = matrix_strategy(s, cell);
     memset(out, 0, sizeof(*out));
     out->subject = s->subject;
     out->stages = matrix_stages(s, cell);
@@ -254,15 +259,18 @@ void matrix_trial(const struct scenario *s, const struct cell *cell, struct tria
     out->media = s->media;
     out->hold = s->hold;
     out->lifetime_s = s->lifetime_s;
-    out->plan = own ? NULL : strategy->plan;
+    out->plan = strategy != NULL ? strategy->plan : NULL;
     out->probe =
         is_value(s, cell, "probe", "quic-initial") ? PH_PROBE_QUIC_INITIAL : PH_PROBE_CHECK;
     out->bystander = number(s, cell, "bystander");
-    out->no_canary = is_value(s, cell, "canary", "off") || (!own && strategy->no_canary);
-    out->budget = own ? (struct ph_budget){.openers = number(s, cell, "openers"),
-                                           .probes = number(s, cell, "probes"),
-                                           .rate = number(s, cell, "rate")}
-                      : *strategy->budget;
+    out->no_canary =
+        is_value(s, cell, "canary", "off") || (strategy != NULL && strategy->no_canary);
+    if (strategy != NULL)
+        out->budget = *strategy->budget;
+    else
+        out->budget = (struct ph_budget){.openers = number(s, cell, "openers"),
+                                         .probes = number(s, cell, "probes"),
+                                         .rate = number(s, cell, "rate")};
 }
 
 size_t matrix_counterpart(const struct matrix *m, size_t cell, const struct counterpart *of)

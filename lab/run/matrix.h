@@ -28,6 +28,10 @@ void matrix_free(struct matrix *m);
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
                  struct world_spec *out, struct lab_error *err);
 
+struct strategy;
+/* The published one that its peers follow (lab/run/strategy.h); NULL: the library's own. */
+const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell);
+
 struct trial_spec;
 /* The trials that a cell asks for: all but their seeds and whether they are repeatable. */
 void matrix_trial(const struct scenario *s, const struct cell *cell, struct trial_spec *out);
