@@ -76,5 +76,9 @@ int yaml_enum(struct yaml_node *n, const char *what, const char *const *names, s
               int *out, struct lab_error *err);
 /* The known word nearest to a wrong one, or NULL when none is near (for "did you mean"). */
 const char *yaml_nearest(const char *word, const char *const *known, size_t count);
+/* The end of a complaint about the word: "; did you mean "x"?", or nothing. Returns out. */
+#define YAML_HINT_MAX 128
+const char *yaml_hint(const char *word, const char *const *known, size_t count,
+                      char out[YAML_HINT_MAX]);
 
 #endif

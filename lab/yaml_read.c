@@ -308,6 +308,16 @@ int yaml_rate(struct yaml_node *n, const char *what, uint64_t *out, struct lab_e
     return 0;
 }
 
+const char *yaml_hint(const char *word, const char *const *known, size_t count,
+                      char out[YAML_HINT_MAX])
+{
+    const char *near = yaml_nearest(word, known, count);
+    out[0] = '\0';
+    if (near != NULL)
+        (void)snprintf(out, YAML_HINT_MAX, "; did you mean \"%s\"?", near);
+    return out;
+}
+
 int yaml_enum(struct yaml_node *n, const char *what, const char *const *names, size_t count,
               int *out, struct lab_error *err)
 {

@@ -3,10 +3,10 @@
  * that hit at its 87th probe would have hit with any budget from 87 on. */
 #include "nat/birthday.h"
 #include "lab/bench/sweep_private.h"
+#include "lab/run/score.h"
 #include "lab/stats.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #define LINE_POINTS 80
 #define POINTS      12
@@ -44,12 +44,6 @@ static int find_plan(struct curve *c)
     return 0;
 }
 
-static uint32_t number(const struct run *run, size_t cell, const char *axis, uint32_t otherwise)
-{
-    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], axis);
-    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : otherwise;
-}
-
 /* The trials' own median, for the plan may use fewer than it may. */
 static uint32_t sockets_of(const struct run *run, size_t cell)
 {
@@ -57,9 +51,9 @@ static uint32_t sockets_of(const struct run *run, size_t cell)
     size_t n = 0;
     for (unsigned t = 0; all != NULL && t < run_trials(run, cell); t++) {
         const struct record *r = run_record(run, cell, t);
-        if (r->present && r->status != TRIAL_LAB_ERROR && r->counts[SUBJECT_COUNT_SOCKETS] > 0 &&
-            r->counts[SUBJECT_COUNT_SOCKETS] != UINT32_MAX)
-            all[n++] = (double)r->counts[SUBJECT_COUNT_SOCKETS];
+        uint32_t sockets = r->counts[SUBJECT_COUNT_SOCKETS];
+        if (record_is_counted(r) && sockets > 0 && sockets != SCORE_ABSENT)
+            all[n++] = (double)sockets;
     }
     if (n > 0)
         stats_sort(all, n);
@@ -71,9 +65,29 @@ static uint32_t sockets_of(const struct run *run, size_t cell)
 static int make_curve(const struct run *run, size_t cell, struct curve *c)
 {
     *c = (struct curve){.run = run, .cell = cell, .n = counted(run, cell)};
-    c->probes = number(run, cell, "probes", PH_BUDGET_PROBES);
+    c->probes = number_of(run, cell, "probes", PH_BUDGET_PROBES);
     c->sockets = sockets_of(run, cell);
     return find_plan(c);
+}
+
+/* Of several moves the fan is the first one. Its openers are one packet of each of its sockets:
+ * where there are more, another move has followed it, and the hit is that one's. The number of the
+ * probe does not show that: a mirror's guesses are the other peer's, who counts from one. */
+static bool hit_by_the_fan(const struct record *r)
+{
+    return r->counts[SUBJECT_COUNT_OPENERS] <= r->counts[SUBJECT_COUNT_SOCKETS];
+}
+
+/* Trials that the fan has joined by one of its first `probes` probes. */
+static size_t hits_within(const struct curve *c, uint32_t probes)
+{
+    size_t n = 0;
+    for (unsigned t = 0; t < run_trials(c->run, c->cell); t++) {
+        const struct record *r = run_record(c->run, c->cell, t);
+        uint32_t hit = r->stages[PH_STAGE_BIRTHDAY].probes_to_hit;
+        n += record_is_counted(r) && hit > 0 && hit <= probes && hit_by_the_fan(r) ? 1 : 0;
+    }
+    return n;
 }
 
 /* The chance that one fan is hit by its first `probes`: all of it is open before the first. */
@@ -109,8 +123,7 @@ static double uniform(const struct curve *c, uint32_t probes)
 static uint32_t median_of(const struct curve *c, bool measured)
 {
     for (uint32_t m = 1; m <= c->probes; m++) {
-        if (measured ? c->n > 0 && 2 * hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m) >= c->n
-                     : theory(c, m) >= 0.5)
+        if (measured ? c->n > 0 && 2 * hits_within(c, m) >= c->n : theory(c, m) >= 0.5)
             return m;
     }
     return 0;
@@ -145,7 +158,7 @@ static unsigned draw(const struct curve *c, unsigned colour, const char *name, s
     }
     for (unsigned i = 1; points != NULL && i <= POINTS && c->n > 0; i++) {
         uint32_t m = c->probes * i / POINTS;
-        size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
+        size_t k = hits_within(c, m);
         double low, high;
         stats_wilson(k, c->n, &low, &high);
         (void)chart_point(points, m, (double)k / (double)c->n, low, high);
@@ -159,8 +172,7 @@ static void add_columns(struct sheet_table *t, uint32_t probes)
     static const char *const heads[] = {"openers", "planned", "sockets", "ports",
                                         "n",       "hit p50", "exact"};
     char text[SHEET_TEXT_MAX];
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        sheet_column(t, heads[i]);
+    sheet_columns(t, heads, sizeof(heads) / sizeof(heads[0]));
     for (unsigned i = 0; i < STEPS; i++) {
         (void)snprintf(text, sizeof(text), "by %u", (unsigned)(probes >> (STEPS - 1 - i)));
         sheet_column(t, text);
@@ -175,7 +187,7 @@ static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed
     uint32_t measured = median_of(c, true), exact = median_of(c, false);
     if (sheet_row(t) != 0)
         return -1;
-    sheet_cell(t, 0, "%u", (unsigned)number(c->run, c->cell, "openers", PH_BUDGET_OPENERS));
+    sheet_cell(t, 0, "%u", (unsigned)number_of(c->run, c->cell, "openers", PH_BUDGET_OPENERS));
     sheet_cell(t, 1, "%u", (unsigned)c->planned);
     sheet_cell(t, 2, "%u", (unsigned)c->sockets);
     sheet_cell(t, 3, "%u", (unsigned)c->ports);
@@ -184,7 +196,7 @@ static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed
     sheet_cell(t, 6, exact > 0 ? "%u" : "-", (unsigned)exact);
     for (unsigned i = 0; i < STEPS; i++) {
         uint32_t m = c->probes >> (STEPS - 1 - i);
-        size_t k = hits_within(c->run, c->cell, PH_STAGE_BIRTHDAY, m);
+        size_t k = hits_within(c, m);
         sheet_cell(t, 7 + 2 * i, "%s", share_text(k, c->n, text));
         sheet_cell(t, 8 + 2 * i, "%.1f%%", 100.0 * theory(c, m));
     }
@@ -194,12 +206,10 @@ static int add_row(struct sheet_table *t, const struct curve *c, unsigned missed
 
 static int add_group(const struct run *run, size_t first, size_t along, struct sheet *out)
 {
-    char name[SHEET_TEXT_MAX * 2];
+    struct sheet_table *t;
+    struct chart *chart;
     unsigned colour = 0;
-    group_name(run, first, along, SIZE_MAX, name, sizeof(name));
-    struct sheet_table *t = sheet_table(out, name);
-    struct chart *chart = sheet_chart(out, name);
-    if (t == NULL || chart == NULL)
+    if (group_add(run, first, along, SIZE_MAX, out, &t, &chart) != 0)
         return -1;
     (void)snprintf(chart->x_label, sizeof(chart->x_label), "probes to different ports");
     (void)snprintf(chart->y_label, sizeof(chart->y_label), "trials that have hit");
@@ -214,7 +224,7 @@ static int add_group(const struct run *run, size_t first, size_t along, struct s
             add_columns(t, curve.probes);
         chart->x_max = (double)curve.probes > chart->x_max ? (double)curve.probes : chart->x_max;
         (void)snprintf(label, sizeof(label), "%u openers",
-                       (unsigned)number(run, c, "openers", PH_BUDGET_OPENERS));
+                       (unsigned)number_of(run, c, "openers", PH_BUDGET_OPENERS));
         if (add_row(t, &curve, draw(&curve, colour++, label, chart)) != 0)
             return -1;
     }

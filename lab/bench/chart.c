@@ -1,5 +1,7 @@
 #include "lab/bench/chart.h"
 
+#include "lab/report/escape.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -17,22 +19,6 @@ const char *chart_colour(unsigned colour)
     static const char *const colours[] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                           "#e69f00", "#56b4e9", "#000000", "#8c8c00"};
     return colours[colour % (sizeof(colours) / sizeof(colours[0]))];
-}
-
-void chart_escape(const char *text, FILE *out)
-{
-    for (const char *p = text; *p != '\0'; p++) {
-        if (*p == '&')
-            (void)fputs("&amp;", out);
-        else if (*p == '<')
-            (void)fputs("&lt;", out);
-        else if (*p == '>')
-            (void)fputs("&gt;", out);
-        else if (*p == '"')
-            (void)fputs("&quot;", out);
-        else
-            (void)fputc(*p, out);
-    }
 }
 
 struct chart_series *chart_add(struct chart *c, const char *name, bool line, unsigned colour)
@@ -109,12 +95,12 @@ static void draw_axes(const struct chart *c, FILE *out)
     }
     (void)fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"middle\">",
                   (LEFT + WIDTH - RIGHT) / 2.0, HEIGHT - 12.0);
-    chart_escape(c->x_label, out);
+    escape_xml(c->x_label, out);
     (void)fprintf(out,
                   "</text>\n<text transform=\"translate(16 %.1f) rotate(-90)\" "
                   "text-anchor=\"middle\">",
                   (TOP + HEIGHT - BOTTOM) / 2.0);
-    chart_escape(c->y_label, out);
+    escape_xml(c->y_label, out);
     (void)fputs("</text>\n", out);
 }
 
@@ -142,7 +128,7 @@ static void draw_points(const struct chart *c, const struct chart_series *s, FIL
                           x, py(p->low), x, py(p->high), colour);
         (void)fprintf(out, "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"3\" fill=\"%s\"><title>", x,
                       py(p->y), colour);
-        chart_escape(s->name, out);
+        escape_xml(s->name, out);
         (void)fprintf(out, ": %g: %.1f%% (%.1f-%.1f)</title></circle>\n", p->x, 100.0 * p->y,
                       100.0 * p->low, 100.0 * p->high);
     }
@@ -163,7 +149,7 @@ static void draw_bars(const struct chart *c, FILE *out)
         double y = BAR_HEIGHT * (double)i, middle = y + BAR_HEIGHT / 2.0;
         (void)fprintf(out, "<text x=\"%.1f\" y=\"%.1f\" text-anchor=\"end\">", BAR_LEFT - 8.0,
                       middle + 4.0);
-        chart_escape(s->name, out);
+        escape_xml(s->name, out);
         (void)fputs("</text>", out);
         if (s->count == 0) {
             (void)fputc('\n', out);
@@ -190,7 +176,7 @@ static void draw_legend(const struct chart *c, FILE *out)
                       s->dashed ? "- -"
                       : s->line ? "&#8212;"
                                 : "&#9679;");
-        chart_escape(s->name, out);
+        escape_xml(s->name, out);
         (void)fputs("</li>\n", out);
     }
     (void)fputs("</ul>\n", out);
@@ -199,12 +185,12 @@ static void draw_legend(const struct chart *c, FILE *out)
 void chart_svg(const struct chart *c, FILE *out)
 {
     (void)fprintf(out, "<figure><figcaption>");
-    chart_escape(c->title, out);
+    escape_xml(c->title, out);
     (void)fprintf(out,
                   "</figcaption>\n<svg viewBox=\"0 0 %.0f %.0f\" role=\"img\" "
                   "xmlns=\"http://www.w3.org/2000/svg\">\n<title>",
                   WIDTH, c->bars ? BAR_HEIGHT * (double)c->count : HEIGHT);
-    chart_escape(c->title, out);
+    escape_xml(c->title, out);
     (void)fputs("</title>\n", out);
     if (c->bars) {
         draw_bars(c, out);

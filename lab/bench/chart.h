@@ -40,8 +40,6 @@ void chart_fini(struct chart *c);
 
 void chart_svg(const struct chart *c, FILE *out);
 
-/* Text with XML's special characters escaped. */
-void chart_escape(const char *text, FILE *out);
 /* "#0072b2": of the palette, for colour-blind eyes too (Okabe and Ito). */
 const char *chart_colour(unsigned colour);
 

@@ -2,6 +2,7 @@
 #include "lab/bench/sweep_private.h"
 #include "lab/stats.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool varies(const struct run *run, size_t axis)
@@ -25,55 +26,43 @@ size_t group_first(const struct run *run, size_t cell, size_t along, size_t also
     return cell;
 }
 
-static size_t append(const struct run *run, size_t cell, size_t axis, char *out, size_t used,
-                     size_t cap)
+static void name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
+                 size_t cap)
 {
-    const struct axis *a = &run->scenario->axes.items[axis];
-    int n = used < cap ? snprintf(out + used, cap - used, "%s%s=%s", used == 0 ? "" : " ", a->name,
-                                  a->values[run->matrix.cells[cell].values[axis]])
-                       : 0;
-    return n > 0 ? used + (size_t)n : used;
-}
-
-void group_name(const struct run *run, size_t cell, size_t along, size_t also, char *out,
-                size_t cap)
-{
+    const struct axes *axes = &run->scenario->axes;
     size_t used = 0;
     out[0] = '\0';
-    for (size_t i = 0; i < run->scenario->axes.count; i++)
-        if (i != along && i != also &&
-            (varies(run, i) || run->scenario->axes.items[i].kind == AXIS_NAT))
-            used = append(run, cell, i, out, used, cap);
+    for (size_t i = 0; i < axes->count && used < cap; i++) {
+        const struct axis *a = &axes->items[i];
+        if (i == along || i == also || (!varies(run, i) && a->kind != AXIS_NAT))
+            continue;
+        int n = snprintf(out + used, cap - used, "%s%s=%s", used == 0 ? "" : " ", a->name,
+                         a->values[run->matrix.cells[cell].values[i]]);
+        used += n > 0 ? (size_t)n : 0;
+    }
+}
+
+int group_add(const struct run *run, size_t cell, size_t along, size_t also, struct sheet *out,
+              struct sheet_table **table, struct chart **chart)
+{
+    char text[2 * SHEET_TEXT_MAX];
+    name(run, cell, along, also, text, sizeof(text));
+    *table = sheet_table(out, text);
+    *chart = sheet_chart(out, text);
+    return *table != NULL && *chart != NULL ? 0 : -1;
+}
+
+uint32_t number_of(const struct run *run, size_t cell, const char *axis, uint32_t otherwise)
+{
+    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], axis);
+    return text != NULL ? (uint32_t)strtoul(text, NULL, 10) : otherwise;
 }
 
 size_t counted(const struct run *run, size_t cell)
 {
     size_t n = 0;
-    for (unsigned t = 0; t < run_trials(run, cell); t++) {
-        const struct record *r = run_record(run, cell, t);
-        n += r->present && r->status != TRIAL_LAB_ERROR ? 1 : 0;
-    }
-    return n;
-}
-
-/* Of several moves of one stage the fan is the first one. Its openers are one packet of each of its
- * sockets: where there are more, another move has followed it, and the hit is that one's. */
-static bool hit_by_the_fan(const struct record *r)
-{
-    return r->counts[SUBJECT_COUNT_OPENERS] <= r->counts[SUBJECT_COUNT_SOCKETS];
-}
-
-size_t hits_within(const struct run *run, size_t cell, enum ph_stage stage, uint32_t probes)
-{
-    size_t n = 0;
-    for (unsigned t = 0; t < run_trials(run, cell); t++) {
-        const struct record *r = run_record(run, cell, t);
-        uint32_t hit = r->stages[stage].probes_to_hit;
-        n += r->present && r->status != TRIAL_LAB_ERROR && hit > 0 && hit <= probes &&
-                     hit_by_the_fan(r)
-                 ? 1
-                 : 0;
-    }
+    for (unsigned t = 0; t < run_trials(run, cell); t++)
+        n += record_is_counted(run_record(run, cell, t)) ? 1 : 0;
     return n;
 }
 

@@ -3,9 +3,6 @@
 #include "lab/bench/sweep_private.h"
 #include "lab/stats.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 /* What is to be expected of a cell; -1: no plan has such a move. */
 struct forecast {
     double success;
@@ -39,21 +36,19 @@ static size_t successes(const struct run *run, size_t cell)
     size_t n = 0;
     for (unsigned t = 0; t < run_trials(run, cell); t++) {
         const struct record *r = run_record(run, cell, t);
-        n += r->present && r->status != TRIAL_LAB_ERROR && record_is(r, RATE_BY_PREDICT) ? 1 : 0;
+        n += record_is_counted(r) && record_is(r, RATE_BY_PREDICT) ? 1 : 0;
     }
     return n;
 }
 
-static const char *openers_of(const struct run *run, size_t cell)
+static unsigned openers_of(const struct run *run, size_t cell)
 {
-    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], "openers");
-    return text != NULL ? text : "256";
+    return number_of(run, cell, "openers", PH_BUDGET_OPENERS);
 }
 
-static double drift_of(const struct run *run, size_t cell)
+static unsigned drift_of(const struct run *run, size_t cell)
 {
-    const char *text = matrix_value(run->scenario, &run->matrix.cells[cell], "background");
-    return text != NULL ? strtod(text, NULL) : 0.0;
+    return number_of(run, cell, "background", 0);
 }
 
 static int add_cell(const struct run *run, size_t cell, struct sheet_table *t,
@@ -61,12 +56,13 @@ static int add_cell(const struct run *run, size_t cell, struct sheet_table *t,
 {
     struct forecast f;
     char text[64];
-    double low, high, drift = drift_of(run, cell);
+    double low, high;
+    unsigned drift = drift_of(run, cell);
     size_t n = counted(run, cell), k = successes(run, cell);
     if (forecast(run, cell, &f) != 0 || sheet_row(t) != 0)
         return -1;
-    sheet_cell(t, 0, "%s", openers_of(run, cell));
-    sheet_cell(t, 1, "%g", drift);
+    sheet_cell(t, 0, "%u", openers_of(run, cell));
+    sheet_cell(t, 1, "%u", drift);
     sheet_cell(t, 2, "%zu", n);
     sheet_cell(t, 3, "%s", share_text(k, n, text));
     stats_wilson(k, n, &low, &high);
@@ -90,9 +86,9 @@ static int add_line(const struct run *run, size_t first, size_t drift, struct sh
                     struct chart *chart, unsigned colour)
 {
     char text[CHART_TEXT_MAX];
-    (void)snprintf(text, sizeof(text), "up to %s sockets, measured", openers_of(run, first));
+    (void)snprintf(text, sizeof(text), "up to %u sockets, measured", openers_of(run, first));
     struct chart_series *points = chart_add(chart, text, false, colour);
-    (void)snprintf(text, sizeof(text), "up to %s sockets, planned", openers_of(run, first));
+    (void)snprintf(text, sizeof(text), "up to %u sockets, planned", openers_of(run, first));
     struct chart_series *line = chart_add(chart, text, true, colour);
     for (size_t c = first; c < run->matrix.count; c++) {
         if (group_first(run, c, drift, SIZE_MAX) != first)
@@ -110,17 +106,14 @@ static int add_group(const struct run *run, size_t first, size_t drift, size_t o
 {
     static const char *const heads[] = {"openers", "flows/s", "n",      "joined",
                                         "planned", "sockets", "probes", ""};
-    char name[2 * SHEET_TEXT_MAX];
+    struct sheet_table *t;
+    struct chart *chart;
     unsigned colour = 0;
-    group_name(run, first, drift, openers, name, sizeof(name));
-    struct sheet_table *t = sheet_table(out, name);
-    struct chart *chart = sheet_chart(out, name);
-    if (t == NULL || chart == NULL)
+    if (group_add(run, first, drift, openers, out, &t, &chart) != 0)
         return -1;
     (void)snprintf(chart->x_label, sizeof(chart->x_label), "other people's flows a second");
     (void)snprintf(chart->y_label, sizeof(chart->y_label), "calls joined by prediction");
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        sheet_column(t, heads[i]);
+    sheet_columns(t, heads, sizeof(heads) / sizeof(heads[0]));
     for (size_t c = first; c < run->matrix.count; c++)
         if (group_first(run, c, drift, openers) == first &&
             group_first(run, c, drift, SIZE_MAX) == c &&

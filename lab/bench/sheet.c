@@ -1,5 +1,7 @@
 #include "lab/bench/sheet.h"
 
+#include "lab/report/escape.h"
+
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +54,12 @@ void sheet_column(struct sheet_table *t, const char *name)
 {
     if (t->column_count < SHEET_COLUMNS_MAX)
         (void)snprintf(t->columns[t->column_count++], SHEET_TEXT_MAX, "%s", name);
+}
+
+void sheet_columns(struct sheet_table *t, const char *const *names, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        sheet_column(t, names[i]);
 }
 
 int sheet_row(struct sheet_table *t)
@@ -168,11 +176,11 @@ void sheet_print(const struct sheet *s, FILE *out)
 static void html_table(const struct sheet_table *t, FILE *out)
 {
     (void)fputs("<h2>", out);
-    chart_escape(t->title, out);
+    escape_xml(t->title, out);
     (void)fputs("</h2>\n<table><thead><tr>", out);
     for (size_t c = 0; c < t->column_count; c++) {
         (void)fputs(is_name(t, c) ? "<th class=\"name\">" : "<th>", out);
-        chart_escape(t->columns[c], out);
+        escape_xml(t->columns[c], out);
         (void)fputs("</th>", out);
     }
     (void)fputs("</tr></thead><tbody>\n", out);
@@ -180,7 +188,7 @@ static void html_table(const struct sheet_table *t, FILE *out)
         (void)fputs("<tr>", out);
         for (size_t c = 0; c < t->column_count; c++) {
             (void)fputs(is_name(t, c) ? "<td class=\"name\">" : "<td>", out);
-            chart_escape(cell_at(t, r, c), out);
+            escape_xml(cell_at(t, r, c), out);
             (void)fputs("</td>", out);
         }
         (void)fputs("</tr>\n", out);
@@ -205,16 +213,16 @@ int sheet_html(const struct sheet *s, FILE *out)
     (void)fputs("<!DOCTYPE html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
                 "<meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n<title>",
                 out);
-    chart_escape(s->title, out);
+    escape_xml(s->title, out);
     (void)fprintf(out, "</title>\n<style>%s</style></head><body>\n<h1>", style);
-    chart_escape(s->title, out);
+    escape_xml(s->title, out);
     (void)fputs("</h1>\n<p>", out);
     for (const char *p = s->about; *p != '\0';) {
         size_t len = strcspn(p, "\n");
         char line[sizeof(s->about)];
         memcpy(line, p, len);
         line[len] = '\0';
-        chart_escape(line, out);
+        escape_xml(line, out);
         p += len;
         if (*p == '\n') {
             (void)fputs("</p>\n<p>", out);

@@ -36,6 +36,7 @@ void sheet_free(struct sheet *s);
 struct sheet_table *sheet_table(struct sheet *s, const char *title);
 struct chart *sheet_chart(struct sheet *s, const char *title);
 void sheet_column(struct sheet_table *t, const char *name);
+void sheet_columns(struct sheet_table *t, const char *const *names, size_t count);
 /* An empty row; its cells are set by sheet_cell, in the table's last row. -1: out of memory. */
 int sheet_row(struct sheet_table *t);
 __attribute__((format(printf, 3, 4))) void sheet_cell(struct sheet_table *t, size_t column,

@@ -4,16 +4,13 @@
 #include "lab/run/strategy.h"
 #include "lab/stats.h"
 
-#include <string.h>
-
 static void add_columns(struct sheet_table *t)
 {
     static const char *const heads[] = {
         "strategy", "n",        "direct", "hit p50",       "packets p50",
         "p95",      "peak p50", "max",    "to direct p50", "p95 ms",
     };
-    for (size_t i = 0; i < sizeof(heads) / sizeof(heads[0]); i++)
-        sheet_column(t, heads[i]);
+    sheet_columns(t, heads, sizeof(heads) / sizeof(heads[0]));
 }
 
 static void put_number(struct sheet_table *t, size_t column, const struct time_summary *s,
@@ -87,14 +84,12 @@ int strategies_sheet(const struct run *run, struct sheet *out)
         "from the dial, of the calls that became direct.",
         run->world);
     for (size_t first = 0; first < run->matrix.count; first++) {
-        char name[2 * SHEET_TEXT_MAX];
+        struct sheet_table *t;
+        struct chart *bars;
         unsigned colour = 0;
         if (group_first(run, first, along, SIZE_MAX) != first)
             continue;
-        group_name(run, first, along, SIZE_MAX, name, sizeof(name));
-        struct sheet_table *t = sheet_table(out, name);
-        struct chart *bars = sheet_chart(out, name);
-        if (t == NULL || bars == NULL)
+        if (group_add(run, first, along, SIZE_MAX, out, &t, &bars) != 0)
             return -1;
         bars->bars = true;
         add_columns(t);

@@ -6,24 +6,30 @@
 #include <string.h>
 
 #define FIRST_PROBE_S 5.0 /* for registration, the punch before it and the handshake after it */
+#define GIVE_UP_S     15
 #define GIVE_UP_MAX_S 600.0
+
+#define BIRTHDAY   (1u << SWEEP_BIRTHDAY)
+#define PREDICT    (1u << SWEEP_PREDICT)
+#define STRATEGIES (1u << SWEEP_STRATEGIES)
+#define ALL        (BIRTHDAY | PREDICT | STRATEGIES)
 
 static const struct {
     const char *option, *axis;
     unsigned kinds; /* that have it */
 } table[SWEEP_OF_COUNT] = {
-    [SWEEP_CALLER] = {"caller", "a.nat", 7},
-    [SWEEP_CALLEE] = {"callee", "b.nat", 7},
-    [SWEEP_OPENERS] = {"openers", "openers", 3},
-    [SWEEP_PROBES] = {"probes", "probes", 3},
-    [SWEEP_RATE] = {"rate", "rate", 3},
-    [SWEEP_RANGE] = {"range", "b.nat.allocation.range", 1},
-    [SWEEP_BLOCK] = {"block", "b.nat.allocation.block", 1},
-    [SWEEP_DRIFT] = {"drift", "background", 7},
-    [SWEEP_PROBE] = {"probe", "probe", 7},
-    [SWEEP_STRATEGY] = {"strategy", "strategy", 4},
-    [SWEEP_GATEWAY] = {"gateway", "gateway", 7},
-    [SWEEP_LINK] = {"link", "link", 7},
+    [SWEEP_CALLER] = {"caller", "a.nat", ALL},
+    [SWEEP_CALLEE] = {"callee", "b.nat", ALL},
+    [SWEEP_OPENERS] = {"openers", "openers", BIRTHDAY | PREDICT},
+    [SWEEP_PROBES] = {"probes", "probes", BIRTHDAY | PREDICT},
+    [SWEEP_RATE] = {"rate", "rate", BIRTHDAY | PREDICT},
+    [SWEEP_RANGE] = {"range", "b.nat.allocation.range", BIRTHDAY},
+    [SWEEP_BLOCK] = {"block", "b.nat.allocation.block", BIRTHDAY},
+    [SWEEP_DRIFT] = {"drift", "background", ALL},
+    [SWEEP_PROBE] = {"probe", "probe", ALL},
+    [SWEEP_STRATEGY] = {"strategy", "strategy", STRATEGIES},
+    [SWEEP_GATEWAY] = {"gateway", "gateway", ALL},
+    [SWEEP_LINK] = {"link", "link", ALL},
 };
 
 const char *sweep_name(enum sweep_kind kind)
@@ -88,20 +94,29 @@ void sweep_init(struct sweep *s, enum sweep_kind kind)
             (void)sweep_parse(defaults[kind][i], &s->lists[i]);
 }
 
-/* Long enough for the slowest spray to be over by itself. */
+/* The greatest number of a list, or the least; `otherwise` where it is empty. */
+static double outermost(const struct sweep_list *list, bool greatest, double otherwise)
+{
+    double best = otherwise;
+    for (size_t i = 0; i < list->count; i++) {
+        double v = strtod(list->values[i], NULL);
+        if (i == 0 || (greatest ? v > best : v < best))
+            best = v;
+    }
+    return best;
+}
+
+/* Long enough for the slowest spray to be over by itself; a strategy has what any call has. */
 static unsigned give_up_s(const struct sweep *s)
 {
-    double probes = 1200.0, rate = 200.0, seconds;
-    for (size_t i = 0; i < s->lists[SWEEP_PROBES].count; i++)
-        if (i == 0 || strtod(s->lists[SWEEP_PROBES].values[i], NULL) > probes)
-            probes = strtod(s->lists[SWEEP_PROBES].values[i], NULL);
-    for (size_t i = 0; i < s->lists[SWEEP_RATE].count; i++)
-        if (i == 0 || strtod(s->lists[SWEEP_RATE].values[i], NULL) < rate)
-            rate = strtod(s->lists[SWEEP_RATE].values[i], NULL);
-    seconds = rate > 0.0 ? FIRST_PROBE_S + 1.5 * probes / rate : GIVE_UP_MAX_S;
     if (s->kind == SWEEP_STRATEGIES)
-        seconds = 15.0;
-    return (unsigned)(seconds < 15.0 ? 15.0 : seconds < GIVE_UP_MAX_S ? seconds : GIVE_UP_MAX_S);
+        return GIVE_UP_S;
+    double probes = outermost(&s->lists[SWEEP_PROBES], true, PH_BUDGET_PROBES);
+    double rate = outermost(&s->lists[SWEEP_RATE], false, PH_BUDGET_RATE);
+    double seconds = rate > 0.0 ? FIRST_PROBE_S + 1.5 * probes / rate : GIVE_UP_MAX_S;
+    return (unsigned)(seconds < GIVE_UP_S       ? GIVE_UP_S
+                      : seconds < GIVE_UP_MAX_S ? seconds
+                                                : GIVE_UP_MAX_S);
 }
 
 char *sweep_scenario(const struct sweep *s)

@@ -11,21 +11,10 @@
 struct options {
     struct sweep sweep;
     struct session_options session;
-    bool kernel;
-    uint64_t seed;
-    bool has_seed;
     bool given[SWEEP_OF_COUNT];
 };
 
-enum option_key {
-    KEY_WORLD = 'w',
-    KEY_TRIALS = 't',
-    KEY_SEED = 's',
-    KEY_JOBS = 'j',
-    KEY_OUT = 'o',
-    KEY_QUIET = 'q',
-    KEY_SWEEP = 0x100, /* and up: enum sweep_of */
-};
+#define KEY_SWEEP 0x100 /* and up: enum sweep_of */
 
 static void parse_list(struct options *o, struct argp_state *state, int key, const char *arg)
 {
@@ -42,37 +31,12 @@ static void parse_list(struct options *o, struct argp_state *state, int key, con
 static error_t parse(int key, char *arg, struct argp_state *state)
 {
     struct options *o = state->input;
-    switch (key) {
-    case KEY_WORLD:
-        if (strcmp(arg, "kernel") != 0 && strcmp(arg, "sim") != 0)
-            argp_error(state, "--world is \"%s\"; it must be sim or kernel", arg);
-        o->kernel = strcmp(arg, "kernel") == 0;
-        return 0;
-    case KEY_TRIALS:
-        o->sweep.trials = (unsigned)session_number(state, "--trials", arg, 1000000);
-        return 0;
-    case KEY_SEED:
-        o->seed = session_seed(state, arg);
-        o->has_seed = true;
-        return 0;
-    case KEY_JOBS:
-        o->session.jobs = (size_t)session_number(state, "--jobs", arg, 256);
-        return 0;
-    case KEY_OUT:
-        o->session.out = arg;
-        return 0;
-    case KEY_QUIET:
-        o->session.quiet = true;
-        return 0;
-    case ARGP_KEY_ARG:
+    if (key == ARGP_KEY_ARG)
         argp_error(state, "\"%s\" is one argument too many", arg);
-        return 0;
-    default:
-        if (key < KEY_SWEEP || key >= KEY_SWEEP + SWEEP_OF_COUNT)
-            return ARGP_ERR_UNKNOWN;
-        parse_list(o, state, key, arg);
-        return 0;
-    }
+    if (key < KEY_SWEEP || key >= KEY_SWEEP + SWEEP_OF_COUNT)
+        return session_parse(key, arg, state, &o->session);
+    parse_list(o, state, key, arg);
+    return 0;
 }
 
 #define LIST(of, name, arg, doc)                                                                   \
@@ -81,12 +45,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     }
 
 static const struct argp_option option_table[] = {
-    {"world", KEY_WORLD, "sim|kernel", 0, "Where: the simulator (default), or kernel NATs", 0},
-    {"trials", KEY_TRIALS, "N", 0, "Trials of each point", 0},
-    {"seed", KEY_SEED, "S", 0, "Seed of the run (default: drawn)", 0},
-    {"jobs", KEY_JOBS, "N", 0, "Worlds alive at once", 0},
-    {"out", KEY_OUT, "DIR", 0, "Folder of the results (default: results/bench-NAME/N)", 0},
-    {"quiet", KEY_QUIET, NULL, 0, "No progress and no tables", 0},
+    {"world", SESSION_WORLD, "sim|kernel", 0, "Where: the simulator (default), or kernel NATs", 0},
+    {"trials", SESSION_TRIALS, "N", 0, "Trials of each point", 0},
+    {"seed", SESSION_SEED, "S", 0, "Seed of the run (default: drawn)", 0},
+    {"jobs", SESSION_JOBS, "N", 0, "Worlds alive at once", 0},
+    {"out", SESSION_OUT, "DIR", 0, "Folder of the results (default: results/bench-NAME/N)", 0},
+    {"quiet", SESSION_QUIET, NULL, 0, "No progress and no tables", 0},
     {NULL, 0, NULL, 0, "What is swept, values with commas between them:", 1},
     LIST(SWEEP_CALLER, "caller", "NAT,...", "The caller's NAT"),
     LIST(SWEEP_CALLEE, "callee", "NAT,...", "The callee's NAT"),
@@ -175,8 +139,6 @@ static enum lab_exit bench(const struct options *o, struct lab_error *err)
         code = err->code;
         goto cleanup;
     }
-    run.world = o->kernel ? "kernel" : "sim";
-    run.seed = o->seed;
     code = session_run(&run, &o->session, dir, err);
     if (dir[0] != '\0' && code != LAB_CANNOT)
         code = session_worst(code, show(o, &run, dir, err));
@@ -191,7 +153,7 @@ int cmd_bench(int argc, char **argv)
 {
     static const struct argp argp = {option_table, parse, usage, doc, NULL, NULL, NULL};
     static char name[64];
-    struct options o = {.session = {.no_grid = true}};
+    struct options o = {.session = {.sim = true, .no_grid = true}};
     struct lab_error err = {0};
     argp_err_exit_status = (int)LAB_USAGE;
     int kind = argc > 1 ? find_kind(argv[1]) : -1;
@@ -215,9 +177,8 @@ int cmd_bench(int argc, char **argv)
         (void)fprintf(stderr, "natlab bench: which one? birthday, predict or strategies\n");
         return (int)LAB_USAGE;
     }
-    if (!o.has_seed)
-        o.seed = session_draw_seed();
-    o.session.sim = !o.kernel;
+    if (o.session.trials != 0)
+        o.sweep.trials = o.session.trials;
     if (o.given[SWEEP_BLOCK] && !o.given[SWEEP_CALLEE])
         (void)sweep_parse("block-512", &o.sweep.lists[SWEEP_CALLEE]);
     enum lab_exit code = bench(&o, &err);

@@ -121,6 +121,8 @@ enum lab_exit session_run(struct run *run, const struct session_options *o, char
         return LAB_CANNOT;
     }
     s->run = run;
+    run->world = o->sim ? "sim" : "kernel";
+    run->seed = o->seed;
     if (progress_init(&s->progress, run, o->quiet ? NULL : stderr) != 0 ||
         results_open(&s->results, run, o->out, err) != 0) {
         code = err->code != LAB_GOOD ? err->code : LAB_CANNOT;
@@ -155,8 +157,9 @@ cleanup:
     return code;
 }
 
-unsigned long long session_number(struct argp_state *state, const char *what, const char *arg,
-                                  unsigned long long max)
+/* A whole number from 1 to max. */
+static unsigned long long read_number(struct argp_state *state, const char *what, const char *arg,
+                                      unsigned long long max)
 {
     char *end = NULL;
     errno = 0;
@@ -167,7 +170,8 @@ unsigned long long session_number(struct argp_state *state, const char *what, co
     return v;
 }
 
-uint64_t session_seed(struct argp_state *state, const char *arg)
+/* As the results show it (16 hexadecimal digits), as 0x..., or decimal. */
+static uint64_t read_seed(struct argp_state *state, const char *arg)
 {
     char *end = NULL;
     size_t len = strlen(arg);
@@ -179,8 +183,41 @@ uint64_t session_seed(struct argp_state *state, const char *arg)
     return v;
 }
 
-uint64_t session_draw_seed(void)
+static uint64_t draw_seed(void)
 {
     uint64_t seed;
     return getrandom(&seed, sizeof(seed), 0) == (ssize_t)sizeof(seed) ? seed : 1;
+}
+
+error_t session_parse(int key, char *arg, struct argp_state *state, struct session_options *o)
+{
+    switch (key) {
+    case SESSION_WORLD:
+        if (strcmp(arg, "kernel") != 0 && strcmp(arg, "sim") != 0)
+            argp_error(state, "--world is \"%s\"; it must be kernel or sim", arg);
+        o->sim = strcmp(arg, "sim") == 0;
+        return 0;
+    case SESSION_TRIALS:
+        o->trials = (unsigned)read_number(state, "--trials", arg, 1000000);
+        return 0;
+    case SESSION_SEED:
+        o->seed = read_seed(state, arg);
+        o->has_seed = true;
+        return 0;
+    case SESSION_JOBS:
+        o->jobs = (size_t)read_number(state, "--jobs", arg, 256);
+        return 0;
+    case SESSION_OUT:
+        o->out = arg;
+        return 0;
+    case SESSION_QUIET:
+        o->quiet = true;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->has_seed)
+            o->seed = draw_seed();
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
 }

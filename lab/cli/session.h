@@ -9,26 +9,36 @@
 
 struct session_options {
     bool sim;
+    unsigned trials; /* 0: not said */
+    uint64_t seed;
+    bool has_seed;
     size_t jobs;     /* 0: default */
     bool quiet;      /* no progress, no grid; failed expectations go to stderr */
     bool no_grid;    /* progress alone */
     const char *out; /* folder of the results; NULL: the next free one */
 };
 
-/* Runs it, prints what is asked for, writes the results. dir (may be NULL): the folder that they
- * are in. Returns the exit code; err says why where it is LAB_CANNOT or LAB_BROKEN. */
+/* The options that all of these commands have: keys of their tables, and what reads them. */
+enum session_key {
+    SESSION_WORLD = 'w',
+    SESSION_TRIALS = 't',
+    SESSION_SEED = 's',
+    SESSION_JOBS = 'j',
+    SESSION_OUT = 'o',
+    SESSION_QUIET = 'q',
+};
+
+/* As of argp: argp_error on a bad value, ARGP_ERR_UNKNOWN for other keys. At the end of the
+ * arguments a seed that was not given is drawn. */
+error_t session_parse(int key, char *arg, struct argp_state *state, struct session_options *o);
+
+/* Runs it in the world and with the seed of the options, prints what is asked for, writes the
+ * results. dir (may be NULL): the folder that they are in. Returns the exit code; err says why
+ * where it is LAB_CANNOT or LAB_BROKEN. */
 enum lab_exit session_run(struct run *run, const struct session_options *o, char dir[PATH_MAX],
                           struct lab_error *err);
 
 /* Of several codes the one that counts. */
 enum lab_exit session_worst(enum lab_exit a, enum lab_exit b);
-
-/* Arguments of options; argp_error on what is no whole number from 1 to max. */
-unsigned long long session_number(struct argp_state *state, const char *what, const char *arg,
-                                  unsigned long long max);
-/* A seed as the results show it (16 hexadecimal digits), as 0x..., or decimal. */
-uint64_t session_seed(struct argp_state *state, const char *arg);
-/* Drawn by the system. */
-uint64_t session_draw_seed(void);
 
 #endif

@@ -136,57 +136,63 @@ static bool judge_cell_rate(struct judge *j, const struct summary *s, const char
     return failed;
 }
 
+/* A value that may not be above a limit. */
+struct limit {
+    const char *name;
+    bool asked;
+    double value, most;
+};
+
+/* where: a cell's key, or "" for all matching cells together. Returns whether it failed. */
+static bool judge_limits(struct judge *j, const struct limit *limits, size_t n, const char *where,
+                         const char *unit, size_t trials)
+{
+    const char *sep = where[0] != '\0' ? ": " : "";
+    int decimals = unit[0] != '\0' ? 1 : 0; /* a plain number is a whole one */
+    bool failed = false;
+    for (size_t i = 0; i < n; i++) {
+        if (!limits[i].asked)
+            continue;
+        bool over = limits[i].value > limits[i].most;
+        if (over || where[0] == '\0')
+            note(j, over ? EXPECT_FAILED : EXPECT_PASSED, "%s%s%s %.*f%s of %zu trials", where, sep,
+                 limits[i].name, decimals, limits[i].value, unit, trials);
+        failed = failed || over;
+    }
+    return failed;
+}
+
+static struct limit time_limit(const char *name, ph_ns most, double value)
+{
+    return (struct limit){name, most != PH_NEVER, value, ph_ns_to_ms(most)};
+}
+
 static bool judge_time(struct judge *j, const struct summary *s, const char *where)
 {
     const struct expectation *e = j->e;
     const struct time_summary *t = time_of(e, s);
-    if (t->count == 0)
-        return false;
-    const struct {
-        const char *name;
-        ph_ns limit;
-        double value;
-    } limits[] = {{"p50", e->p50, t->p50}, {"p95", e->p95, t->p95}, {"p99", e->p99, t->p99}};
-    const char *sep = where[0] != '\0' ? ": " : "";
-    bool failed = false;
-    for (size_t i = 0; i < 3; i++) {
-        if (limits[i].limit == PH_NEVER)
-            continue;
-        bool over = limits[i].value > ph_ns_to_ms(limits[i].limit);
-        if (over || where[0] == '\0')
-            note(j, over ? EXPECT_FAILED : EXPECT_PASSED, "%s%s%s %.1f ms of %zu trials", where,
-                 sep, limits[i].name, limits[i].value, t->count);
-        failed = failed || over;
-    }
-    return failed;
+    const struct limit limits[] = {time_limit("p50", e->p50, t->p50),
+                                   time_limit("p95", e->p95, t->p95),
+                                   time_limit("p99", e->p99, t->p99)};
+    return t->count > 0 &&
+           judge_limits(j, limits, sizeof(limits) / sizeof(limits[0]), where, " ms", t->count);
+}
+
+static struct limit count_limit(const char *name, uint32_t most, double value)
+{
+    return (struct limit){name, most != EXPECTATION_NO_LIMIT, value, (double)most};
 }
 
 static bool judge_count(struct judge *j, const struct summary *s, const char *where)
 {
     const struct expectation *e = j->e;
     const struct time_summary *t = &s->counts[e->count];
-    if (t->count == 0)
-        return false;
-    const struct {
-        const char *name;
-        uint32_t limit;
-        double value;
-    } limits[] = {{"the most are", e->limits.each, t->max},
-                  {"p50", e->limits.p50, t->p50},
-                  {"p95", e->limits.p95, t->p95},
-                  {"p99", e->limits.p99, t->p99}};
-    const char *sep = where[0] != '\0' ? ": " : "";
-    bool failed = false;
-    for (size_t i = 0; i < sizeof(limits) / sizeof(limits[0]); i++) {
-        if (limits[i].limit == EXPECTATION_NO_LIMIT)
-            continue;
-        bool over = limits[i].value > (double)limits[i].limit;
-        if (over || where[0] == '\0')
-            note(j, over ? EXPECT_FAILED : EXPECT_PASSED, "%s%s%s %.0f of %zu trials", where, sep,
-                 limits[i].name, limits[i].value, t->count);
-        failed = failed || over;
-    }
-    return failed;
+    const struct limit limits[] = {count_limit("the most are", e->limits.each, t->max),
+                                   count_limit("p50", e->limits.p50, t->p50),
+                                   count_limit("p95", e->limits.p95, t->p95),
+                                   count_limit("p99", e->limits.p99, t->p99)};
+    return t->count > 0 &&
+           judge_limits(j, limits, sizeof(limits) / sizeof(limits[0]), where, "", t->count);
 }
 
 /* How many trials of the summary have what is expected of them at all. */

@@ -1,47 +1,17 @@
 #include "lab/report/junit.h"
 
+#include "lab/report/escape.h"
 #include "lab/report/summary.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 
-void junit_escape(const char *text, FILE *out)
-{
-    for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-        switch (*p) {
-        case '&':
-            (void)fputs("&amp;", out);
-            break;
-        case '<':
-            (void)fputs("&lt;", out);
-            break;
-        case '>':
-            (void)fputs("&gt;", out);
-            break;
-        case '"':
-            (void)fputs("&quot;", out);
-            break;
-        case '\'':
-            (void)fputs("&apos;", out);
-            break;
-        case '\t':
-        case '\n':
-        case '\r':
-            (void)fprintf(out, "&#%u;", (unsigned)*p);
-            break;
-        default:
-            (void)fputc(*p < 0x20 ? '?' : *p, out);
-            break;
-        }
-    }
-}
-
 static void open_case(FILE *out, const struct run *run, const char *kind, const char *name)
 {
     (void)fputs("  <testcase classname=\"", out);
-    junit_escape(run->scenario->name, out);
+    escape_xml(run->scenario->name, out);
     (void)fprintf(out, ".%s\" name=\"", kind);
-    junit_escape(name, out);
+    escape_xml(name, out);
     (void)fputs("\"", out);
 }
 
@@ -55,7 +25,7 @@ static void write_expectation(FILE *out, const struct run *run, const struct exp
         return;
     }
     (void)fprintf(out, ">\n   <%s message=\"", tags[r->status]);
-    junit_escape(r->detail, out);
+    escape_xml(r->detail, out);
     (void)fputs("\"/>\n  </testcase>\n", out);
 }
 
@@ -100,7 +70,7 @@ int junit_write(const struct run *run, const struct expect_result *expects, cons
     }
     (void)fputs("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites>\n <testsuite name=\"",
                 out);
-    junit_escape(run->scenario->name, out);
+    escape_xml(run->scenario->name, out);
     (void)fprintf(out,
                   "\" tests=\"%zu\" failures=\"%zu\" errors=\"%zu\" skipped=\"%zu\" "
                   "time=\"%.3f\">\n",

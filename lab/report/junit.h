@@ -10,7 +10,4 @@
 int junit_write(const struct run *run, const struct expect_result *expects, const bool *cell_failed,
                 FILE *out);
 
-/* Writes text with XML's five characters escaped; what XML 1.0 forbids becomes '?'. */
-void junit_escape(const char *text, FILE *out);
-
 #endif

@@ -16,7 +16,7 @@ static void name_stratum(const struct run *run, size_t cell, char *out, size_t c
     out[0] = '\0';
     for (size_t i = 0; i < run->scenario->axes.count; i++) {
         const struct axis *axis = &run->scenario->axes.items[i];
-        if (axis->kind == AXIS_NAT || axis->kind == AXIS_SIDE_MAPPING)
+        if (axis_is_of_an_end(axis->kind))
             continue;
         int n = snprintf(out + used, cap - used, "%s%s=%s", used == 0 ? "" : ",", axis->name,
                          axis->values[run->matrix.cells[cell].values[i]]);
@@ -74,7 +74,7 @@ cleanup:
     return all;
 }
 
-/* "96.3% (95.9-96.7)" */
+/* "96.30% (95.91-96.66)" */
 static const char *rate_text(const struct rate_summary *r, char out[48])
 {
     double low, high;
@@ -99,19 +99,17 @@ static void print_who(const struct run *run, const char *begin, FILE *out)
     }
 }
 
-/* Calls with such a NAT at either end. */
-static int rate_behind(const struct run *run, const char *nat, const char *stratum, bool *cells,
-                       struct rate_summary *out)
+/* Calls of the k-th stratum with such a NAT at either end. */
+static int rate_behind(const struct run *run, const char *nat, const size_t *of, size_t k,
+                       bool *cells, struct rate_summary *out)
 {
     struct summary s;
     for (size_t c = 0; c < run->matrix.count; c++) {
-        char name[CELL_KEY_MAX];
         const struct cell *cell = &run->matrix.cells[c];
         const char *a = matrix_value(run->scenario, cell, "a.nat");
         const char *b = matrix_value(run->scenario, cell, "b.nat");
-        name_stratum(run, c, name, sizeof(name));
-        cells[c] = a != NULL && b != NULL && (strcmp(a, nat) == 0 || strcmp(b, nat) == 0) &&
-                   strcmp(name, stratum) == 0;
+        cells[c] =
+            of[c] == k && a != NULL && b != NULL && (strcmp(a, nat) == 0 || strcmp(b, nat) == 0);
     }
     if (summary_of(run, cells, &s) != 0)
         return -1;
@@ -119,14 +117,17 @@ static int rate_behind(const struct run *run, const char *nat, const char *strat
     return 0;
 }
 
-static int print_behind(const struct screen *s, const struct stratum *all, size_t count)
+static int print_behind(const struct screen *s)
 {
     const struct run *run = s->run;
     const struct population_nat *nats[AXIS_VALUES_MAX];
     size_t n = population_nats(&run->scenario->population, nats, AXIS_VALUES_MAX);
     bool *cells = calloc(run->matrix.count, sizeof(*cells));
-    if (cells == NULL)
-        return -1;
+    size_t *of = calloc(run->matrix.count, sizeof(*of));
+    int rc = -1;
+    if (cells == NULL || of == NULL)
+        goto cleanup;
+    size_t count = spread_strata(run->scenario, &run->matrix, of);
     (void)fprintf(s->out, "\n%-24s", "one end behind");
     for (size_t k = 0; k < count; k++)
         (void)fprintf(s->out, "%14zu  ", k + 1);
@@ -136,10 +137,8 @@ static int print_behind(const struct screen *s, const struct stratum *all, size_
         for (size_t k = 0; k < count; k++) {
             struct rate_summary r;
             char text[400] = "-";
-            if (rate_behind(run, nats[i]->name, all[k].name, cells, &r) != 0) {
-                free(cells);
-                return -1;
-            }
+            if (rate_behind(run, nats[i]->name, of, k, cells, &r) != 0)
+                goto cleanup;
             if (r.of > 0)
                 (void)snprintf(text, sizeof(text), "%.1f%% of %" PRIu64,
                                100.0 * (double)r.good / (double)r.of, r.of);
@@ -147,8 +146,11 @@ static int print_behind(const struct screen *s, const struct stratum *all, size_
         }
         (void)fputc('\n', s->out);
     }
+    rc = 0;
+cleanup:
+    free(of);
     free(cells);
-    return 0;
+    return rc;
 }
 
 int population_print(const struct screen *s)
@@ -172,7 +174,7 @@ int population_print(const struct screen *s)
                       k + 1, all[k].name, all[k].summary.counted,
                       rate_text(&all[k].summary.rates[RATE_DIRECT], a), 100.0 * all[k].ceiling,
                       rate_text(&all[k].udp, b), 100.0 * all[k].udp_ceiling);
-    int rc = print_behind(s, all, count);
+    int rc = print_behind(s);
     (void)fputs("\nan assumption, put together from published shares:\n", s->out);
     print_who(s->run, "  ", s->out);
     free(all);

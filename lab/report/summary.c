@@ -86,7 +86,7 @@ static void gather(const struct run *run, const bool *cells, unsigned which, str
             continue;
         for (unsigned t = 0; t < run_trials(run, c); t++) {
             const struct record *r = run_record(run, c, t);
-            if (!r->present || r->status == TRIAL_LAB_ERROR)
+            if (!record_is_counted(r))
                 continue;
             if (which >= COUNT_TO_HIT)
                 put_count(r, which, bag);

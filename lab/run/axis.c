@@ -3,7 +3,6 @@
 #include "lab/run/strategy.h"
 #include "portmap/portmap.h"
 
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -72,12 +71,43 @@ bool axis_is_of_calls(enum axis_kind kind)
            kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
+bool axis_is_of_an_end(enum axis_kind kind)
+{
+    return kind == AXIS_NAT || kind == AXIS_SIDE_MAPPING;
+}
+
 size_t axes_find(const struct axes *axes, const char *name)
 {
     for (size_t i = 0; i < axes->count; i++)
         if (strcmp(axes->items[i].name, name) == 0)
             return i;
     return SIZE_MAX;
+}
+
+int axes_find_key(const struct axes *axes, const struct yaml_node *map,
+                  const struct yaml_pair *pair, size_t *index, struct lab_error *err)
+{
+    const char *known[AXES_MAX];
+    char hint[YAML_HINT_MAX];
+    struct yaml_node at = {.file = map->file, .line = pair->line, .column = pair->column};
+    *index = axes_find(axes, pair->key);
+    if (*index != SIZE_MAX)
+        return 0;
+    for (size_t k = 0; k < axes->count; k++)
+        known[k] = axes->items[k].name;
+    return yaml_fail(&at, err, "\"%s\" is no axis of this matrix%s", pair->key,
+                     yaml_hint(pair->key, known, axes->count, hint));
+}
+
+int axis_no_value(const struct axis *axis, const struct yaml_node *at, const char *text,
+                  struct lab_error *err)
+{
+    const char *known[AXIS_VALUES_MAX];
+    char hint[YAML_HINT_MAX];
+    for (size_t i = 0; i < axis->count; i++)
+        known[i] = axis->values[i];
+    return yaml_fail(at, err, "%s has no value \"%s\" in this matrix%s", axis->name, text,
+                     yaml_hint(text, known, axis->count, hint));
 }
 
 const struct fault *axis_fault(const char *name)
@@ -194,10 +224,8 @@ static int read_value_text(const struct axis *axis, struct yaml_node *value, cha
     return check_value(axis, value, out, err);
 }
 
-int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
-                   size_t *index, struct lab_error *err)
+int axis_add_value(struct axis *axis, struct yaml_node *value, size_t *index, struct lab_error *err)
 {
-    (void)topology;
     char text[AXIS_VALUE_MAX];
     if (read_value_text(axis, value, text, err) != 0)
         return -1;
@@ -234,8 +262,7 @@ static int copy_same(const struct axes *axes, struct axis *axis, struct yaml_nod
 
 /* "a.nat: population": every NAT that somebody there is behind. */
 static int copy_population(const struct population *population, struct axis *axis,
-                           const struct topology *topology, struct yaml_node *value,
-                           struct lab_error *err)
+                           struct yaml_node *value, struct lab_error *err)
 {
     const struct population_nat *nats[AXIS_VALUES_MAX];
     size_t n = population_nats(population, nats, AXIS_VALUES_MAX), index;
@@ -243,14 +270,14 @@ static int copy_population(const struct population *population, struct axis *axi
         return yaml_fail(value, err, "%s is \"population\", but the scenario has none", axis->name);
     for (size_t i = 0; i < n; i++) {
         struct yaml_node at = nats[i]->at;
-        if (axis_add_value(axis, topology, &at, &index, err) != 0)
+        if (axis_add_value(axis, &at, &index, err) != 0)
             return -1;
     }
     axis->listed = axis->count;
     return 0;
 }
 
-static int read_values(const struct axes *axes, struct axis *axis, const struct topology *topology,
+static int read_values(const struct axes *axes, struct axis *axis,
                        const struct population *population, struct yaml_node *value,
                        struct lab_error *err)
 {
@@ -260,14 +287,14 @@ static int read_values(const struct axes *axes, struct axis *axis, const struct 
         return copy_same(axes, axis, value, err);
     if (value->type == YAML_SCALAR && axis->kind == AXIS_NAT &&
         strcmp(value->scalar, "population") == 0)
-        return copy_population(population, axis, topology, value, err);
+        return copy_population(population, axis, value, err);
     if (value->type == YAML_SEQUENCE && value->count == 0)
         return yaml_fail(value, err, "%s has no values", axis->name);
     size_t n = value->type == YAML_SEQUENCE ? value->count : 1;
     for (size_t i = 0; i < n; i++) {
         struct yaml_node *item = value->type == YAML_SEQUENCE ? value->items[i] : value;
         size_t before = axis->count, index = 0;
-        if (axis_add_value(axis, topology, item, &index, err) != 0)
+        if (axis_add_value(axis, item, &index, err) != 0)
             return -1;
         if (axis->count == before)
             return yaml_fail(item, err, "%s: \"%s\" stands in the list a second time", axis->name,
@@ -320,16 +347,14 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
     for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
         if (strcmp(name, later_axes[i]) == 0)
             return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
-    const char *near = yaml_nearest(name, known, NAMED_AXES + 4);
-    char list[256];
+    char hint[YAML_HINT_MAX], list[256];
     size_t used = 0;
     for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)
         used += (size_t)snprintf(list + used, sizeof(list) - used, ", %s", named_axes[i].name);
     return yaml_fail(at, err,
-                     "unknown axis \"%s\"%s%s%s; axes are a.nat, b.nat, a.nat.FIELD, "
+                     "unknown axis \"%s\"%s; axes are a.nat, b.nat, a.nat.FIELD, "
                      "b.nat.FIELD, a.port_mapping, b.port_mapping%s",
-                     name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                     near != NULL ? "\"?" : "", list);
+                     name, yaml_hint(name, known, NAMED_AXES + 4, hint), list);
 }
 
 int axes_read(struct yaml_node *matrix, const struct topology *topology,
@@ -345,84 +370,9 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology,
             return yaml_fail(&at, err, "more than %d axes", AXES_MAX);
         struct axis *axis = &out->items[out->count];
         if (read_name(&at, topology, p->key, axis, err) != 0 ||
-            read_values(out, axis, topology, population, p->value, err) != 0)
+            read_values(out, axis, population, p->value, err) != 0)
             return -1;
         out->count++;
     }
     return 0;
-}
-
-/* "!x": every value but x. */
-static bool pattern_matches(const struct axis *axis, const char *pattern, size_t value)
-{
-    bool but = pattern[0] == '!';
-    return (fnmatch(but ? pattern + 1 : pattern, axis->values[value], 0) == 0) != but;
-}
-
-/* A pattern that nothing matches is a slip of the pen: the condition would never hold. */
-static int check_pattern(const struct axis *axis, struct yaml_node *n, struct lab_error *err)
-{
-    const char *known[AXIS_VALUES_MAX];
-    if (n->type != YAML_SCALAR || n->scalar[0] == '\0')
-        return yaml_fail(n, err, "%s must have a value or a list of values here", axis->name);
-    const char *text = n->scalar[0] == '!' ? n->scalar + 1 : n->scalar;
-    for (size_t i = 0; i < axis->count; i++) {
-        if (pattern_matches(axis, text, i))
-            return 0;
-        known[i] = axis->values[i];
-    }
-    const char *near = yaml_nearest(text, known, axis->count);
-    if (near != NULL)
-        return yaml_fail(n, err, "%s has no value \"%s\" in this matrix; did you mean \"%s\"?",
-                         axis->name, text, near);
-    return yaml_fail(n, err, "%s has no value \"%s\" in this matrix", axis->name, text);
-}
-
-int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,
-               struct lab_error *err)
-{
-    out->count = 0;
-    if (map->type != YAML_MAPPING || map->count == 0)
-        return yaml_fail(map, err, "a condition must be a mapping such as {link: 20ms}");
-    for (size_t i = 0; i < map->count; i++) {
-        struct yaml_pair *p = &map->pairs[i];
-        p->used = true;
-        size_t axis = axes_find(axes, p->key);
-        if (axis == SIZE_MAX) {
-            const char *known[AXES_MAX];
-            for (size_t k = 0; k < axes->count; k++)
-                known[k] = axes->items[k].name;
-            const char *near = yaml_nearest(p->key, known, axes->count);
-            struct yaml_node at = {.file = map->file, .line = p->line, .column = p->column};
-            return yaml_fail(&at, err, "\"%s\" is no axis of this matrix%s%s%s", p->key,
-                             near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                             near != NULL ? "\"?" : "");
-        }
-        struct yaml_node *v = p->value;
-        if (v->type == YAML_SEQUENCE && v->count == 0)
-            return yaml_fail(v, err, "%s must have a value or a list of values here", p->key);
-        for (size_t k = 0; v->type == YAML_SEQUENCE && k < v->count; k++)
-            if (check_pattern(&axes->items[axis], v->items[k], err) != 0)
-                return -1;
-        if (v->type != YAML_SEQUENCE && check_pattern(&axes->items[axis], v, err) != 0)
-            return -1;
-        out->terms[out->count].axis = axis;
-        out->terms[out->count++].values = v;
-    }
-    return 0;
-}
-
-bool match_values(const struct match *m, const struct axes *axes, const uint16_t *values)
-{
-    for (size_t i = 0; i < m->count; i++) {
-        const struct axis *axis = &axes->items[m->terms[i].axis];
-        size_t value = values[m->terms[i].axis];
-        const struct yaml_node *v = m->terms[i].values;
-        bool hit = v->type == YAML_SCALAR && pattern_matches(axis, v->scalar, value);
-        for (size_t k = 0; !hit && v->type == YAML_SEQUENCE && k < v->count; k++)
-            hit = pattern_matches(axis, v->items[k]->scalar, value);
-        if (!hit)
-            return false;
-    }
-    return true;
 }

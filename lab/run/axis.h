@@ -1,4 +1,4 @@
-/* An axis of a matrix, and the conditions (`when`, `exclude`) that choose cells by their values. */
+/* An axis of a matrix, and its values. */
 #ifndef LAB_RUN_AXIS_H
 #define LAB_RUN_AXIS_H
 
@@ -55,8 +55,16 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology,
               const struct population *population, struct axes *out, struct lab_error *err);
 /* Its values are for the peers of a call; no other subject has any use for them. */
 bool axis_is_of_calls(enum axis_kind kind);
+/* Its values are what stands before one end of a call: a NAT, what its router speaks. */
+bool axis_is_of_an_end(enum axis_kind kind);
 /* SIZE_MAX when there is none. */
 size_t axes_find(const struct axes *axes, const char *name);
+/* The axis that a key of the mapping names; -1, with its place in the file: there is none. */
+int axes_find_key(const struct axes *axes, const struct yaml_node *map,
+                  const struct yaml_pair *pair, size_t *index, struct lab_error *err);
+/* Complains of a value that is none of the axis's; -1. */
+int axis_no_value(const struct axis *axis, const struct yaml_node *at, const char *text,
+                  struct lab_error *err);
 /* A value of the axis port_mapping. `none`: no server; `off`: none either, and the peers do not ask
  * for one (their stage portmap is off), for comparison. */
 struct axis_port_mapping {
@@ -69,23 +77,7 @@ const struct axis_port_mapping *axis_port_mapping(const char *name);
 /* The fault of a value of the axis fault; NULL for "none" and for what is no fault. */
 const struct fault *axis_fault(const char *name);
 /* Finds a value, or adds it behind the listed ones (for `include`). */
-int axis_add_value(struct axis *axis, const struct topology *topology, struct yaml_node *value,
-                   size_t *index, struct lab_error *err);
-
-/* A condition: each named axis has one of the values (patterns as of fnmatch; "!x" is every value
- * but x). */
-struct match {
-    struct {
-        size_t axis;
-        struct yaml_node *values; /* a scalar, or a list of scalars; of the scenario's document */
-    } terms[AXES_MAX];
-    size_t count;
-};
-
-/* Reads and checks a condition: its axes exist and each of its patterns matches a value. */
-int match_read(struct yaml_node *map, const struct axes *axes, struct match *out,
-               struct lab_error *err);
-/* values: the index of the value on each axis. */
-bool match_values(const struct match *m, const struct axes *axes, const uint16_t *values);
+int axis_add_value(struct axis *axis, struct yaml_node *value, size_t *index,
+                   struct lab_error *err);
 
 #endif

@@ -53,18 +53,15 @@ static int read_counterpart_term(const struct yaml_node *map, const struct yaml_
                                  const struct axes *axes, struct expectation *e,
                                  struct lab_error *err)
 {
-    const char *known[AXIS_VALUES_MAX > AXES_MAX ? AXIS_VALUES_MAX : AXES_MAX];
-    struct yaml_node at = {.file = map->file, .line = pair->line, .column = pair->column};
     struct yaml_node *v = pair->value;
-    size_t a = axes_find(axes, pair->key);
-    if (a == SIZE_MAX)
-        return yaml_fail(&at, err, "\"%s\" is no axis of this matrix", pair->key);
+    size_t a;
+    if (axes_find_key(axes, map, pair, &a, err) != 0)
+        return -1;
     const struct axis *axis = &axes->items[a];
     if (v->type != YAML_SCALAR)
         return yaml_fail(v, err, "%s must have one value here: whom is it compared with?",
                          axis->name);
     for (size_t i = 0; i < axis->count; i++) {
-        known[i] = axis->values[i];
         if (strcmp(axis->values[i], v->scalar) != 0)
             continue;
         e->not_slower_than.terms[e->not_slower_than.count].axis = a;
@@ -72,10 +69,7 @@ static int read_counterpart_term(const struct yaml_node *map, const struct yaml_
         say(e, "%s%s=%s", e->not_slower_than.count == 1 ? "" : ",", axis->name, v->scalar);
         return 0;
     }
-    const char *near = yaml_nearest(v->scalar, known, axis->count);
-    return yaml_fail(v, err, "%s has no value \"%s\" in this matrix%s%s%s", axis->name, v->scalar,
-                     near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-                     near != NULL ? "\"?" : "");
+    return axis_no_value(axis, v, v->scalar, err);
 }
 
 /* {when: ..., time: media, not_slower_than: {port_mapping: off}, within: 2ms, or: 2%} */

@@ -3,7 +3,7 @@
 #define LAB_RUN_EXPECTATION_H
 
 #include "base/time.h"
-#include "lab/run/axis.h"
+#include "lab/run/match.h"
 #include "lab/run/subject.h"
 
 #define EXPECTATIONS_MAX 64

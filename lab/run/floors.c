@@ -2,11 +2,11 @@
 
 void trial_floors(const struct layout *l, ph_ns *direct, ph_ns *relay)
 {
-    size_t a = layout_find_host(l, TOPO_RUNS_PEER, 0), r = layout_find_host(l, TOPO_RUNS_RELAY, 0);
-    size_t b = a == SIZE_MAX ? SIZE_MAX : layout_find_host(l, TOPO_RUNS_PEER, a + 1);
+    size_t peers[2], r = layout_find_host(l, TOPO_RUNS_RELAY, 0);
     *direct = *relay = PH_NEVER;
-    if (b == SIZE_MAX || r == SIZE_MAX)
+    if (!layout_find_peers(l, peers) || r == SIZE_MAX)
         return;
+    size_t a = peers[0], b = peers[1];
     uint64_t out = layout_delay_ns(l, a, r);
     uint64_t down = layout_delay_ns(l, r, b);
     uint64_t up = layout_delay_ns(l, b, r);

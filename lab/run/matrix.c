@@ -131,7 +131,7 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
     case AXIS_OPENERS:
     case AXIS_PROBES:
     case AXIS_RATE:
-        return 0; /* matrix_peers */
+        return 0; /* matrix_trial */
     case AXIS_BACKGROUND:
         world_spec_set_background(out, (uint32_t)strtoul(value, NULL, 10));
         return 0;
@@ -230,22 +230,6 @@ static bool is_value(const struct scenario *s, const struct cell *cell, const ch
     return value != NULL && strcmp(value, wanted) == 0;
 }
 
-void matrix_peers(const struct scenario *s, const struct cell *cell, struct trial_spec *out)
-{
-    const char *name = matrix_value(s, cell, "strategy");
-    const struct strategy *strategy = name != NULL ? strategy_find(name) : NULL;
-    bool own = strategy == NULL || strategy->plan == NULL;
-    out->plan = own ? NULL : strategy->plan;
-    out->probe =
-        is_value(s, cell, "probe", "quic-initial") ? PH_PROBE_QUIC_INITIAL : PH_PROBE_CHECK;
-    out->bystander = number(s, cell, "bystander");
-    out->no_canary = is_value(s, cell, "canary", "off") || (!own && strategy->no_canary);
-    out->budget = own ? (struct ph_budget){.openers = number(s, cell, "openers"),
-                                           .probes = number(s, cell, "probes"),
-                                           .rate = number(s, cell, "rate")}
-                      : *strategy->budget;
-}
-
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
 {
     const char *value = matrix_value(s, cell, "port_mapping");
@@ -256,6 +240,37 @@ unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
     if (is_value(s, cell, "guessing", "off"))
         stages &= ~(1u << PH_STAGE_PREDICT | 1u << PH_STAGE_BIRTHDAY);
     return stages;
+}
+
+const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell)
+{
+    const char *name = matrix_value(s, cell, "strategy");
+    const struct strategy *strategy = name != NULL ? strategy_find(name) : NULL;
+    return strategy != NULL && strategy->plan != NULL ? strategy : NULL;
+}
+
+void matrix_trial(const struct scenario *s, const struct cell *cell, struct trial_spec *out)
+{
+    const struct strategy *strategy = matrix_strategy(s, cell);
+    memset(out, 0, sizeof(*out));
+    out->subject = s->subject;
+    out->stages = matrix_stages(s, cell);
+    out->give_up = s->give_up;
+    out->media = s->media;
+    out->hold = s->hold;
+    out->lifetime_s = s->lifetime_s;
+    out->plan = strategy != NULL ? strategy->plan : NULL;
+    out->probe =
+        is_value(s, cell, "probe", "quic-initial") ? PH_PROBE_QUIC_INITIAL : PH_PROBE_CHECK;
+    out->bystander = number(s, cell, "bystander");
+    out->no_canary =
+        is_value(s, cell, "canary", "off") || (strategy != NULL && strategy->no_canary);
+    if (strategy != NULL)
+        out->budget = *strategy->budget;
+    else
+        out->budget = (struct ph_budget){.openers = number(s, cell, "openers"),
+                                         .probes = number(s, cell, "probes"),
+                                         .rate = number(s, cell, "rate")};
 }
 
 size_t matrix_counterpart(const struct matrix *m, size_t cell, const struct counterpart *of)

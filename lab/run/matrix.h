@@ -28,10 +28,13 @@ void matrix_free(struct matrix *m);
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
                  struct world_spec *out, struct lab_error *err);
 
+struct strategy;
+/* The published one that its peers follow (lab/run/strategy.h); NULL: the library's own. */
+const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell);
+
 struct trial_spec;
-/* What its peers are told beyond the stages (strategy, probes, canary, budget), and who is beside
- * them. */
-void matrix_peers(const struct scenario *s, const struct cell *cell, struct trial_spec *out);
+/* The trials that a cell asks for: all but their seeds and whether they are repeatable. */
+void matrix_trial(const struct scenario *s, const struct cell *cell, struct trial_spec *out);
 /* The stages that its peers may use: the scenario's, without portmap where port_mapping is off. */
 unsigned matrix_stages(const struct scenario *s, const struct cell *cell);
 /* The cell's value on the axis, NULL where the matrix has no such axis. */

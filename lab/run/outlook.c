@@ -55,21 +55,12 @@ static void side_of(const struct layout *l, size_t host, struct ph_plan_side *ou
     set_allocation(&t, &out->allocation);
 }
 
-static bool find_peers(const struct layout *l, size_t peers[2])
-{
-    peers[0] = layout_find_host(l, TOPO_RUNS_PEER, 0);
-    if (peers[0] == SIZE_MAX)
-        return false;
-    peers[1] = layout_find_host(l, TOPO_RUNS_PEER, peers[0] + 1);
-    return peers[1] != SIZE_MAX;
-}
-
 bool outlook_facts(const struct layout *l, struct ph_plan_input *out)
 {
     size_t peers[2];
     ph_ns direct, relay;
     memset(out, 0, sizeof(*out));
-    if (!find_peers(l, peers))
+    if (!layout_find_peers(l, peers))
         return false;
     for (size_t i = 0; i < 2; i++)
         side_of(l, peers[i], &out->side[i]);
@@ -95,7 +86,7 @@ enum outlook outlook_of(const struct layout *l)
 {
     struct ph_plan_input in;
     size_t peers[2];
-    if (!find_peers(l, peers) || !outlook_facts(l, &in))
+    if (!layout_find_peers(l, peers) || !outlook_facts(l, &in))
         return OUTLOOK_JOINABLE;
     if (in.side[0].udp == PH_NO || in.side[1].udp == PH_NO)
         return OUTLOOK_NO_UDP;

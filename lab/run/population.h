@@ -38,7 +38,7 @@ struct population {
 /* Shares of each list come to 100%. LAB_USAGE with file:line:column. */
 int population_read(struct yaml_node *map, struct population *out, struct lab_error *err);
 
-/* The different NATs, in the order of the file. SIZE_MAX of them at most fit; returns how many. */
+/* The different NATs, in the order of the file, at most `cap` of them; returns how many. */
 size_t population_nats(const struct population *p, const struct population_nat **out, size_t cap);
 
 /* The share of ends that stand behind this NAT with a router that maps, or with one that does not,

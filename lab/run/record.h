@@ -64,6 +64,12 @@ static inline struct record *run_record(const struct run *run, size_t cell, unsi
     return &run->records[run->first[cell] + trial];
 }
 
+/* It was made, and the lab did not fail: it counts for rates and counts. */
+static inline bool record_is_counted(const struct record *r)
+{
+    return r->present && r->status != TRIAL_LAB_ERROR;
+}
+
 static inline bool record_is(const struct record *r, enum rate rate)
 {
     return (r->good & 1u << rate) != 0;

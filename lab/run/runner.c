@@ -1,5 +1,6 @@
 #include "lab/run/runner.h"
 
+#include "lab/run/agenda.h"
 #include "lab/run/builder.h"
 #include "lab/run/children.h"
 #include "lab/run/message.h"
@@ -8,7 +9,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,12 +18,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOBS_MAX         256
-#define JOBS_DEFAULT_MAX 64
-#define WORKERS_MAX      64
-#define DEATHS_MAX       8
-#define START_GAP        (4 * PH_MS)
-#define TICK             (250 * PH_MS)
+#define WORKERS_MAX 64
+#define DEATHS_MAX  8
+#define START_GAP   (4 * PH_MS)
+#define TICK        (250 * PH_MS)
 
 /* What the runner holds of a slot's world. */
 struct held {
@@ -40,13 +38,8 @@ struct runner {
     struct child workers[WORKERS_MAX];
     size_t worker_count, slots;
     struct held *held;
-    struct {
-        size_t cell;    /* of the run */
-        unsigned trial; /* its first one */
-    } * pieces;         /* what the scheduler takes for cells: in the simulator trials */
-    unsigned *trials;   /* of each piece */
-    size_t piece_count;
-    struct message *in; /* the last message received */
+    struct agenda agenda; /* its pieces are what the scheduler takes for cells */
+    struct message *in;   /* the last message received */
     int signals;
     unsigned deaths;
     ph_ns started;
@@ -60,88 +53,11 @@ static ph_ns clock_now(void)
     return (ph_ns)ts.tv_sec * PH_SEC + (ph_ns)ts.tv_nsec;
 }
 
-static size_t cores(void)
-{
-    cpu_set_t set;
-    if (sched_getaffinity(0, sizeof(set), &set) != 0)
-        return 1;
-    int n = CPU_COUNT(&set);
-    return n > 0 ? (size_t)n : 1;
-}
-
-/* Whether children of this process may run ahead of everything else. */
-static bool may_be_real_time(void)
-{
-    const struct sched_param one = {.sched_priority = 1}, none = {0};
-    if (sched_setscheduler(0, SCHED_FIFO, &one) != 0)
-        return false;
-    return sched_setscheduler(0, SCHED_OTHER, &none) == 0;
-}
-
-/* The more worlds at once, the more packets wait for one another: fewer where others' processes
- * come in between as well. */
-static size_t default_jobs(bool sim)
-{
-    size_t jobs = (sim ? 2 : may_be_real_time() ? 20 : 12) * cores();
-    return jobs < JOBS_DEFAULT_MAX ? jobs : JOBS_DEFAULT_MAX;
-}
-
-size_t runner_jobs(const struct run *run, size_t wanted, bool sim)
-{
-    size_t jobs = wanted != 0 ? wanted : default_jobs(sim);
-    if (jobs > JOBS_MAX)
-        jobs = JOBS_MAX;
-    if (sim)
-        return jobs;
-    /* Rounds of one size: a small last one would cost as much time as the others. */
-    size_t cells = run_cells(run), rounds = (cells + jobs - 1) / jobs;
-    return (cells + rounds - 1) / rounds;
-}
-
-struct ordered {
-    size_t cell;
-    unsigned trials;
-    ph_ns floor;
-};
-
-static int by_floor(const void *a, const void *b)
-{
-    const struct ordered *x = a, *y = b;
-    if (x->floor != y->floor)
-        return x->floor < y->floor ? -1 : 1;
-    if (x->trials != y->trials)
-        return x->trials > y->trials ? -1 : 1;
-    return x->cell < y->cell ? -1 : x->cell > y->cell ? 1 : 0;
-}
-
-/* A round takes as long as its slowest cell, so cells of like delays and numbers of trials run
- * together. */
-size_t *runner_order(const struct run *run)
-{
-    size_t n = 0;
-    struct ordered *list = calloc(run->matrix.count, sizeof(*list));
-    size_t *order = calloc(run->matrix.count, sizeof(*order));
-    if (list != NULL && order != NULL) {
-        for (size_t i = 0; i < run->matrix.count; i++)
-            if (run_trials(run, i) > 0)
-                list[n++] = (struct ordered){
-                    .cell = i, .trials = run_trials(run, i), .floor = run->floor_relay[i]};
-        qsort(list, n, sizeof(*list), by_floor);
-        for (size_t i = 0; i < n; i++)
-            order[i] = list[i].cell;
-    } else {
-        free(order);
-        order = NULL;
-    }
-    free(list);
-    return order;
-}
-
 /* The cell and trial of the run that the scheduler's are. */
 static void of_run(const struct runner *r, size_t *cell, unsigned *trial)
 {
-    *trial += r->pieces[*cell].trial;
-    *cell = r->pieces[*cell].cell;
+    *trial += r->agenda.pieces[*cell].trial;
+    *cell = r->agenda.pieces[*cell].cell;
 }
 
 /* The cell of the run, trial and worker that a slot is at. */
@@ -431,27 +347,6 @@ static int start_children(struct runner *r)
     return 0;
 }
 
-/* A built world is kept for all trials of its cell. A simulated one costs nothing to share out:
- * there the trials of one cell keep all cores busy. */
-static bool make_pieces(struct runner *r)
-{
-    size_t *order = runner_order(r->run), cells = run_cells(r->run);
-    size_t n = r->config->sim ? r->run->total : cells;
-    r->pieces = calloc(n, sizeof(*r->pieces));
-    r->trials = calloc(n, sizeof(*r->trials));
-    bool good = order != NULL && r->pieces != NULL && r->trials != NULL;
-    for (size_t i = 0; good && i < cells; i++) {
-        unsigned trials = run_trials(r->run, order[i]);
-        for (unsigned t = 0; t < trials; t += r->config->sim ? 1 : trials) {
-            r->pieces[r->piece_count].cell = order[i];
-            r->pieces[r->piece_count].trial = t;
-            r->trials[r->piece_count++] = r->config->sim ? 1 : trials;
-        }
-    }
-    free(order);
-    return good;
-}
-
 int runner_run(struct run *run, const struct runner_config *config, struct lab_error *err)
 {
     int rc = -1;
@@ -466,14 +361,14 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->builder.sock = -1;
     for (size_t i = 0; i < WORKERS_MAX; i++)
         r->workers[i].sock = -1;
-    r->slots = runner_jobs(run, config->jobs, config->sim);
-    r->worker_count = config->workers != 0 ? config->workers : cores();
+    r->slots = agenda_jobs(run, config->jobs, config->sim);
+    r->worker_count = config->workers != 0 ? config->workers : agenda_cores();
     if (r->worker_count > WORKERS_MAX)
         r->worker_count = WORKERS_MAX;
-    bool pieces = make_pieces(r);
+    bool agenda = agenda_init(&r->agenda, run, config->sim) == 0;
     struct scheduler_config sc = {
-        .cells = r->piece_count,
-        .trials_of = r->trials,
+        .cells = r->agenda.count,
+        .trials = r->agenda.trials,
         .slots = r->slots,
         .workers = r->worker_count,
         .builds_max = config->sim ? r->slots : 2,
@@ -484,7 +379,7 @@ int runner_run(struct run *run, const struct runner_config *config, struct lab_e
     r->scheduler = scheduler_new(&sc);
     r->held = calloc(r->slots, sizeof(*r->held));
     r->in = calloc(1, sizeof(*r->in));
-    if (r->scheduler == NULL || !pieces || r->held == NULL || r->in == NULL) {
+    if (r->scheduler == NULL || !agenda || r->held == NULL || r->in == NULL) {
         lab_fail(err, LAB_CANNOT, "out of memory");
         goto cleanup;
     }
@@ -505,8 +400,7 @@ cleanup:
         close(r->signals);
     (void)sigprocmask(SIG_SETMASK, &before, NULL);
     scheduler_free(r->scheduler);
-    free(r->pieces);
-    free(r->trials);
+    agenda_fini(&r->agenda);
     free(r->held);
     free(r->in);
     free(r);

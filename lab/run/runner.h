@@ -21,10 +21,4 @@ struct runner_config {
  * lab could not go on. The program must be single-threaded. SIGINT and SIGTERM end the run. */
 int runner_run(struct run *run, const struct runner_config *config, struct lab_error *err);
 
-/* How many worlds are alive at once: the size of a round of a kernel run. wanted 0: the default. */
-size_t runner_jobs(const struct run *run, size_t wanted, bool sim);
-/* The cells that have trials (run_cells of them) in the order in which they are run. Freed by the
- * caller; NULL: out of memory. */
-size_t *runner_order(const struct run *run);
-
 #endif

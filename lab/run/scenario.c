@@ -217,7 +217,7 @@ static int read_include(struct yaml_node *map, struct scenario *s, struct lab_er
             return yaml_fail(map, err,
                              "an included cell says a value for every axis; %s is missing",
                              s->axes.items[i].name);
-        if (axis_add_value(&s->axes.items[i], &s->topology, n, &index, err) != 0)
+        if (axis_add_value(&s->axes.items[i], n, &index, err) != 0)
             return -1;
         values[i] = (uint16_t)index;
     }

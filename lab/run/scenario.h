@@ -3,7 +3,6 @@
 #define LAB_RUN_SCENARIO_H
 
 #include "base/time.h"
-#include "lab/run/axis.h"
 #include "lab/run/expectation.h"
 
 #define SCENARIO_NAME_MAX  64

@@ -2,20 +2,20 @@
 
 #include "lab/run/matrix.h"
 #include "lab/run/spread.h"
+#include "lab/run/strategy.h"
 #include "lab/topo/layout.h"
 #include "pinhole.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 /* What a strategy spends is part of it. */
 static bool strategy_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
                                  size_t cap)
 {
     static const char *const ours[] = {"canary", "openers", "probes", "rate"};
-    const char *strategy = matrix_value(s, cell, "strategy");
-    if (strategy == NULL || strcmp(strategy, "pinhole") == 0)
+    const struct strategy *strategy = matrix_strategy(s, cell);
+    if (strategy == NULL)
         return false;
     for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++) {
         if (axes_find(&s->axes, ours[i]) == SIZE_MAX)
@@ -23,7 +23,7 @@ static bool strategy_is_nonsense(const struct scenario *s, const struct cell *ce
         (void)snprintf(why, cap,
                        "the strategy %s is what was published of it, and so %s means nothing to "
                        "it; leave out that axis",
-                       strategy, ours[i]);
+                       strategy->name, ours[i]);
         return true;
     }
     return false;

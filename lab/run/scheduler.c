@@ -33,7 +33,7 @@ struct scheduler {
 struct scheduler *scheduler_new(const struct scheduler_config *config)
 {
     if (config->slots == 0 || config->workers == 0 || config->builds_max == 0 ||
-        (config->trials == 0 && config->trials_of == NULL))
+        config->trials == NULL)
         return NULL;
     struct scheduler *s = calloc(1, sizeof(*s) + config->slots * sizeof(s->slots[0]));
     if (s == NULL)
@@ -139,9 +139,7 @@ enum scheduler_after scheduler_trial_ended(struct scheduler *s, size_t slot)
 {
     struct slot *at = &s->slots[slot];
     s->load[at->worker]--;
-    unsigned trials =
-        s->config.trials_of != NULL ? s->config.trials_of[at->cell] : s->config.trials;
-    if (++at->trial < trials && !s->stopped) {
+    if (++at->trial < s->config.trials[at->cell] && !s->stopped) {
         at->state = SLOT_RESETTING;
         return SCHEDULER_RESET;
     }

@@ -17,9 +17,7 @@
 
 struct scheduler_config {
     size_t cells;
-    unsigned trials;           /* of each cell */
-    const unsigned *trials_of; /* of each cell by itself, at least one; NULL: as above. It outlives
-                                * the scheduler */
+    const unsigned *trials; /* of each cell, at least one; they outlive the scheduler */
     size_t slots;
     size_t workers;
     size_t builds_max; /* under way at once */

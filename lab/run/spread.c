@@ -7,15 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool is_of_an_end(const struct axis *axis)
-{
-    return axis->kind == AXIS_NAT || axis->kind == AXIS_SIDE_MAPPING;
-}
-
 static bool same_stratum(const struct scenario *s, const struct cell *x, const struct cell *y)
 {
     for (size_t i = 0; i < s->axes.count; i++)
-        if (!is_of_an_end(&s->axes.items[i]) && x->values[i] != y->values[i])
+        if (!axis_is_of_an_end(s->axes.items[i].kind) && x->values[i] != y->values[i])
             return false;
     return true;
 }

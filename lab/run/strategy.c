@@ -131,10 +131,13 @@ static struct ph_move *fan_in(struct ph_plan *out, int acceptor, uint16_t socket
     return m;
 }
 
-/* Both open sockets towards the port that the other's counter names next, and some beyond. */
+/* Where both sides count: both open sockets towards the port that the other's counter names next,
+ * and some beyond. */
 static void rendezvous(const struct ph_plan_input *in, struct ph_plan *out, uint16_t sockets,
                        int ahead, const struct ph_budget *pace, const char *why)
 {
+    if (!counts(&in->side[0]) || !counts(&in->side[1]))
+        return;
     struct ph_move *m = add(out, PH_MOVE_RENDEZVOUS, why);
     m->predicted = true;
     m->acceptor = 1;
@@ -160,8 +163,7 @@ static void first_design(void *user, const struct ph_plan_input *in, uint64_t se
         goto over;
     int hard = hard_side(in);
     if (hard < 0) {
-        if (counts(&in->side[0]) && counts(&in->side[1]))
-            rendezvous(in, out, 5, 3, pace, "both predict, +-2, at a common moment");
+        rendezvous(in, out, 5, 3, pace, "both predict, +-2, at a common moment");
         goto over;
     }
     struct ph_move *m;
@@ -206,8 +208,7 @@ static void easytier(void *user, const struct ph_plan_input *in, uint64_t seed, 
         goto over;
     int hard = hard_side(in);
     if (hard < 0) {
-        if (counts(&in->side[0]) && counts(&in->side[1]))
-            rendezvous(in, out, 25, 20, pace, "25 sockets to the other's base +-20");
+        rendezvous(in, out, 25, 20, pace, "25 sockets to the other's base +-20");
         goto over;
     }
     struct ph_move *m;
@@ -238,8 +239,7 @@ static void frp(void *user, const struct ph_plan_input *in, uint64_t seed, struc
         goto over;
     int hard = hard_side(in);
     if (hard < 0) {
-        if (counts(&in->side[0]) && counts(&in->side[1]))
-            rendezvous(in, out, 21, 11, pace, "both predict, +-10");
+        rendezvous(in, out, 21, 11, pace, "both predict, +-10");
         goto over;
     }
     if (counts(&in->side[hard])) {

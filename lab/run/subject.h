@@ -56,7 +56,7 @@ enum subject_time {
 enum subject_count {
     SUBJECT_COUNT_PROBES, /* that the stages that guess sent at full TTL */
     SUBJECT_COUNT_PUNCH_PROBES,
-    SUBJECT_COUNT_PROBES_TO_HIT, /* of the stage that guessed right */
+    SUBJECT_COUNT_PROBES_TO_HIT, /* of the peer that guessed right, over all its moves */
     SUBJECT_COUNT_OPENERS,       /* of the stages that guess */
     SUBJECT_COUNT_SOCKETS,       /* fresh ones at once, of the stage that guesses with more */
     SUBJECT_COUNT_PEAK_MAPPINGS, /* of any one stage */

@@ -285,14 +285,11 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
 static int start(struct trial *base, struct ph_rng *rng)
 {
     struct call *t = (struct call *)base;
-    const struct layout *l = base->world->layout;
-    t->peers[0].node = layout_find_host(l, TOPO_RUNS_PEER, 0);
-    if (t->peers[0].node == SIZE_MAX)
-        return PH_ERR_INVAL;
-    t->peers[1].node = layout_find_host(l, TOPO_RUNS_PEER, t->peers[0].node + 1);
-    if (t->peers[1].node == SIZE_MAX)
+    size_t nodes[2];
+    if (!layout_find_peers(base->world->layout, nodes))
         return PH_ERR_INVAL;
     for (size_t i = 0; i < 2; i++) {
+        t->peers[i].node = nodes[i];
         int rc = start_peer(t, &t->peers[i], rng);
         if (rc != PH_OK)
             return rc;

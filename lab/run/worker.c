@@ -123,16 +123,9 @@ static void start(struct worker *w, struct message *m)
         send_result(w, p, &result);
         return;
     }
-    struct trial_spec spec = {
-        .subject = w->run->scenario->subject,
-        .seed = m->seed,
-        .stages = matrix_stages(w->run->scenario, &w->run->matrix.cells[m->cell]),
-        .give_up = w->run->scenario->give_up,
-        .media = w->run->scenario->media,
-        .hold = w->run->scenario->hold,
-        .lifetime_s = w->run->scenario->lifetime_s,
-    };
-    matrix_peers(w->run->scenario, &w->run->matrix.cells[m->cell], &spec);
+    struct trial_spec spec;
+    matrix_trial(w->run->scenario, &w->run->matrix.cells[m->cell], &spec);
+    spec.seed = m->seed;
     spread_lateness(w, ph_loop_take_lateness(w->loop));
     p->lateness = 0;
     int rc = trial_start(p->world, &spec, on_done, p, &p->trial_now);

@@ -67,17 +67,10 @@ static int simulate(const struct run *run, const struct message *m, struct stand
         return -1;
     }
     o->world = at->world;
-    struct trial_spec ts = {
-        .subject = s->subject,
-        .seed = m->seed,
-        .stages = matrix_stages(s, &run->matrix.cells[m->cell]),
-        .give_up = s->give_up,
-        .media = s->media,
-        .hold = s->hold,
-        .lifetime_s = s->lifetime_s,
-        .deterministic = true,
-    };
-    matrix_peers(s, &run->matrix.cells[m->cell], &ts);
+    struct trial_spec ts;
+    matrix_trial(s, &run->matrix.cells[m->cell], &ts);
+    ts.seed = m->seed;
+    ts.deterministic = true;
     int rc = trial_start(at->world, &ts, on_done, o, &trial);
     if (rc != PH_OK) {
         leave(at);

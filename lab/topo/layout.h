@@ -82,6 +82,8 @@ int layout_compute(const struct world_spec *spec, struct layout *out, struct lab
 size_t layout_find(const struct layout *l, const char *name);
 /* The first host that runs a thing, from node `from` on; SIZE_MAX: none does. */
 size_t layout_find_host(const struct layout *l, enum topo_runs runs, size_t from);
+/* The two that call each other: the caller, the callee. False: there are no two. */
+bool layout_find_peers(const struct layout *l, size_t peers[2]);
 
 /* The one-way delay from one node to another along the shortest way, without NATs' or routers' own
  * time; for two nodes with no way between them: UINT64_MAX. */

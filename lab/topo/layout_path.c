@@ -32,6 +32,16 @@ size_t layout_find_host(const struct layout *l, enum topo_runs runs, size_t from
     return SIZE_MAX;
 }
 
+bool layout_find_peers(const struct layout *l, size_t peers[2])
+{
+    peers[0] = layout_find_host(l, TOPO_RUNS_PEER, 0);
+    if (peers[0] == SIZE_MAX) {
+        return false;
+    }
+    peers[1] = layout_find_host(l, TOPO_RUNS_PEER, peers[0] + 1);
+    return peers[1] != SIZE_MAX;
+}
+
 /* A layout is a tree for each network, so the first way found is the only one. */
 uint64_t layout_delay_ns(const struct layout *l, size_t from, size_t to)
 {

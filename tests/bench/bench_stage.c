@@ -197,11 +197,12 @@ static bool trial(struct pair *pair, const struct layout *l, uint64_t seed, uint
     if (pair->w->ops->host_new(pair->w, stun, NULL, NULL, &pair->stun_host) != PH_OK ||
         ph_stun_server_new(pair->stun_host, &server, 1, &pair->stun) != PH_OK)
         bench_die("no STUN server");
-    for (size_t k = 0, from = 0; k < 2; k++) {
-        size_t node = layout_find_host(l, TOPO_RUNS_PEER, from);
-        from = node + 1;
-        start_peer(pair, k, node, &server, seed);
-        set_facts(&pair->peer[k], &l->nodes[l->nodes[node].upstream], k == 1);
+    size_t nodes[2];
+    if (!layout_find_peers(l, nodes))
+        bench_die("no two peers");
+    for (size_t k = 0; k < 2; k++) {
+        start_peer(pair, k, nodes[k], &server, seed);
+        set_facts(&pair->peer[k], &l->nodes[l->nodes[nodes[k]].upstream], k == 1);
     }
     for (size_t k = 0; k < 2; k++) {
         struct peer *p = &pair->peer[k], *other = &pair->peer[1 - k];

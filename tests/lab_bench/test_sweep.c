@@ -17,6 +17,14 @@ struct made {
     struct sheet *sheet;
 };
 
+static struct made begin(enum sweep_kind kind, unsigned trials)
+{
+    struct made m = {0};
+    sweep_init(&m.sweep, kind);
+    m.sweep.trials = trials;
+    return m;
+}
+
 static void set(struct made *m, enum sweep_of of, const char *values)
 {
     assert_true(sweep_parse(values, &m->sweep.lists[of]));
@@ -97,9 +105,7 @@ static void test_scenarios(void **state)
     static const size_t cells[SWEEP_KINDS] = {3, 3 * 6, 7 * 2 * 2};
     (void)state;
     for (int kind = 0; kind < SWEEP_KINDS; kind++) {
-        struct made m = {0};
-        sweep_init(&m.sweep, (enum sweep_kind)kind);
-        m.sweep.trials = 2;
+        struct made m = begin((enum sweep_kind)kind, 2);
         make_run(&m);
         assert_int_equal(m.run.matrix.count, cells[kind]);
         for (int of = 0; of < SWEEP_OF_COUNT; of++)
@@ -123,10 +129,8 @@ static void test_scenarios(void **state)
 static void test_birthday(void **state)
 {
     (void)state;
-    struct made m = {0};
+    struct made m = begin(SWEEP_BIRTHDAY, 100);
     char text[32];
-    sweep_init(&m.sweep, SWEEP_BIRTHDAY);
-    m.sweep.trials = 100;
     set(&m, SWEEP_OPENERS, "64,256");
     set(&m, SWEEP_PROBES, "800");
     set(&m, SWEEP_GATEWAY, "drop,accept");
@@ -180,9 +184,7 @@ static void test_birthday_on_the_line(void **state)
         OPENERS = 32
     };
     (void)state;
-    struct made m = {0};
-    sweep_init(&m.sweep, SWEEP_BIRTHDAY);
-    m.sweep.trials = TRIALS;
+    struct made m = begin(SWEEP_BIRTHDAY, TRIALS);
     set(&m, SWEEP_OPENERS, "32");
     make_run(&m);
     make_sheet(&m);
@@ -208,9 +210,7 @@ static void test_birthday_on_the_line(void **state)
 static void test_birthday_second_move(void **state)
 {
     (void)state;
-    struct made m = {0};
-    sweep_init(&m.sweep, SWEEP_BIRTHDAY);
-    m.sweep.trials = 2;
+    struct made m = begin(SWEEP_BIRTHDAY, 2);
     set(&m, SWEEP_OPENERS, "64");
     make_run(&m);
     for (unsigned t = 0; t < 2; t++) {
@@ -231,12 +231,10 @@ static void test_birthday_second_move(void **state)
 static void test_birthday_blocks(void **state)
 {
     (void)state;
-    struct made m = {0};
-    sweep_init(&m.sweep, SWEEP_BIRTHDAY);
+    struct made m = begin(SWEEP_BIRTHDAY, 1);
     set(&m, SWEEP_CALLEE, "block-512");
     set(&m, SWEEP_BLOCK, "512,1024");
     set(&m, SWEEP_OPENERS, "32");
-    m.sweep.trials = 1;
     make_run(&m);
     make_sheet(&m);
     assert_int_equal(m.sheet->table_count, 2);
@@ -248,9 +246,7 @@ static void test_birthday_blocks(void **state)
 static void test_strategies(void **state)
 {
     (void)state;
-    struct made m = {0};
-    sweep_init(&m.sweep, SWEEP_STRATEGIES);
-    m.sweep.trials = 10;
+    struct made m = begin(SWEEP_STRATEGIES, 10);
     set(&m, SWEEP_CALLEE, "random");
     set(&m, SWEEP_STRATEGY, "pinhole,frp");
     make_run(&m);
@@ -278,9 +274,7 @@ static void test_strategies(void **state)
 static void test_predict(void **state)
 {
     (void)state;
-    struct made m = {0};
-    sweep_init(&m.sweep, SWEEP_PREDICT);
-    m.sweep.trials = 20;
+    struct made m = begin(SWEEP_PREDICT, 20);
     set(&m, SWEEP_OPENERS, "64,256");
     set(&m, SWEEP_DRIFT, "0,20");
     make_run(&m);
@@ -312,10 +306,8 @@ static void test_predict(void **state)
 static void test_too_many(void **state)
 {
     (void)state;
-    struct made m = {0};
+    struct made m = begin(SWEEP_BIRTHDAY, 1);
     struct lab_error err = {0};
-    sweep_init(&m.sweep, SWEEP_BIRTHDAY);
-    m.sweep.trials = 1;
     set(&m, SWEEP_OPENERS, "64");
     set(&m, SWEEP_RATE, "10,20,30,40,50,60,70,80,90,100,110");
     set(&m, SWEEP_LINK, "0ms,10ms,20ms");

@@ -1,4 +1,5 @@
 /* Summaries, expectations, JUnit and the grid, from made-up trials. */
+#include "lab/report/escape.h"
 #include "lab/report/grid.h"
 #include "lab/report/junit.h"
 #include "lab/report/progress.h"
@@ -428,7 +429,7 @@ static void test_junit(void **state)
     char *escaped = NULL;
     size_t len = 0;
     FILE *f = open_memstream(&escaped, &len);
-    junit_escape("a<b>&\"c'\001\n", f);
+    escape_xml("a<b>&\"c'\001\n", f);
     assert_int_equal(fclose(f), 0);
     assert_string_equal(escaped, "a&lt;b&gt;&amp;&quot;c&apos;?&#10;");
     free(escaped);

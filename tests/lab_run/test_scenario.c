@@ -226,8 +226,8 @@ static void test_axes_of_the_peers(void **state)
     assert_int_equal(matrix_expand(s, &m, &err), 0);
     assert_int_equal(m.count, 4);
     for (size_t i = 0; i < m.count; i++) {
-        struct trial_spec spec = {0};
-        matrix_peers(s, &m.cells[i], &spec);
+        struct trial_spec spec;
+        matrix_trial(s, &m.cells[i], &spec);
         assert_null(spec.plan);
         assert_int_equal(spec.probe, i < 2 ? PH_PROBE_CHECK : PH_PROBE_QUIC_INITIAL);
         assert_int_equal(spec.no_canary, i % 2 == 1);
@@ -242,12 +242,12 @@ static void test_axes_of_the_peers(void **state)
     /* A strategy brings what it spends; without any axis all is as in a call of ours. */
     s = parse(HEAD "matrix: {strategy: [gonc, pinhole]}\n");
     assert_int_equal(matrix_expand(s, &m, &err), 0);
-    struct trial_spec spec = {0};
-    matrix_peers(s, &m.cells[0], &spec);
+    struct trial_spec spec;
+    matrix_trial(s, &m.cells[0], &spec);
     assert_true(spec.plan == strategy_find("gonc")->plan);
     assert_true(spec.no_canary);
     assert_int_equal(spec.budget.openers, 600);
-    matrix_peers(s, &m.cells[1], &spec);
+    matrix_trial(s, &m.cells[1], &spec);
     assert_null(spec.plan);
     assert_false(spec.no_canary);
     assert_int_equal(spec.budget.openers, 0);
