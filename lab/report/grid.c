@@ -9,7 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#define COLUMN 9 /* characters of a grid's cell */
+#define COLUMN   9  /* characters of a grid's cell */
+#define ROW_NAME 24 /* and of what stands before a row's first */
 
 struct printer {
     struct screen screen; /* first */
@@ -104,22 +105,42 @@ static bool axis_value_used(const struct printer *p, size_t axis, uint16_t value
     return false;
 }
 
+/* A column of the square, whose blanks are held back: `gap` of them stand before the next text, so
+ * that no line ends in any. A text too long for its column pushes the next one, and no more. */
+static void print_column(const struct printer *p, int *gap, enum colour colour, const char *text)
+{
+    if (text[0] != '\0') {
+        int blanks = *gap > 0 ? *gap : 1;
+        (void)fprintf(p->out, "%*s", blanks, "");
+        paint(p, colour);
+        *gap -= blanks + fprintf(p->out, "%s", text);
+        paint(p, PLAIN);
+    }
+    *gap += COLUMN;
+}
+
 static int print_square(const struct printer *p)
 {
     const struct axis *a = &p->run->scenario->axes.items[p->a];
     const struct axis *b = &p->run->scenario->axes.items[p->b];
     struct summary s;
-    (void)fprintf(p->out, "%-24s", "");
-    for (uint16_t col = 0; col < b->count; col++)
-        if (axis_value_used(p, p->b, col) && p->pairs)
-            (void)fprintf(p->out, " %-*u", COLUMN - 1, col + 1u);
-        else if (axis_value_used(p, p->b, col))
-            (void)fprintf(p->out, " %-*.*s", COLUMN - 1, COLUMN - 1, b->values[col]);
+    int gap = ROW_NAME + 1;
+    for (uint16_t col = 0; col < b->count; col++) {
+        char name[COLUMN]; /* clipped: a name is known by its beginning */
+        if (!axis_value_used(p, p->b, col))
+            continue;
+        if (p->pairs)
+            (void)snprintf(name, sizeof(name), "%u", col + 1u);
+        else
+            (void)snprintf(name, sizeof(name), "%.*s", COLUMN - 1, b->values[col]);
+        print_column(p, &gap, PLAIN, name);
+    }
     (void)fputc('\n', p->out);
     for (uint16_t row = 0; row < a->count; row++) {
         if (!axis_value_used(p, p->a, row))
             continue;
-        (void)fprintf(p->out, "%3u %-20.20s", row + 1u, a->values[row]);
+        int named = fprintf(p->out, "%3u %.*s", row + 1u, ROW_NAME - 4, a->values[row]);
+        gap = ROW_NAME + 1 - named;
         for (uint16_t col = 0; col < b->count; col++) {
             if (!axis_value_used(p, p->b, col))
                 continue;
@@ -131,10 +152,7 @@ static int print_square(const struct printer *p)
                     return -1;
                 colour = cell_text(&s, text, sizeof(text));
             }
-            (void)fputc(' ', p->out);
-            paint(p, colour);
-            (void)fprintf(p->out, "%-*s", COLUMN - 1, text);
-            paint(p, PLAIN);
+            print_column(p, &gap, colour, text);
         }
         (void)fputc('\n', p->out);
     }

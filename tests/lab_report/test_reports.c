@@ -457,7 +457,7 @@ static void test_grid(void **state)
     static const char *const lines[] = {
         "made  link=20ms\n",
         "  1 open                 D 164    M60% 200",
-        "  2 random                        R 50  ",
+        "  2 random                        R 50\n",
         "  to direct floor  160.0 ms   median  167.0   p95  200.0   p99  200.0   of 16 trials;",
         "; median 1.04 x its floor\n",
         "punch           16      14       0        0     167.0     200.0         -       -\n",
@@ -469,6 +469,7 @@ static void test_grid(void **state)
         if (strstr(text, lines[i]) == NULL)
             fail_msg("not there: %s\n%s", lines[i], text);
     assert_null(strchr(text, '\033'));
+    assert_null(strstr(text, " \n"));
     free(text);
     text = capture(&m, write_colours);
     assert_non_null(strstr(text, "\033[32mD 164"));
@@ -480,7 +481,7 @@ static void test_grid(void **state)
         run_add(&m.run, 2, t, &r);
     text = capture(&m, write_grid);
     assert_non_null(strstr(text, "!90% 200"));
-    assert_non_null(strstr(text, " X "));
+    assert_non_null(strstr(text, " X\n"));
     free(text);
     drop(&m);
 }
