@@ -15,6 +15,8 @@
 #include "call/portmap_stage.h"
 #include "call/punch.h"
 #include "call/search.h"
+#include "call/steering.h"
+#include "call/warm.h"
 #include "call/waterfall.h"
 #include "path/check.h"
 #include "path/table.h"
@@ -41,6 +43,8 @@ struct ph_call {
     struct ph_checker checker;
     struct ph_path_table paths;
     struct ph_carrier carrier;
+    struct ph_steering steering;
+    struct ph_warm warm;
     struct ph_waterfall waterfall;
     struct ph_portmap_stage portmap;
     struct ph_punch punch;
