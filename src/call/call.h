@@ -14,8 +14,10 @@
 #include "call/media.h"
 #include "call/portmap_stage.h"
 #include "call/punch.h"
+#include "call/renewal.h"
 #include "call/search.h"
 #include "call/steering.h"
+#include "call/talk.h"
 #include "call/warm.h"
 #include "call/waterfall.h"
 #include "path/check.h"
@@ -50,6 +52,8 @@ struct ph_call {
     struct ph_punch punch;
     struct ph_hard hard;
     struct ph_search search;
+    struct ph_talk talk;
+    struct ph_renewal renewal;
     struct ph_media media;
     ph_ns started, relay_at, direct_at, media_at;
     ph_ns deadline;  /* for the answer; PH_NEVER */
