@@ -232,7 +232,11 @@ struct ph_relay_stats {
     uint64_t clients, sessions; /* now */
     uint64_t forwarded_packets, forwarded_bytes;
     uint64_t dropped_unknown_tag, dropped_wrong_source, dropped_rate;
+    uint64_t dropped_no_peer; /* the other end has not resumed the call yet */
     uint64_t stun_requests;
+    uint64_t notices, resets; /* told to strangers: of a tag, of a connection */
+    uint64_t returns;         /* legs whose client has registered again */
+    uint64_t resumes;         /* calls that both ends have resumed after a restart */
 };
 
 int ph_relay_new(const struct ph_relay_config *config, struct ph_relay **out);

@@ -80,6 +80,11 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
     uint64_t tag;
     const uint8_t *payload;
     size_t len;
+    if (ph_relay_notice_parse(in->data, in->len, &tag)) {
+        if (ph_calls_by_tag(a, &in->peer, tag))
+            ph_presence_on_notice(&a->presence, now, &in->peer);
+        return;
+    }
     if (ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
         return;
     struct ph_call *c = ph_calls_by_tag(a, &in->peer, tag);
@@ -99,6 +104,11 @@ static void on_quic(struct ph_agent *a, ph_ns now, ph_sock sock, const struct ph
     bool initial;
     struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, &initial);
     struct ph_source from = {sock, in->peer};
+    if (!conn && sock == 0 && ph_quic_is_short_header(in->data, in->len)) {
+        /* A stateless reset looks like a packet of no connection. */
+        struct ph_registrar *r = ph_presence_at(&a->presence, &in->peer);
+        conn = r ? r->conn : NULL;
+    }
     if (!conn) {
         for (size_t i = 0; initial && i < PH_CALLS_MAX; i++) {
             if (a->calls[i] && ph_hard_on_initial(&a->calls[i]->hard, now, &from, in->len))

@@ -26,7 +26,7 @@ enum field {
 
 #define BIT(field)  (1u << (field))
 #define TERMS       (BIT(F_CANDIDATE) | BIT(F_CREDENTIALS) | BIT(F_MAPPED_ADDR))
-#define TYPES_COUNT (PH_SIGNAL_HANGUP + 1)
+#define TYPES_COUNT (PH_SIGNAL_DRAIN + 1)
 
 /* Which fields a message carries; type 0 and the gaps carry none and have no name. */
 static const struct {
@@ -50,6 +50,9 @@ static const struct {
     [PH_SIGNAL_CANDIDATE_UPDATE] = {"CandidateUpdate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS |
                                                            BIT(F_GENERATION) | BIT(F_ANSWERS)},
     [PH_SIGNAL_HANGUP] = {"Hangup", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | BIT(F_REASON)},
+    [PH_SIGNAL_CALL_RESUME] = {"CallResume",
+                               BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | BIT(F_RELAY_TOKEN)},
+    [PH_SIGNAL_DRAIN] = {"Drain", BIT(F_RELAY)},
 };
 
 static bool known_type(unsigned type)
