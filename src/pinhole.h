@@ -93,6 +93,9 @@ struct ph_call_report {
     ph_ns relay_at;       /* first authenticated application byte by way of the relay */
     ph_ns direct_at;      /* first authenticated application byte on a direct path */
     ph_ns media_at;       /* first media frame on any path */
+    ph_ns decided_at;     /* when this side first sent media by a direct path */
+    uint32_t upgrades;    /* so often it went from the relay to a direct path ... */
+    uint32_t fallbacks;   /* ... and back */
     bool settled;         /* no stage is running any more */
     bool direct;          /* the path in use now is a direct one, and proved by an echo */
     enum ph_stage stage;  /* that gave the path in use, PH_STAGE_NONE before */

@@ -389,6 +389,9 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .relay_at = c->relay_at,
         .direct_at = c->direct_at,
         .media_at = c->media_at,
+        .decided_at = c->steering.decided_at,
+        .upgrades = c->steering.upgrades,
+        .fallbacks = c->steering.fallbacks,
         .settled = c->state == PH_CALL_ENDED ||
                    (ph_waterfall_settled(&c->waterfall) && !ph_checks_racing(c)),
         .direct = c->steering.path != NULL,

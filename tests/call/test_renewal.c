@@ -54,7 +54,7 @@ static void test_reboot(void **state)
         {"port-preserving", 40 * PH_MS},
         {"full-cone", 40 * PH_MS},
         {"address-restricted", 40 * PH_MS},
-        {"port-restricted", 5200 * PH_MS},
+        {"port-restricted", 200 * PH_MS},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         for (unsigned who = 1; who <= 3; who++) {
