@@ -48,11 +48,13 @@ void ph_path_forget_dead(struct ph_path_table *t, ph_ns now, const struct ph_pat
         struct ph_path *p = &t->items[i];
         if (p == keep || is_free(p))
             continue;
-        bool dead = p->state < PH_PATH_VALID || p->unanswered >= PH_PATH_UNANSWERED;
-        if (dead && now >= p->not_before) {
+        bool alive = p->state == PH_PATH_PROVED && p->unanswered == 0;
+        if (!alive && now >= p->not_before) {
             make_free(p);
             continue;
         }
+        if (!alive)
+            p->state = PH_PATH_NEW;
         p->named = false;
         p->checks = p->probes = 0;
         p->opened = false;

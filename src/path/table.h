@@ -89,10 +89,9 @@ struct ph_path *ph_path_add_named(struct ph_path_table *t, const struct ph_candi
 /* The path that an authenticated check came by; NULL when the table is full of others. */
 struct ph_path *ph_path_add_heard(struct ph_path_table *t, const struct ph_source *from);
 
-/* Frees the places of paths that lead nowhere, for others: all but `keep` (NULL: none) that no
- * answer has come by, or none any more, unless that they died is still to be remembered. Those that
- * stay may be checked anew, and are known by their address alone: which of them the peer still goes
- * by it will say again. */
+/* Frees the places of paths for others: all but `keep` (NULL: none) and those that are proved and
+ * answer their probes. What died not long ago stays for its memory, and begins anew. Those that
+ * stay are known by their address alone: which of them the peer goes by it will say again. */
 void ph_path_forget_dead(struct ph_path_table *t, ph_ns now, const struct ph_path *keep);
 
 /* Notes a check that is on its way. */
