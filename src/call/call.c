@@ -9,7 +9,7 @@
 #include <string.h>
 
 #define ALPN         "pinhole-call/1"
-#define IDLE_TIMEOUT (10 * PH_SEC)
+#define IDLE_TIMEOUT (30 * PH_SEC)
 
 void ph_call_set_state(struct ph_call *c, enum ph_call_state state)
 {
@@ -146,7 +146,7 @@ struct ph_quic_conn_config ph_call_quic_config(struct ph_call *c)
         .callbacks = {on_packet, on_state, on_stream, on_datagram},
         .user = c,
         .idle_timeout = IDLE_TIMEOUT,
-        .keep_alive = IDLE_TIMEOUT / 3,
+        .keep_alive = 3 * PH_SEC,
         .handshake_timeout = PH_CALL_ANSWER_TIMEOUT,
     };
 }
@@ -356,6 +356,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
         on_established(c, now);
     ph_punch_pump(&c->punch, now);
     ph_hard_pump(&c->hard, now);
+    ph_carrier_pump(&c->carrier, now);
     ph_renewal_pump(&c->renewal, now);
     ph_warm_pump(&c->warm, now);
     ph_steering_pump(&c->steering, now);
@@ -374,7 +375,7 @@ ph_ns ph_call_deadline(const struct ph_call *c)
     t = ph_min_ns(t, ph_checks_deadline(c));
     t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
-    t = ph_min_ns(t, ph_renewal_deadline(&c->renewal));
+    t = ph_min_ns(t, ph_min_ns(ph_carrier_deadline(&c->carrier), ph_renewal_deadline(&c->renewal)));
     t = ph_min_ns(t, ph_min_ns(ph_warm_deadline(&c->warm), ph_steering_deadline(&c->steering)));
     return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }

@@ -7,9 +7,13 @@
 
 #include <string.h>
 
+/* The peer acknowledges within a round trip, and media comes all the time. */
+#define SILENCE  (400 * PH_MS)
+#define COPY_GAP (250 * PH_MS)
+
 void ph_carrier_init(struct ph_carrier *k, struct ph_call *call)
 {
-    *k = (struct ph_carrier){.call = call};
+    *k = (struct ph_carrier){.call = call, .heard = PH_NEVER};
 }
 
 static void send_by_relay(struct ph_carrier *k, const uint8_t *data, size_t len)
@@ -26,18 +30,63 @@ static void send_by_relay(struct ph_carrier *k, const uint8_t *data, size_t len)
     ph_agent_send(k->call->agent, 0, &k->call->relay, 0, frame, len);
 }
 
+static void send_by(struct ph_carrier *k, struct ph_path *p, const uint8_t *data, size_t len)
+{
+    if (!p) {
+        send_by_relay(k, data, len);
+        return;
+    }
+    p->bytes_out += len;
+    ph_agent_send(k->call->agent, p->sock, &p->remote, 0, data, len);
+}
+
+static void keep_latest(struct ph_carrier *k, const uint8_t *data, size_t len)
+{
+    struct ph_latest_packet *l = &k->latest[k->next_latest];
+    if (len > sizeof(l->data))
+        return;
+    l->len = len;
+    memcpy(l->data, data, len);
+    k->next_latest = (k->next_latest + 1) % PH_LATEST_MAX;
+}
+
 void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len)
 {
     const struct ph_steering *s = &k->call->steering;
     struct ph_path *p = k->forced ? k->target : s->path;
     if (k->forced)
         k->written_bytes += len;
-    if (!p || (!k->forced && s->state == PH_STEERING_BOTH))
-        send_by_relay(k, data, len);
-    if (!p)
+    keep_latest(k, data, len);
+    send_by(k, p, data, len);
+    if (p && !k->forced && s->state == PH_STEERING_BOTH)
+        send_by(k, NULL, data, len);
+}
+
+/* When the next copy is due: while media flows silence means something. */
+static ph_ns copy_at(const struct ph_carrier *k)
+{
+    if (k->heard == PH_NEVER || k->call->media.next == PH_NEVER || !ph_call_established(k->call))
+        return PH_NEVER;
+    return ph_max_ns(k->heard + SILENCE, k->copied + COPY_GAP);
+}
+
+void ph_carrier_pump(struct ph_carrier *k, ph_ns now)
+{
+    const struct ph_latest_packet *l = &k->latest[k->next_copy % PH_LATEST_MAX];
+    if (now < copy_at(k))
         return;
-    p->bytes_out += len;
-    ph_agent_send(k->call->agent, p->sock, &p->remote, 0, data, len);
+    k->copied = now;
+    k->next_copy++;
+    if (l->len == 0)
+        return;
+    send_by(k, NULL, l->data, l->len);
+    if (k->call->steering.path)
+        send_by(k, k->call->steering.path, l->data, l->len);
+}
+
+ph_ns ph_carrier_deadline(const struct ph_carrier *k)
+{
+    return copy_at(k);
 }
 
 static void hold(struct ph_carrier *k, const uint8_t *data, size_t len,
@@ -66,7 +115,10 @@ void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_
     }
     k->reading_direct = from != NULL;
     k->reading_from = from ? *from : (struct ph_source){0};
+    uint64_t taken = ph_quic_conn_taken(c->quic);
     ph_quic_read(c->quic, now, data, len);
+    if (c->quic && !c->quic_closed && ph_quic_conn_taken(c->quic) > taken)
+        k->heard = now;
     k->reading_direct = false;
 }
 

@@ -184,7 +184,7 @@ static void test_relay_forgets_ended_calls(void **state)
         sim_fixture_call(f, 5 * PH_SEC);
         assert_int_equal(f->peer[0].report.state, PH_CALL_CONNECTED);
         t.on = true;
-        sim_fixture_run(f, 15 * PH_SEC);
+        sim_fixture_run(f, 40 * PH_SEC);
         for (int k = 0; k < 2; k++) {
             assert_int_equal(f->peer[k].report.state, PH_CALL_ENDED);
             ph_call_release(f->peer[k].call);

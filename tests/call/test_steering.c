@@ -13,6 +13,8 @@ struct cut {
     struct sim_fixture *f;
     unsigned from;
     bool all;
+    unsigned dark;        /* 1u << of the peers of which nothing passes ... */
+    struct ph_addr at[2]; /* ... and where they are seen to be */
     uint64_t lost;
 };
 
@@ -21,6 +23,9 @@ static enum sim_verdict cut_direct(void *user, const struct sim_tap_packet *p)
     struct cut *c = user;
     const struct ph_addr *relay = &c->f->relay_addr;
     for (int k = 0; k < 2; k++) {
+        if (c->dark & (1u << k) &&
+            (ph_addr_ip_eq(&p->src, &c->at[k]) || ph_addr_ip_eq(&p->dst, &c->at[k])))
+            return SIM_DROP;
         if (!(c->from & (1u << k)) || !ph_addr_ip_eq(&p->src, &c->f->peer[k].reflexive) ||
             !(ph_addr_ip_eq(&p->dst, &c->f->peer[1 - k].reflexive) ||
               (c->all && ph_addr_ip_eq(&p->dst, relay))))
@@ -135,6 +140,37 @@ static void test_death(void **state)
     }
 }
 
+/* However long nothing at all comes through, the call goes on as soon as something does. */
+static void test_blackout(void **state)
+{
+    (void)state;
+    static const unsigned outs[] = {200, 1000, 2000, 8000, 25000};
+    for (size_t i = 0; i < sizeof(outs) / sizeof(outs[0]); i++) {
+        for (unsigned who = 1; who <= 3; who++) {
+            struct cut cut;
+            struct sim_fixture *f = connected(&cut, NULL, 0);
+            forget_gaps(f);
+            cut.at[0] = f->peer[0].reflexive;
+            cut.at[1] = f->peer[1].reflexive;
+            cut.dark = who;
+            sim_fixture_run(f, outs[i] * PH_MS);
+            cut.dark = 0;
+            sim_fixture_run(f, 15 * PH_SEC);
+            sim_fixture_report(f);
+            for (int k = 0; k < 2; k++) {
+                const struct ph_call_report *r = &f->peer[k].report;
+                ph_ns late = gap(f, k) - outs[i] * PH_MS;
+                assert_int_equal(r->state, PH_CALL_CONNECTED);
+                assert_true(r->direct);
+                if (gap(f, k) < outs[i] * PH_MS || late > 500 * PH_MS)
+                    fail_msg("%u ms of darkness, %u: peer %d heard nothing for %.0f ms", outs[i],
+                             who, k, ph_ns_to_ms(gap(f, k)));
+            }
+            sim_fixture_free(f);
+        }
+    }
+}
+
 /* A path that dies again and again is used the less. */
 static void test_dies_all_the_time(void **state)
 {
@@ -246,13 +282,10 @@ static void test_stale_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_upgrade),
-        cmocka_unit_test(test_death),
-        cmocka_unit_test(test_dies_all_the_time),
-        cmocka_unit_test(test_loss),
-        cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_lost_pause),
-        cmocka_unit_test(test_stale_words),
+        cmocka_unit_test(test_upgrade),    cmocka_unit_test(test_death),
+        cmocka_unit_test(test_blackout),   cmocka_unit_test(test_dies_all_the_time),
+        cmocka_unit_test(test_loss),       cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_lost_pause), cmocka_unit_test(test_stale_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
