@@ -8,12 +8,14 @@
 #define IN_USE PH_SEC
 /* Half of 30 s, the shortest UDP timeout that is common (RFC 4787 section 4.3 asks for two
  * minutes), so that one may be lost; where the lifetime is measured, three quarters of it. */
-#define SPARE        (15 * PH_SEC)
-#define SPARE_MIN    (3 * PH_SEC)
-#define SPARE_MAX    (60 * PH_SEC)
-#define DEAD_FIRST   (500 * PH_MS)
-#define DEAD_MAX     (30 * PH_SEC)
-#define NEARER_TIMES 3
+#define SPARE      (15 * PH_SEC)
+#define SPARE_MIN  (3 * PH_SEC)
+#define SPARE_MAX  (60 * PH_SEC)
+#define DEAD_FIRST (500 * PH_MS)
+#define DEAD_MAX   (30 * PH_SEC)
+/* By so many echoes in a row, and by so much of loss (thousandths). */
+#define BETTER_TIMES 3
+#define LOSS         50
 
 void ph_warm_init(struct ph_warm *w, struct ph_call *call)
 {
@@ -79,21 +81,29 @@ void ph_warm_on_dead(struct ph_warm *w, ph_ns now, struct ph_path *p)
     plan(w, now, p);
 }
 
-static bool is_nearer(const struct ph_path *p, const struct ph_path *than)
+/* Of the same kind, and clearly nearer without losing more; or the other one loses clearly more. */
+static bool is_better(const struct ph_path *p, const struct ph_path *than)
 {
-    return p->type == than->type && p->rtt + than->rtt / 5 + 2 * PH_MS < than->rtt;
+    bool nearer = p->rtt + than->rtt / 5 + 2 * PH_MS < than->rtt && p->loss <= than->loss + LOSS;
+    return (p->type == than->type && nearer) || p->loss + 2 * LOSS < than->loss;
+}
+
+static void note_answer(struct ph_path *p, bool answered)
+{
+    p->loss = answered ? p->loss - p->loss / 8 : p->loss + (1000 - p->loss) / 8;
 }
 
 void ph_warm_on_echo(struct ph_warm *w, ph_ns now, struct ph_path *p)
 {
     const struct ph_path *use = w->call->steering.path;
     p->unanswered = 0;
-    p->nearer = use && use != p && is_nearer(p, use) ? p->nearer + 1 : 0;
+    note_answer(p, true);
+    p->better = use && use != p && is_better(p, use) ? p->better + 1 : 0;
     plan(w, now, p);
-    if (p->nearer >= NEARER_TIMES && p->state == PH_PATH_PROVED) {
-        p->nearer = 0;
+    if (p->better >= BETTER_TIMES && p->state == PH_PATH_PROVED && now >= p->not_before) {
+        p->better = 0;
         ph_checks_use(w->call, now, p);
-    } else if (p->nearer > 0) {
+    } else if (p->better > 0) {
         p->next_warm = now + IN_USE;
     }
 }
@@ -121,6 +131,8 @@ static void probe(struct ph_warm *w, ph_ns now, struct ph_path *p)
     }
     if (p->unanswered >= PH_PATH_UNANSWERED && !in_use && p->state == PH_PATH_PROVED)
         p->state = PH_PATH_VALID;
+    if (p->unanswered > 0)
+        note_answer(p, false);
     (void)ph_carrier_probe(&c->carrier, now, p);
     p->unanswered++;
     plan(w, now, p);

@@ -6,7 +6,8 @@
  *                is common, or the measured one
  *   dead         again and again, at growing distances: it may come back
  *
- * A spare path that is nearer than the one in use, by several probes in a row, takes its place. */
+ * A spare path that is nearer than the one in use, or loses less, by several probes in a row, takes
+ * its place. */
 #ifndef PH_CALL_WARM_H
 #define PH_CALL_WARM_H
 

@@ -66,7 +66,8 @@ struct ph_path {
     /* Kept warm (call/warm.h). */
     ph_ns next_warm;     /* PH_NEVER: it is not */
     unsigned unanswered; /* probes in a row */
-    unsigned nearer;     /* echoes in a row that were faster than the path in use */
+    unsigned loss;       /* of its probes, smoothed, thousandths */
+    unsigned better;     /* echoes in a row that showed it better than the path in use */
     unsigned deaths;     /* how often it carried the call and died */
     ph_ns not_before;    /* it is not taken again: it dies all the time */
     bool proved;         /* once, at least */

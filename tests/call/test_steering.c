@@ -252,6 +252,44 @@ static void test_lost_pause(void **state)
     sim_fixture_free(f);
 }
 
+struct lossy {
+    struct sim_fixture *f;
+    struct ph_addr to;
+    unsigned count;
+};
+
+/* Two of five packets to one address are lost. */
+static enum sim_verdict lose_some(void *user, const struct sim_tap_packet *p)
+{
+    struct lossy *l = user;
+    if (p->node != l->f->peer[0].node || !ph_addr_eq(&p->dst, &l->to))
+        return SIM_PASS;
+    return l->count++ % 5 < 2 ? SIM_DROP : SIM_PASS;
+}
+
+/* The path in use begins to lose packets: another one that does not takes its place. */
+static void test_better_path(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.topology = "same-nat", .nat = {"hairpin", NULL}, .seed = 9};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    struct lossy l = {.f = f};
+    sim_fixture_register(f);
+    sim_tap(f->world, lose_some, &l);
+    sim_fixture_call(f, 5 * PH_SEC);
+    sim_fixture_run(f, 20 * PH_SEC);
+    const struct ph_steering *s = steering(f, 0);
+    assert_int_equal(s->state, PH_STEERING_DIRECT);
+    assert_int_equal(s->path->type, PH_CANDIDATE_HOST);
+    l.to = s->path->remote;
+    sim_fixture_run(f, 60 * PH_SEC);
+    assert_int_equal(s->state, PH_STEERING_DIRECT);
+    assert_false(ph_addr_eq(&s->path->remote, &l.to));
+    assert_int_equal(s->upgrades, 1);
+    assert_int_equal(s->fallbacks, 0);
+    sim_fixture_free(f);
+}
+
 /* Words about an epoch that is over change nothing. */
 static void test_stale_words(void **state)
 {
@@ -282,10 +320,11 @@ static void test_stale_words(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_upgrade),    cmocka_unit_test(test_death),
-        cmocka_unit_test(test_blackout),   cmocka_unit_test(test_dies_all_the_time),
-        cmocka_unit_test(test_loss),       cmocka_unit_test(test_pause),
-        cmocka_unit_test(test_lost_pause), cmocka_unit_test(test_stale_words),
+        cmocka_unit_test(test_upgrade),     cmocka_unit_test(test_death),
+        cmocka_unit_test(test_blackout),    cmocka_unit_test(test_dies_all_the_time),
+        cmocka_unit_test(test_loss),        cmocka_unit_test(test_pause),
+        cmocka_unit_test(test_lost_pause),  cmocka_unit_test(test_better_path),
+        cmocka_unit_test(test_stale_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
