@@ -20,6 +20,7 @@ enum ph_inband_kind {
     PH_INBAND_ECHO = 3,  /* number, and the address that the probe was seen to come from */
     PH_INBAND_PUNCHING =
         4, /* the caller's checks are on their way at full TTL; number: the round */
+    PH_INBAND_QUALITY = 16, /* messages of wire/quality.h; number counts these datagrams */
 };
 
 enum ph_lane {
@@ -38,6 +39,9 @@ struct ph_inband {
     uint64_t number;
     uint64_t sent_us;    /* media: the sender's clock */
     struct ph_addr seen; /* echo: family NONE when it says none */
+    /* quality: what stands behind the header. When decoded it points into the datagram. */
+    const uint8_t *body;
+    size_t body_len;
 };
 
 /* Writes `total` bytes, of which those behind the fields are zero; total below the kind's header is
