@@ -73,6 +73,24 @@ struct ph_media_report {
     ph_ns jitter;  /* RFC 3550 section 6.4.1 */
 };
 
+/* How much is sent: both sides' media are of one profile, and change it together. */
+enum ph_profile {
+    PH_PROFILE_GOOD,         /* 28.8 kbit/s */
+    PH_PROFILE_DEGRADED,     /* 9 kbit/s */
+    PH_PROFILE_CATASTROPHIC, /* 2.4 kbit/s */
+    PH_PROFILE_COUNT,
+};
+
+const char *ph_profile_name(enum ph_profile profile);
+
+/* One direction of a call in the last second that is over, as its receiver measures it. */
+struct ph_quality_numbers {
+    bool known;    /* false: nothing was to come, or the other side does not say */
+    ph_ns rtt;     /* of the path in use; 0: not measured */
+    ph_ns jitter;  /* RFC 3550 section 6.4.1 */
+    uint32_t loss; /* frames that did not come, thousandths */
+};
+
 enum ph_call_state {
     PH_CALL_DIALING,    /* caller: the offer is out */
     PH_CALL_RINGING,    /* callee: the offer is there, not answered yet */
@@ -100,6 +118,9 @@ struct ph_call_report {
     struct ph_addr relay; /* the relay's address */
     struct ph_stage_report stages[PH_STAGE_COUNT];
     struct ph_media_report media;
+    enum ph_profile profile;
+    uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
+    struct ph_quality_numbers in, out;
 };
 
 /* What is sent to guessed ports. */
