@@ -92,6 +92,9 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
         if (!c->caller)
             ph_punch_on_word(&c->punch, now);
         break;
+    case PH_INBAND_QUALITY:
+        ph_adapt_on_datagram(&c->adapt, now, &m);
+        break;
     }
 }
 
@@ -164,6 +167,7 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     ph_hard_init(&c->hard, c);
     ph_search_init(&c->search);
     ph_media_init(&c->media);
+    ph_adapt_init(&c->adapt, c);
     return c;
 }
 
@@ -243,6 +247,7 @@ static void on_established(struct ph_call *c, ph_ns now)
     ph_punch_on_established(&c->punch, now);
     ph_hard_on_established(&c->hard, now);
     ph_media_start(&c->media, now);
+    ph_adapt_start(&c->adapt, now);
 }
 
 void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t len,
@@ -291,6 +296,7 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     c->error = error;
     c->deadline = PH_NEVER;
     ph_media_stop(&c->media);
+    ph_adapt_stop(&c->adapt);
     for (int i = PH_STAGE_PORTMAP; i < PH_STAGE_RELAY; i++)
         ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_LOST, now, "the call ended");
     ph_portmap_stage_init(&c->portmap, c);
@@ -332,9 +338,11 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
         on_established(c, now);
     ph_punch_pump(&c->punch, now);
     ph_hard_pump(&c->hard, now);
+    ph_adapt_pump(&c->adapt, now);
     struct ph_inband frame;
     while (ph_media_next(&c->media, now, &frame))
-        ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, c->carrier.use);
+        ph_call_send_inband(c, now, &frame, ph_adapt_frame_bytes(&c->adapt, now, frame.number),
+                            c->carrier.use);
     if (c->quic)
         ph_quic_flush(c->quic, now);
 }
@@ -346,6 +354,7 @@ ph_ns ph_call_deadline(const struct ph_call *c)
     if (c->state == PH_CALL_ENDED)
         return PH_NEVER;
     ph_ns t = ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+    t = ph_min_ns(t, ph_adapt_deadline(&c->adapt));
     t = ph_min_ns(t, ph_checks_deadline(c));
     t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
@@ -368,6 +377,10 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .stage = c->waterfall.carrying,
         .relay = c->relay,
         .media = c->media.report,
+        .profile = c->adapt.quality.profile,
+        .profile_since = c->adapt.agreement.since,
+        .in = c->adapt.in,
+        .out = c->adapt.out,
     };
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));

@@ -9,6 +9,7 @@
 #ifndef PH_CALL_CALL_H
 #define PH_CALL_CALL_H
 
+#include "call/adapt.h"
 #include "call/carrier.h"
 #include "call/hard.h"
 #include "call/media.h"
@@ -47,6 +48,7 @@ struct ph_call {
     struct ph_hard hard;
     struct ph_search search;
     struct ph_media media;
+    struct ph_adapt adapt;
     ph_ns started, relay_at, direct_at, media_at;
     ph_ns deadline;  /* for the answer; PH_NEVER */
     bool terms_sent; /* the offer or answer is out */
