@@ -67,10 +67,11 @@ struct ph_stage_report {
 /* Media is a paced stream of numbered, time-stamped frames of 20 ms. */
 struct ph_media_report {
     uint64_t sent;
-    uint64_t received; /* distinct frames */
-    uint64_t duplicates;
-    ph_ns max_gap; /* the longest time between two frames that came one after the other */
-    ph_ns jitter;  /* RFC 3550 section 6.4.1 */
+    uint64_t received;   /* distinct frames */
+    uint64_t duplicates; /* came again by the way that they had come by */
+    uint64_t copies;     /* came again by the other way: both were used (call/steering.h) */
+    ph_ns max_gap;       /* the longest time between two frames that came one after the other */
+    ph_ns jitter;        /* RFC 3550 section 6.4.1 */
 };
 
 /* How much is sent: both sides' media are of one profile, and change it together. */

@@ -31,10 +31,13 @@ void ph_adapt_stop(struct ph_adapt *a)
     a->agreement.profile = a->quality.profile;
 }
 
-/* The round trip by the paths that are in use now, each way its own. QUIC's smoothed one takes 50
- * samples a second, so that a second after a change of path it is the new one's. */
+/* The round trip by the path in use. A direct one is probed each second (call/warm.h). By the relay
+ * it is QUIC's smoothed one, which takes some 50 samples a second, so that a second after a change
+ * of path it is the new one's. */
 static ph_ns path_rtt(const struct ph_call *c)
 {
+    if (c->steering.path && c->steering.path->rtt)
+        return c->steering.path->rtt;
     return c->quic && !c->quic_closed ? ph_quic_conn_rtt(c->quic) : 0;
 }
 
@@ -66,7 +69,7 @@ static void say(struct ph_adapt *a, ph_ns now, const uint8_t *body, size_t len)
 {
     struct ph_inband m = {
         .kind = PH_INBAND_QUALITY, .number = ++a->said, .body = body, .body_len = len};
-    ph_call_send_inband(a->call, now, &m, 0, a->call->carrier.use);
+    ph_call_send_as_media(a->call, now, &m, 0);
 }
 
 static void say_one(struct ph_adapt *a, ph_ns now, const struct ph_quality_message *m)
@@ -87,7 +90,7 @@ static void report(struct ph_adapt *a, ph_ns now, const struct ph_media_second *
                               numbers = {.type = PH_QUALITY_REPORT};
     uint8_t body[2 * PH_QUALITY_MESSAGE_MAX];
     path.path = (struct ph_media_path_report){
-        .direct = c->carrier.use != NULL,
+        .direct = c->steering.path != NULL,
         .stage = (uint8_t)c->waterfall.carrying,
         .sent = (uint32_t)s->sent,
         .received = (uint32_t)s->received,
@@ -205,7 +208,8 @@ void ph_adapt_on_datagram(struct ph_adapt *a, ph_ns now, const struct ph_inband 
 static void measure(struct ph_adapt *a, ph_ns now, const struct ph_media_second *s)
 {
     /* Silence of a peer that says that it sends nothing is no loss. */
-    bool stopped = s->silent && is_heard(a, now) && a->peer_path.sent == 0;
+    bool stopped = s->silent &&
+                   (a->call->steering.peer.paused || (is_heard(a, now) && a->peer_path.sent == 0));
     a->in = (struct ph_quality_numbers){
         .known = s->expected > 0 && !stopped,
         .rtt = path_rtt(a->call),

@@ -74,7 +74,8 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
         c->relay_at = now;
     switch (m.kind) {
     case PH_INBAND_MEDIA:
-        if (direct && !c->carrier.use)
+        ph_steering_on_media(&c->steering, now, &m);
+        if (direct && !c->steering.path)
             on_direct_media(c, now);
         if (c->media_at == PH_NEVER) {
             c->media_at = now;
@@ -94,6 +95,11 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
         break;
     case PH_INBAND_QUALITY:
         ph_adapt_on_datagram(&c->adapt, now, &m);
+        break;
+    case PH_INBAND_HEARD:
+    case PH_INBAND_DEAF:
+    case PH_INBAND_PAUSE:
+        ph_steering_on_word(&c->steering, now, &m);
         break;
     }
 }
@@ -160,6 +166,8 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     c->relay_at = c->direct_at = c->media_at = c->deadline = PH_NEVER;
     ph_checker_init(&c->checker, caller, random);
     ph_carrier_init(&c->carrier, c);
+    ph_steering_init(&c->steering, c);
+    ph_warm_init(&c->warm, c);
     c->no_direct = !(a->config.stages & ~(1u << PH_STAGE_RELAY));
     ph_waterfall_init(&c->waterfall, now, a->config.stages);
     ph_portmap_stage_init(&c->portmap, c);
@@ -215,7 +223,7 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
         if (ph_search_on_hangup(c, now, m->reason, hangup_error(m->reason)))
             break;
         /* A lost signalling connection does not end a call that has a path of its own. */
-        if (m->reason != PH_HANGUP_LOST || !c->carrier.use)
+        if (m->reason != PH_HANGUP_LOST || !c->steering.path)
             ph_call_end(c, now, hangup_error(m->reason));
         break;
     default:
@@ -305,6 +313,25 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     ph_call_set_state(c, PH_CALL_ENDED);
 }
 
+void ph_call_send_as_media(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total)
+{
+    const struct ph_steering *s = &c->steering;
+    if (s->path)
+        (void)ph_call_send_inband(c, now, m, total, s->path);
+    if (s->state != PH_STEERING_DIRECT)
+        (void)ph_call_send_inband(c, now, m, total, NULL);
+}
+
+static void send_media(struct ph_call *c, ph_ns now)
+{
+    const struct ph_steering *s = &c->steering;
+    struct ph_inband frame;
+    while (ph_media_next(&c->media, now, &frame)) {
+        frame.epoch = s->epoch;
+        ph_call_send_as_media(c, now, &frame, ph_adapt_frame_bytes(&c->adapt, now, frame.number));
+    }
+}
+
 void ph_call_pump(struct ph_call *c, ph_ns now)
 {
     if (c->quic_closed && c->quic) {
@@ -338,11 +365,10 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
         on_established(c, now);
     ph_punch_pump(&c->punch, now);
     ph_hard_pump(&c->hard, now);
+    ph_warm_pump(&c->warm, now);
+    ph_steering_pump(&c->steering, now);
     ph_adapt_pump(&c->adapt, now);
-    struct ph_inband frame;
-    while (ph_media_next(&c->media, now, &frame))
-        ph_call_send_inband(c, now, &frame, ph_adapt_frame_bytes(&c->adapt, now, frame.number),
-                            c->carrier.use);
+    send_media(c, now);
     if (c->quic)
         ph_quic_flush(c->quic, now);
 }
@@ -358,6 +384,7 @@ ph_ns ph_call_deadline(const struct ph_call *c)
     t = ph_min_ns(t, ph_checks_deadline(c));
     t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
+    t = ph_min_ns(t, ph_min_ns(ph_warm_deadline(&c->warm), ph_steering_deadline(&c->steering)));
     return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }
 
@@ -373,7 +400,7 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .media_at = c->media_at,
         .settled = c->state == PH_CALL_ENDED ||
                    (ph_waterfall_settled(&c->waterfall) && !ph_checks_racing(c)),
-        .direct = c->carrier.use != NULL,
+        .direct = c->steering.path != NULL,
         .stage = c->waterfall.carrying,
         .relay = c->relay,
         .media = c->media.report,
@@ -385,13 +412,14 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));
     memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
-    if (c->carrier.use) {
+    if (c->steering.path) {
         out->local = c->agent->local;
-        out->remote = c->carrier.use->remote;
+        out->remote = c->steering.path->remote;
     }
 }
 
 void ph_call_media_stop(struct ph_call *c)
 {
     ph_media_stop(&c->media);
+    ph_steering_pause(&c->steering, ph_host_now(c->agent->host), c->media.next_number);
 }

@@ -16,6 +16,8 @@
 #include "call/portmap_stage.h"
 #include "call/punch.h"
 #include "call/search.h"
+#include "call/steering.h"
+#include "call/warm.h"
 #include "call/waterfall.h"
 #include "path/check.h"
 #include "path/table.h"
@@ -42,6 +44,8 @@ struct ph_call {
     struct ph_checker checker;
     struct ph_path_table paths;
     struct ph_carrier carrier;
+    struct ph_steering steering;
+    struct ph_warm warm;
     struct ph_waterfall waterfall;
     struct ph_portmap_stage portmap;
     struct ph_punch punch;
@@ -96,6 +100,8 @@ bool ph_call_established(const struct ph_call *c);
  * PH_ERR_AGAIN while keys are not there. Returns the bytes of the packet, or an error. */
 int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total,
                         struct ph_path *path);
+/* Sends one the way that media takes now, or both. */
+void ph_call_send_as_media(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total);
 /* Says something to the relay that the call is set up by. PH_ERR_AGAIN while not registered there.
  */
 int ph_call_tell(struct ph_call *c, const struct ph_signal *m);

@@ -8,6 +8,9 @@
 #define GAP_MAX    (300 * PH_MS)
 #define CHECKS_MAX 10
 #define PROBES_MAX 10
+/* A path that died is not used again at once, and the later the more often it has. */
+#define DEATH_FIRST (250 * PH_MS)
+#define DEATH_MAX   (30 * PH_SEC)
 /* Sealed probes that are sent to addresses that have not answered yet: one beside each of the first
  * checks, so that the other side hears sealed bytes without another round trip. */
 #define EARLY_PROBES_MAX 2
@@ -176,16 +179,54 @@ void ph_checks_on_sealed(struct ph_call *c, ph_ns now, struct ph_path *path)
         ph_checks_probe(c, now, path);
 }
 
+void ph_checks_use(struct ph_call *c, ph_ns now, struct ph_path *path)
+{
+    char addr[PH_ADDR_STRLEN];
+    ph_call_trace(c, "path", c->steering.path ? "direct" : "relay",
+                  ph_addr_format(&path->remote, addr));
+    ph_steering_take(&c->steering, now, path);
+    ph_waterfall_carry(&c->waterfall, ph_checks_stage_of(c, path), now);
+    ph_warm_on_taken(&c->warm, now);
+    c->changed = true;
+}
+
+/* One that dies all the time is left alone for longer each time. */
+static void note_death(ph_ns now, struct ph_path *path)
+{
+    path->state = PH_PATH_VALID;
+    path->probes = 0;
+    path->next_probe = PH_NEVER;
+    path->not_before = now + (path->deaths < 6 ? DEATH_FIRST << path->deaths : DEATH_MAX);
+    path->deaths++;
+}
+
+void ph_checks_give_up(struct ph_call *c, ph_ns now, const char *why)
+{
+    struct ph_path *path = c->steering.path, *spare = ph_warm_spare(&c->warm);
+    if (!spare) {
+        ph_steering_drop(&c->steering, now, why);
+        return;
+    }
+    note_death(now, path);
+    ph_checks_use(c, now, spare);
+    ph_warm_on_dead(&c->warm, now, path);
+}
+
+void ph_checks_on_dead(struct ph_call *c, ph_ns now, struct ph_path *path, const char *why)
+{
+    char addr[PH_ADDR_STRLEN];
+    ph_call_trace(c, "path", ph_addr_format(&path->remote, addr), "relay");
+    note_death(now, path);
+    ph_waterfall_fall_back(&c->waterfall, now, why);
+    ph_warm_on_dead(&c->warm, now, path);
+    c->changed = true;
+}
+
 void ph_checks_on_proved(struct ph_call *c, ph_ns now, struct ph_path *path)
 {
-    if (c->carrier.use && !ph_path_better(path, c->carrier.use))
+    if ((c->steering.path && !ph_path_better(path, c->steering.path)) || now < path->not_before)
         return;
-    char addr[PH_ADDR_STRLEN];
-    ph_call_trace(c, "path", c->carrier.use ? "direct" : "relay",
-                  ph_addr_format(&path->remote, addr));
-    c->carrier.use = path;
-    ph_waterfall_carry(&c->waterfall, ph_checks_stage_of(c, path), now);
-    c->changed = true;
+    ph_checks_use(c, now, path);
     /* The first success ends the race. */
     for (size_t i = 0; i < c->paths.count; i++) {
         c->paths.items[i].next_check = PH_NEVER;
@@ -209,7 +250,7 @@ void ph_checks_on_established(struct ph_call *c, ph_ns now)
 
 void ph_checks_reconsider(struct ph_call *c, ph_ns now)
 {
-    if (!c->carrier.use || ph_checks_stage_of(c, c->carrier.use) != PH_STAGE_PORTMAP)
+    if (!c->steering.path || ph_checks_stage_of(c, c->steering.path) != PH_STAGE_PORTMAP)
         return;
     ph_waterfall_carry(&c->waterfall, PH_STAGE_PORTMAP, now);
     c->changed = true;
@@ -230,7 +271,7 @@ bool ph_checks_under_way(const struct ph_call *c)
 /* A path that the peer uses already is proved also when no stage is at it any more. */
 static bool is_seeking(const struct ph_call *c)
 {
-    return ph_checks_racing(c) || !c->carrier.use;
+    return ph_checks_racing(c) || !c->steering.path;
 }
 
 bool ph_checks_pump(struct ph_call *c, ph_ns now)

@@ -97,6 +97,18 @@ void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
     w->carrying = stage;
 }
 
+void ph_waterfall_fall_back(struct ph_waterfall *w, ph_ns now, const char *reason)
+{
+    struct ph_stage_report *r = &w->stages[w->carrying];
+    if (w->carrying >= PH_STAGE_RELAY)
+        return;
+    r->state = PH_STAGE_LOST;
+    r->end = r->end == PH_NEVER ? now : r->end;
+    snprintf(r->reason, sizeof(r->reason), "%s", reason);
+    w->carrying = PH_STAGE_NONE;
+    ph_waterfall_carry(w, PH_STAGE_RELAY, now);
+}
+
 bool ph_waterfall_settled(const struct ph_waterfall *w)
 {
     for (int i = 0; i < PH_STAGE_COUNT; i++) {

@@ -26,6 +26,8 @@ void ph_waterfall_end(struct ph_waterfall *w, enum ph_stage stage, enum ph_stage
 /* The call's path is this stage's from now on: it has won. What carried before is beaten, and so
  * is, by a direct path, every stage that still seeks one. */
 void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now);
+/* The path that carried is dead: the relay does, as it did before. */
+void ph_waterfall_fall_back(struct ph_waterfall *w, ph_ns now, const char *reason);
 /* No stage but the relay's is running. */
 bool ph_waterfall_settled(const struct ph_waterfall *w);
 

@@ -30,6 +30,7 @@ static struct ph_path *path_new(struct ph_path_table *t, const struct ph_source 
         .next_check = PH_NEVER,
         .probe_sent = PH_NEVER,
         .next_probe = PH_NEVER,
+        .next_warm = PH_NEVER,
     };
     return p;
 }

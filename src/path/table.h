@@ -62,7 +62,14 @@ struct ph_path {
     ph_ns probe_sent; /* PH_NEVER: none is out */
     ph_ns next_probe;
     unsigned probes; /* sealed ones sent */
-    bool echoed;     /* one of the peer's was answered: it may have proved the path, and use it */
+    /* Kept warm (call/warm.h). */
+    ph_ns next_warm;     /* PH_NEVER: it is not */
+    unsigned unanswered; /* probes in a row */
+    unsigned nearer;     /* echoes in a row that were faster than the path in use */
+    unsigned deaths;     /* how often it carried the call and died */
+    ph_ns not_before;    /* it is not taken again: it dies all the time */
+    bool was_proved;
+    bool echoed; /* one of the peer's was answered: it may have proved the path, and use it */
     ph_ns last_heard;
     struct ph_addr seen; /* by the peer: where its echo says that we come from */
 };

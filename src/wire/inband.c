@@ -16,6 +16,9 @@ static size_t header_len(const struct ph_inband *m)
         return PH_INBAND_HEADER_LEN + m->body_len;
     case PH_INBAND_PROBE:
     case PH_INBAND_PUNCHING:
+    case PH_INBAND_HEARD:
+    case PH_INBAND_DEAF:
+    case PH_INBAND_PAUSE:
         break;
     }
     return PH_INBAND_HEADER_LEN;
@@ -32,8 +35,10 @@ int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size
     ph_write_u8(&w, (uint8_t)m->kind);
     ph_write_u8(&w, (uint8_t)m->lane);
     ph_write_u64(&w, m->number);
-    if (m->kind == PH_INBAND_MEDIA)
+    if (m->kind == PH_INBAND_MEDIA) {
         ph_write_u64(&w, m->sent_us);
+        ph_write_u32(&w, m->epoch);
+    }
     if (m->kind == PH_INBAND_ECHO) {
         ph_write_u8(&w, m->seen.family);
         ph_write_u16(&w, m->seen.port);
@@ -66,6 +71,8 @@ int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
     out->number = ph_read_u64(&r);
     if (kind == PH_INBAND_MEDIA)
         out->sent_us = ph_read_u64(&r);
+    if (kind == PH_INBAND_MEDIA && len >= PH_INBAND_MEDIA_HEADER_LEN)
+        out->epoch = ph_read_u32(&r);
     if (kind == PH_INBAND_ECHO)
         read_seen(&r, &out->seen);
     if (r.bad)
@@ -73,7 +80,7 @@ int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
     if (lane > PH_LANE_DIRECT)
         return PH_ERR_FORMAT;
     out->lane = (enum ph_lane)lane;
-    if ((kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_PUNCHING) || kind == PH_INBAND_QUALITY)
+    if (kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_QUALITY)
         out->kind = (enum ph_inband_kind)kind;
     if (kind == PH_INBAND_QUALITY) {
         out->body_len = ph_reader_left(&r);

@@ -239,8 +239,7 @@ static void say(struct sim_peer *p, uint64_t number, const struct ph_quality_mes
     int len = ph_quality_encode(m, body, sizeof(body));
     assert_true(len > 0);
     in.body_len = (size_t)len;
-    ph_call_send_inband(p->call, p->fixture->world->ops->now(p->fixture->world), &in, 0,
-                        p->call->carrier.use);
+    ph_call_send_as_media(p->call, p->fixture->world->ops->now(p->fixture->world), &in, 0);
 }
 
 static unsigned changes(const char *text)
