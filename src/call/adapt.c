@@ -4,6 +4,9 @@
 
 #include <stdio.h>
 
+/* The first seconds with media do not count: frames may have waited for the end of the handshake,
+ * of which few were kept, and the call moves to its direct path. */
+#define FIRST_SECONDS 2
 /* So long the peer's last report counts: two may be lost. */
 #define REPORT_COUNTS (3 * PH_SEC + PH_SEC / 2)
 /* What a peer says of itself is believed up to here. */
@@ -210,8 +213,10 @@ static void measure(struct ph_adapt *a, ph_ns now, const struct ph_media_second 
     /* Silence of a peer that says that it sends nothing is no loss. */
     bool stopped = s->silent &&
                    (a->call->steering.peer.paused || (is_heard(a, now) && a->peer_path.sent == 0));
+    bool early = a->first_seconds < FIRST_SECONDS;
+    a->first_seconds += early && s->expected > 0;
     a->in = (struct ph_quality_numbers){
-        .known = s->expected > 0 && !stopped,
+        .known = s->expected > 0 && !stopped && !early,
         .rtt = path_rtt(a->call),
         .jitter = s->jitter,
     };

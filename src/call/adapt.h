@@ -19,7 +19,8 @@ struct ph_adapt {
     struct ph_call *call;
     struct ph_quality quality;
     struct ph_agreement agreement;
-    ph_ns next; /* end of this second; PH_NEVER: not measuring */
+    ph_ns next;             /* end of this second; PH_NEVER: not measuring */
+    unsigned first_seconds; /* with media, that were left out */
     struct ph_quality_numbers in, out;
     enum ph_profile wanted; /* by the own numbers */
     uint64_t said;          /* datagrams */
