@@ -51,6 +51,18 @@ static void on_stream(void *user, const uint8_t *data, size_t len)
     ph_hard_on_stream(&c->hard, ph_host_now(c->agent->host), data, len);
 }
 
+static void on_pipe(void *user, const uint8_t *data, size_t len)
+{
+    struct ph_call *c = user;
+    ph_pipe_on_bytes(&c->pipe, data, len);
+}
+
+static void on_pipe_event(void *user, enum ph_quic_pipe_event event)
+{
+    struct ph_call *c = user;
+    ph_pipe_on_event(&c->pipe, event);
+}
+
 /* The peer has settled on a path that is not proved to us yet. */
 static void on_direct_media(struct ph_call *c, ph_ns now)
 {
@@ -143,8 +155,9 @@ struct ph_quic_conn_config ph_call_quic_config(struct ph_call *c)
     return (struct ph_quic_conn_config){
         .alpn = ALPN,
         .peer_fingerprint = c->peer,
-        .callbacks = {on_packet, on_state, on_stream, on_datagram},
+        .callbacks = {on_packet, on_state, on_stream, on_datagram, on_pipe, on_pipe_event},
         .user = c,
+        .pipe = c->agent->config.callbacks.on_stream != NULL,
         .idle_timeout = IDLE_TIMEOUT,
         .keep_alive = IDLE_TIMEOUT / 3,
         .handshake_timeout = PH_CALL_ANSWER_TIMEOUT,
@@ -176,6 +189,7 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     ph_search_init(&c->search);
     ph_media_init(&c->media);
     ph_adapt_init(&c->adapt, c);
+    ph_pipe_init(&c->pipe, c);
     return c;
 }
 
@@ -186,6 +200,7 @@ void ph_call_free(struct ph_call *c)
     if (c->quic)
         ph_quic_conn_free(c->quic);
     ph_hard_fini(&c->hard);
+    ph_pipe_fini(&c->pipe);
     free(c);
 }
 
@@ -305,6 +320,7 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     c->deadline = PH_NEVER;
     ph_media_stop(&c->media);
     ph_adapt_stop(&c->adapt);
+    ph_pipe_on_end(&c->pipe);
     for (int i = PH_STAGE_PORTMAP; i < PH_STAGE_RELAY; i++)
         ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_LOST, now, "the call ended");
     ph_portmap_stage_init(&c->portmap, c);
@@ -375,7 +391,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
 
 ph_ns ph_call_deadline(const struct ph_call *c)
 {
-    if (c->quic_closed && c->quic)
+    if ((c->quic_closed && c->quic) || c->pipe.owed)
         return 0;
     if (c->state == PH_CALL_ENDED)
         return PH_NEVER;
@@ -408,6 +424,7 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .profile_since = c->adapt.agreement.since,
         .in = c->adapt.in,
         .out = c->adapt.out,
+        .stream = c->pipe.report,
     };
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));

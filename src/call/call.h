@@ -13,6 +13,7 @@
 #include "call/carrier.h"
 #include "call/hard.h"
 #include "call/media.h"
+#include "call/pipe.h"
 #include "call/portmap_stage.h"
 #include "call/punch.h"
 #include "call/search.h"
@@ -53,6 +54,7 @@ struct ph_call {
     struct ph_search search;
     struct ph_media media;
     struct ph_adapt adapt;
+    struct ph_pipe pipe;
     ph_ns started, relay_at, direct_at, media_at;
     ph_ns deadline;  /* for the answer; PH_NEVER */
     bool terms_sent; /* the offer or answer is out */

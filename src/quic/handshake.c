@@ -370,7 +370,7 @@ int ph_quic_conn_new(struct ph_quic *q, ph_ns now, const struct ph_quic_conn_con
     c->callbacks = config->callbacks;
     c->user = config->user;
     c->stream.id = c->pipe.id = -1;
-    c->has_pipe = config->pipe;
+    c->has_pipe = c->room_owed = config->pipe;
     c->flush_due = true;
     ph_heap_node_init(&c->deadline);
     c->next = q->conns;

@@ -40,7 +40,7 @@ enum ph_quic_state {
 };
 
 enum ph_quic_pipe_event {
-    PH_QUIC_PIPE_ROOM,   /* there is room again, after there was none */
+    PH_QUIC_PIPE_ROOM,   /* there is room: for the first time, or again after there was none */
     PH_QUIC_PIPE_ENDED,  /* the peer sends no more, and all of it was told */
     PH_QUIC_PIPE_DONE,   /* both have ended, and all of ours has arrived */
     PH_QUIC_PIPE_BROKEN, /* the peer does not take it, or has given it up */
