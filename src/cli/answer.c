@@ -16,6 +16,8 @@ struct options {
     struct endpoint_options endpoint;
     bool privacy;
     bool pipe;
+    bool has_from;
+    uint8_t from[PH_FINGERPRINT_LEN]; /* who alone is answered */
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -31,6 +33,10 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_PIPE:
         o->pipe = true;
+        return 0;
+    case 'F':
+        endpoint_parse_fingerprint(arg, o->from, state);
+        o->has_from = true;
         return 0;
     case ARGP_KEY_ARG:
         argp_error(state, "'%s' is not an option; answer takes none but options", arg);
@@ -182,8 +188,8 @@ static enum ph_answer_mode on_offer(void *user, const uint8_t peer[PH_FINGERPRIN
 {
     struct answerer *a = user;
 
-    (void)peer;
-    if (a->options->pipe && a->pipe.call) {
+    if ((a->options->pipe && a->pipe.call) ||
+        (a->options->has_from && memcmp(peer, a->options->from, PH_FINGERPRINT_LEN) != 0)) {
         return PH_ANSWER_REFUSE;
     }
     return a->options->privacy ? PH_ANSWER_PRIVACY : PH_ANSWER_FULL;
@@ -246,6 +252,7 @@ int cmd_answer(int argc, char **argv)
 {
     static const struct argp_option options[] = {
         {"privacy", 'p', NULL, 0, "Give no address away: answer by the relay only", 0},
+        {"from", 'F', "FINGERPRINT", 0, "Answer this peer alone", 0},
         {"pipe", OPT_PIPE, NULL, 0,
          "Answer one call; send it the standard input, and write what it sends to the standard "
          "output",

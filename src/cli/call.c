@@ -37,12 +37,7 @@ static error_t parse(int key, char *arg, struct argp_state *state)
         if (o->has_peer) {
             argp_error(state, "'%s' is a second fingerprint; one call goes to one peer", arg);
         }
-        if (!ph_unhex(arg, o->peer, PH_FINGERPRINT_LEN)) {
-            argp_error(state,
-                       "'%s' is not a fingerprint: write the %d hex digits that 'pinhole answer' "
-                       "or 'pinhole id' shows",
-                       arg, 2 * PH_FINGERPRINT_LEN);
-        }
+        endpoint_parse_fingerprint(arg, o->peer, state);
         o->has_peer = true;
         return 0;
     case ARGP_KEY_END:

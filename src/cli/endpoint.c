@@ -132,6 +132,17 @@ static int resolve_all(const struct endpoint_options *o, struct ph_agent_config 
     return CLI_GOOD;
 }
 
+void endpoint_parse_fingerprint(const char *arg, uint8_t out[PH_FINGERPRINT_LEN],
+                                struct argp_state *state)
+{
+    if (!ph_unhex(arg, out, PH_FINGERPRINT_LEN)) {
+        argp_error(state,
+                   "'%s' is not a fingerprint: write the %d hex digits that 'pinhole answer' or "
+                   "'pinhole id' shows",
+                   arg, 2 * PH_FINGERPRINT_LEN);
+    }
+}
+
 void endpoint_screen(struct screen *s, const struct endpoint_options *o, bool pipe)
 {
     FILE *out = pipe ? stderr : stdout;

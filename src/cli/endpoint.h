@@ -34,6 +34,9 @@ struct endpoint {
     char fingerprint[2 * PH_FINGERPRINT_LEN + 1];
 };
 
+/* Takes the hex digits of a fingerprint, or ends the program by argp_error. */
+void endpoint_parse_fingerprint(const char *arg, uint8_t out[PH_FINGERPRINT_LEN],
+                                struct argp_state *state);
 /* Where a call's progress goes: the standard output, or with --pipe, which needs that for itself,
  * the error output. */
 void endpoint_screen(struct screen *s, const struct endpoint_options *options, bool pipe);
