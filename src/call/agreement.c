@@ -84,8 +84,8 @@ static bool are_apart(uint64_t x, uint64_t y)
 
 /* The frame that both begin with. Where the two numberings have come apart each keeps to its own:
  * the peer is told what it has proposed. */
-static void accept(struct ph_agreement *a, const struct ph_quality_propose *p, uint64_t next_frame,
-                   ph_ns rtt)
+static void take_proposal(struct ph_agreement *a, const struct ph_quality_propose *p,
+                          uint64_t next_frame, ph_ns rtt)
 {
     uint64_t soonest = next_frame + frames(ph_min_ns(rtt, RTT_MAX) / 2 + HURRY);
     uint64_t at = p->frame;
@@ -115,7 +115,7 @@ bool ph_agreement_on_propose(struct ph_agreement *a, ph_ns now, const struct ph_
         if (p->profile < worst && p->profile < a->profile)
             a->answered.profile = (uint8_t)a->profile;
         else if (p->profile != a->profile)
-            accept(a, p, next_frame, rtt);
+            take_proposal(a, p, next_frame, rtt);
         else if (a->state == PH_AGREEMENT_PROPOSING)
             rest(a, now + PH_AGREEMENT_PAUSE); /* the peer's word is to stay here */
     }
