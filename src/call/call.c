@@ -48,7 +48,7 @@ static void on_state(void *user, enum ph_quic_state state)
 static void on_stream(void *user, const uint8_t *data, size_t len)
 {
     struct ph_call *c = user;
-    ph_hard_on_stream(&c->hard, ph_host_now(c->agent->host), data, len);
+    ph_talk_on_stream(c, ph_host_now(c->agent->host), data, len);
 }
 
 static void on_pipe(void *user, const uint8_t *data, size_t len)
@@ -63,11 +63,14 @@ static void on_pipe_event(void *user, enum ph_quic_pipe_event event)
     ph_pipe_on_event(&c->pipe, event);
 }
 
-/* The peer has settled on a path that is not proved to us yet. */
+/* The peer has settled on a path that is not proved to us yet, or its NAT has given it another
+ * address. */
 static void on_direct_media(struct ph_call *c, ph_ns now)
 {
     struct ph_path *path = ph_path_find(&c->paths, &c->carrier.reading_from);
-    if (path)
+    if (!path && c->steering.path)
+        path = ph_path_add_heard(&c->paths, &c->carrier.reading_from);
+    if (path && path != c->steering.path)
         ph_checks_on_sealed(c, now, path);
 }
 
@@ -87,7 +90,7 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
     switch (m.kind) {
     case PH_INBAND_MEDIA:
         ph_steering_on_media(&c->steering, now, &m);
-        if (direct && !c->steering.path)
+        if (direct)
             on_direct_media(c, now);
         if (c->media_at == PH_NEVER) {
             c->media_at = now;
@@ -187,6 +190,7 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     ph_punch_init(&c->punch, c);
     ph_hard_init(&c->hard, c);
     ph_search_init(&c->search);
+    ph_renewal_init(&c->renewal, c);
     ph_media_init(&c->media);
     ph_adapt_init(&c->adapt, c);
     ph_pipe_init(&c->pipe, c);
@@ -231,7 +235,6 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
         ph_call_on_answer(c, now, m);
         break;
     case PH_SIGNAL_ICE_CANDIDATE:
-    case PH_SIGNAL_CANDIDATE_UPDATE:
         ph_punch_add(&c->punch, now, m->candidates, m->candidate_count);
         break;
     case PH_SIGNAL_HANGUP:
@@ -381,6 +384,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
         on_established(c, now);
     ph_punch_pump(&c->punch, now);
     ph_hard_pump(&c->hard, now);
+    ph_renewal_pump(&c->renewal, now);
     ph_warm_pump(&c->warm, now);
     ph_steering_pump(&c->steering, now);
     ph_adapt_pump(&c->adapt, now);
@@ -400,6 +404,7 @@ ph_ns ph_call_deadline(const struct ph_call *c)
     t = ph_min_ns(t, ph_checks_deadline(c));
     t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
+    t = ph_min_ns(t, ph_renewal_deadline(&c->renewal));
     t = ph_min_ns(t, ph_min_ns(ph_warm_deadline(&c->warm), ph_steering_deadline(&c->steering)));
     return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }
@@ -414,6 +419,9 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .relay_at = c->relay_at,
         .direct_at = c->direct_at,
         .media_at = c->media_at,
+        .decided_at = c->steering.decided_at,
+        .upgrades = c->steering.upgrades,
+        .fallbacks = c->steering.fallbacks,
         .settled = c->state == PH_CALL_ENDED ||
                    (ph_waterfall_settled(&c->waterfall) && !ph_checks_racing(c)),
         .direct = c->steering.path != NULL,

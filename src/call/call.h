@@ -16,8 +16,10 @@
 #include "call/pipe.h"
 #include "call/portmap_stage.h"
 #include "call/punch.h"
+#include "call/renewal.h"
 #include "call/search.h"
 #include "call/steering.h"
+#include "call/talk.h"
 #include "call/warm.h"
 #include "call/waterfall.h"
 #include "path/check.h"
@@ -52,6 +54,8 @@ struct ph_call {
     struct ph_punch punch;
     struct ph_hard hard;
     struct ph_search search;
+    struct ph_talk talk;
+    struct ph_renewal renewal;
     struct ph_media media;
     struct ph_adapt adapt;
     struct ph_pipe pipe;

@@ -136,10 +136,8 @@ void ph_carrier_on_echo(struct ph_carrier *k, ph_ns now, const struct ph_inband 
     }
     if (m->number == p->probe)
         p->rtt = now > p->probe_sent ? now - p->probe_sent : 1;
-    ph_warm_on_echo(&k->call->warm, now, p);
-    if (p->state == PH_PATH_PROVED)
-        return;
     p->seen = m->seen;
     p->state = PH_PATH_PROVED;
+    ph_warm_on_echo(&k->call->warm, now, p);
     ph_checks_on_proved(k->call, now, p);
 }

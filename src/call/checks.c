@@ -219,14 +219,19 @@ void ph_checks_on_dead(struct ph_call *c, ph_ns now, struct ph_path *path, const
     note_death(now, path);
     ph_waterfall_fall_back(&c->waterfall, now, why);
     ph_warm_on_dead(&c->warm, now, path);
+    ph_renewal_on_dead(&c->renewal, now);
     c->changed = true;
 }
 
 void ph_checks_on_proved(struct ph_call *c, ph_ns now, struct ph_path *path)
 {
-    if ((c->steering.path && !ph_path_better(path, c->steering.path)) || now < path->not_before)
+    const struct ph_path *use = c->steering.path;
+    bool again = path->proved; /* one that was passed over is not taken for a moment's round trip */
+    path->proved = true;
+    if (path == use || now < path->not_before || (use && (again || !ph_path_better(path, use))))
         return;
     ph_checks_use(c, now, path);
+    ph_renewal_on_proved(&c->renewal);
     /* The first success ends the race. */
     for (size_t i = 0; i < c->paths.count; i++) {
         c->paths.items[i].next_check = PH_NEVER;
@@ -268,16 +273,10 @@ bool ph_checks_under_way(const struct ph_call *c)
     return false;
 }
 
-/* A path that the peer uses already is proved also when no stage is at it any more. */
-static bool is_seeking(const struct ph_call *c)
-{
-    return ph_checks_racing(c) || !c->steering.path;
-}
-
 bool ph_checks_pump(struct ph_call *c, ph_ns now)
 {
     bool checked = false;
-    for (size_t i = 0; i < c->paths.count && is_seeking(c); i++) {
+    for (size_t i = 0; i < c->paths.count; i++) {
         struct ph_path *path = &c->paths.items[i];
         if (!ph_checks_racing(c))
             path->next_check = PH_NEVER;
@@ -298,8 +297,6 @@ bool ph_checks_pump(struct ph_call *c, ph_ns now)
 ph_ns ph_checks_deadline(const struct ph_call *c)
 {
     ph_ns t = PH_NEVER;
-    if (!is_seeking(c))
-        return t;
     for (size_t i = 0; i < c->paths.count; i++) {
         const struct ph_path *path = &c->paths.items[i];
         t = ph_min_ns(t, ph_min_ns(path->next_check, path->next_probe));

@@ -32,7 +32,7 @@ bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *m
                            const uint8_t *data, size_t len, const struct ph_source *from);
 /* A sealed packet of the peer came by this path. */
 void ph_checks_on_sealed(struct ph_call *c, ph_ns now, struct ph_path *path);
-/* Its echo has come. */
+/* Its echo has come, for the first time or again. */
 void ph_checks_on_proved(struct ph_call *c, ph_ns now, struct ph_path *path);
 /* The call goes by this path from now on, which is proved. */
 void ph_checks_use(struct ph_call *c, ph_ns now, struct ph_path *path);

@@ -48,13 +48,16 @@ void ph_steering_init(struct ph_steering *s, struct ph_call *call)
     };
 }
 
-/* By both ways, where there are two. */
+/* By the relay, by the path in use, and by the one that the peer uses: any of them may be dead. */
 static void say(struct ph_steering *s, ph_ns now, enum ph_inband_kind kind, uint64_t number)
 {
     struct ph_inband m = {.kind = kind, .number = number};
+    struct ph_path *by = s->peer.by;
     (void)ph_call_send_inband(s->call, now, &m, 0, NULL);
     if (s->path)
         (void)ph_call_send_inband(s->call, now, &m, 0, s->path);
+    if (by && by != s->path && ph_addr_is_set(&by->remote))
+        (void)ph_call_send_inband(s->call, now, &m, 0, by);
 }
 
 static ph_ns slack(const struct ph_steering *s)
@@ -165,6 +168,7 @@ void ph_steering_on_media(struct ph_steering *s, ph_ns now, const struct ph_inba
             p->quiet_until = 0;
         p->deaf = false;
         p->heard = now;
+        p->by = ph_path_find(&s->call->paths, &s->call->carrier.reading_from);
     }
     /* What comes by the relay in a direct epoch was sent both ways, for want of this word. */
     bool first = frame->lane == PH_LANE_DIRECT && p->quiet_until == 0;

@@ -39,9 +39,10 @@ struct ph_hearing {
     ph_ns heard;      /* its last direct frame, or when the first was to be expected; PH_NEVER: none
                        * is expected */
     ph_ns well_since; /* since when they have come without a doubt; PH_NEVER: they do not */
-    bool deaf;        /* the peer was told that we hear nothing */
-    unsigned words;   /* how often */
-    ph_ns quiet_until; /* no word before; 0: whenever there is one to say */
+    struct ph_path *by; /* whose place its last direct frame came by; NULL: none yet */
+    bool deaf;          /* the peer was told that we hear nothing */
+    unsigned words;     /* how often */
+    ph_ns quiet_until;  /* no word before; 0: whenever there is one to say */
 };
 
 struct ph_steering {

@@ -13,7 +13,6 @@
 #define SPARE_MAX    (60 * PH_SEC)
 #define DEAD_FIRST   (500 * PH_MS)
 #define DEAD_MAX     (30 * PH_SEC)
-#define UNANSWERED   5 /* so many probes in a row: it is dead */
 #define NEARER_TIMES 3
 
 void ph_warm_init(struct ph_warm *w, struct ph_call *call)
@@ -30,7 +29,7 @@ static ph_ns spare_interval(const struct ph_warm *w)
 
 static ph_ns dead_interval(const struct ph_path *p)
 {
-    unsigned n = p->unanswered > UNANSWERED ? p->unanswered - UNANSWERED : 0;
+    unsigned n = p->unanswered > PH_PATH_UNANSWERED ? p->unanswered - PH_PATH_UNANSWERED : 0;
     return n < 6 ? DEAD_FIRST << n : DEAD_MAX;
 }
 
@@ -42,7 +41,7 @@ static bool is_spare(const struct ph_warm *w, const struct ph_path *p)
     for (size_t i = 0; i < t->count; i++) {
         const struct ph_path *q = &t->items[i];
         better += q != p && q != w->call->steering.path && q->state >= PH_PATH_VALID &&
-                  q->unanswered < UNANSWERED && ph_path_better(q, p);
+                  q->unanswered < PH_PATH_UNANSWERED && ph_path_better(q, p);
     }
     return better < PH_PATHS_WARM;
 }
@@ -51,12 +50,14 @@ static void plan(struct ph_warm *w, ph_ns now, struct ph_path *p)
 {
     ph_ns wait;
     bool in_use = p == w->call->steering.path;
-    if (p->unanswered >= UNANSWERED && !in_use)
-        wait = p->was_proved ? dead_interval(p) : PH_NEVER;
-    else if (p->unanswered > 0 && p->unanswered <= UNANSWERED)
+    if (p->unanswered >= PH_PATH_UNANSWERED && !in_use)
+        wait = p->proved ? dead_interval(p) : PH_NEVER;
+    else if (p->unanswered > 0 && p->unanswered <= PH_PATH_UNANSWERED)
         wait = ph_checks_gap(w->call, 0);
     else if (in_use)
         wait = IN_USE;
+    else if (!w->call->steering.path && p->proved) /* it may be taken again then */
+        wait = p->not_before > now ? p->not_before - now : DEAD_FIRST;
     else
         wait = is_spare(w, p) ? spare_interval(w) : PH_NEVER;
     p->next_warm = wait == PH_NEVER ? PH_NEVER : now + wait;
@@ -73,8 +74,8 @@ void ph_warm_on_taken(struct ph_warm *w, ph_ns now)
 
 void ph_warm_on_dead(struct ph_warm *w, ph_ns now, struct ph_path *p)
 {
-    if (p->unanswered < UNANSWERED)
-        p->unanswered = UNANSWERED;
+    if (p->unanswered < PH_PATH_UNANSWERED)
+        p->unanswered = PH_PATH_UNANSWERED;
     plan(w, now, p);
 }
 
@@ -87,7 +88,6 @@ void ph_warm_on_echo(struct ph_warm *w, ph_ns now, struct ph_path *p)
 {
     const struct ph_path *use = w->call->steering.path;
     p->unanswered = 0;
-    p->was_proved = true;
     p->nearer = use && use != p && is_nearer(p, use) ? p->nearer + 1 : 0;
     plan(w, now, p);
     if (p->nearer >= NEARER_TIMES && p->state == PH_PATH_PROVED) {
@@ -115,11 +115,11 @@ static void probe(struct ph_warm *w, ph_ns now, struct ph_path *p)
 {
     struct ph_call *c = w->call;
     bool in_use = p == c->steering.path;
-    if (p->unanswered >= UNANSWERED && in_use && !ph_steering_hears(&c->steering, now)) {
+    if (p->unanswered >= PH_PATH_UNANSWERED && in_use && !ph_steering_hears(&c->steering, now)) {
         ph_checks_give_up(c, now, "no probe is answered");
         return;
     }
-    if (p->unanswered >= UNANSWERED && !in_use && p->state == PH_PATH_PROVED)
+    if (p->unanswered >= PH_PATH_UNANSWERED && !in_use && p->state == PH_PATH_PROVED)
         p->state = PH_PATH_VALID;
     (void)ph_carrier_probe(&c->carrier, now, p);
     p->unanswered++;

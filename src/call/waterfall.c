@@ -47,6 +47,17 @@ void ph_waterfall_start_after_all(struct ph_waterfall *w, enum ph_stage stage, p
     ph_waterfall_start(w, stage, now);
 }
 
+void ph_waterfall_start_again(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    struct ph_stage_report *r = &w->stages[stage];
+    if (stage == w->carrying)
+        return;
+    r->state = PH_STAGE_RUNNING;
+    r->start = now;
+    r->end = PH_NEVER;
+    r->reason[0] = '\0';
+}
+
 void ph_waterfall_mark(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
 {
     if (w->stages[stage].state == PH_STAGE_RUNNING && w->stages[stage].end == PH_NEVER)
