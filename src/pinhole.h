@@ -74,6 +74,33 @@ struct ph_media_report {
     ph_ns jitter;        /* RFC 3550 section 6.4.1 */
 };
 
+/* How much is sent: both sides' media are of one profile, and change it together. */
+enum ph_profile {
+    PH_PROFILE_GOOD,         /* 28.8 kbit/s */
+    PH_PROFILE_DEGRADED,     /* 9 kbit/s */
+    PH_PROFILE_CATASTROPHIC, /* 2.4 kbit/s */
+    PH_PROFILE_COUNT,
+};
+
+const char *ph_profile_name(enum ph_profile profile);
+
+/* One direction of a call in the last second that is over, as its receiver measures it. */
+struct ph_quality_numbers {
+    bool known;    /* false: nothing was to come, or the other side does not say */
+    ph_ns rtt;     /* of the path in use; 0: not measured */
+    ph_ns jitter;  /* RFC 3550 section 6.4.1 */
+    uint32_t loss; /* frames that did not come, thousandths */
+};
+
+/* The application's bytes in a call: see ph_call_stream_send. */
+struct ph_stream_report {
+    uint64_t sent, received;
+    bool ended; /* the other side sends no more, and all of it has come */
+    bool done;  /* both sides have ended, and all of ours has arrived */
+    int error;  /* PH_ERR_REFUSED: the other side takes no stream, or no more; PH_ERR_CLOSED: the
+                 * call ended before the stream was done; PH_ERR_NOMEM */
+};
+
 enum ph_call_state {
     PH_CALL_DIALING,    /* caller: the offer is out */
     PH_CALL_RINGING,    /* callee: the offer is there, not answered yet */
@@ -104,6 +131,10 @@ struct ph_call_report {
     struct ph_addr relay; /* the relay's address */
     struct ph_stage_report stages[PH_STAGE_COUNT];
     struct ph_media_report media;
+    enum ph_profile profile;
+    uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
+    struct ph_quality_numbers in, out;
+    struct ph_stream_report stream;
 };
 
 /* What is sent to guessed ports. */
@@ -128,6 +159,9 @@ struct ph_agent_callbacks {
     /* Something in the call's report has changed that is worth a look (state, path, a stage). A
      * call that was answered becomes known by its first one. */
     void (*on_call)(void *user, struct ph_call *call);
+    /* Of the call's stream: bytes have come, there is room for what is to be sent (for the first
+     * time, or again), or its report has changed. Where this is NULL there is no stream. */
+    void (*on_stream)(void *user, struct ph_call *call);
     /* What ph_agent_close began is done. */
     void (*on_closed)(void *user);
 };
@@ -204,6 +238,25 @@ int ph_agent_call(struct ph_agent *agent, const uint8_t peer[PH_FINGERPRINT_LEN]
 struct ph_call *ph_agent_current_call(struct ph_agent *agent);
 
 void ph_call_report(const struct ph_call *call, struct ph_call_report *out);
+
+/* The stream: bytes of the application's, all of them and in order, both ways, sealed end to end;
+ * it needs a peer that takes one too (on_stream). Each side holds back what it does not want yet,
+ * and ends its own direction.
+ *
+ * Sends all of it or nothing. PH_ERR_SPACE: more than there is room for (on_stream is called when
+ * there is some); PH_ERR_AGAIN: not connected yet (the same); PH_ERR_CLOSED: it was ended;
+ * PH_ERR_NOMEM; or the error of the report. */
+int ph_call_stream_send(struct ph_call *call, const void *data, size_t len);
+/* How many bytes it takes now. on_stream is called when that is few and gets more. */
+size_t ph_call_stream_room(struct ph_call *call);
+/* Nothing more will be sent. Once the call is connected; before, it does nothing. */
+void ph_call_stream_end(struct ph_call *call);
+/* What has come and is not consumed: returns how many bytes lie at *data, until the next consume;
+ * behind them there may be more. They stay, and the other side is held up when there are many
+ * (256 kB), until they are consumed; also when the call has ended, until it is released. */
+size_t ph_call_stream_peek(const struct ph_call *call, const uint8_t **data);
+void ph_call_stream_consume(struct ph_call *call, size_t len);
+
 /* Media flows from CONNECTED on; this stops this side's sending for good. */
 void ph_call_media_stop(struct ph_call *call);
 void ph_call_hangup(struct ph_call *call);

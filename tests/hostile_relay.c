@@ -149,7 +149,10 @@ static void on_quic(struct hostile_relay *r, ph_ns now, const struct ph_datagram
     c->addr = in->peer;
     struct ph_quic_conn_config config = {
         .alpn = "pinhole-signal/1",
-        .callbacks = {on_packet, on_state, on_stream, on_datagram},
+        .callbacks = {.on_packet = on_packet,
+                      .on_state = on_state,
+                      .on_stream = on_stream,
+                      .on_datagram = on_datagram},
         .user = c,
     };
     assert_int_equal(ph_quic_accept(r->quic, now, in->data, in->len, NULL, &config, &c->conn),

@@ -123,7 +123,9 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
             .answer_mode = config->answer,
             .no_ttl_learning = config->no_ttl_learning,
             .deterministic = true,
-            .callbacks = {.on_registered = on_registered, .on_call = on_call},
+            .callbacks = {.on_registered = on_registered,
+                          .on_call = on_call,
+                          .on_stream = config->on_stream[i]},
             .user = p,
         };
         memset(c.seed, (int)(i + 1), sizeof(c.seed));

@@ -20,6 +20,8 @@ struct sim_fixture_config {
     uint64_t seed;
     void (*trace)(void *user, const char *line); /* of both peers; user is their struct sim_peer */
     unsigned stages[2];                          /* 0: all */
+    /* Takes streams, of each; user is the struct sim_peer. NULL: none. */
+    void (*on_stream[2])(void *user, struct ph_call *call);
     enum ph_answer_mode answer;
     bool no_stun;
     bool dead_stun; /* one more STUN server is named, and never answers */

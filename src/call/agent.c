@@ -232,6 +232,11 @@ static void tell(struct ph_agent *a, ph_ns now)
     }
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         struct ph_call *c = a->calls[i];
+        if (c && c->pipe.owed && !c->released) {
+            c->pipe.owed = false;
+            if (cb->on_stream)
+                cb->on_stream(a->config.user, c);
+        }
         if (c && c->changed && !c->released) {
             c->changed = false;
             if (cb->on_call)
@@ -259,6 +264,12 @@ static void schedule(struct ph_agent *a)
             t = ph_min_ns(t, ph_call_deadline(a->calls[i]));
     }
     a->host->ops->wake_at(a->host, t);
+}
+
+void ph_agent_reschedule(struct ph_agent *a)
+{
+    if (!a->pumping)
+        schedule(a);
 }
 
 /* Does all that is due, tells the user, and asks for the next wake-up. */
@@ -444,8 +455,7 @@ void ph_agent_close(struct ph_agent *a)
             ph_call_hangup(a->calls[i]);
     }
     ph_network_close(&a->network, now);
-    if (!a->pumping)
-        schedule(a);
+    ph_agent_reschedule(a);
 }
 
 bool ph_agent_closed(const struct ph_agent *a)
@@ -495,8 +505,7 @@ int ph_agent_call(struct ph_agent *a, const uint8_t peer[PH_FINGERPRINT_LEN], st
         *slot = NULL;
         return err;
     }
-    if (!a->pumping)
-        schedule(a);
+    ph_agent_reschedule(a);
     if (out)
         *out = *slot;
     return PH_OK;
@@ -512,8 +521,7 @@ void ph_call_hangup(struct ph_call *c)
     struct ph_registrar *r = ph_presence_at(&a->presence, &c->relay);
     if (r)
         ph_quic_flush(r->conn, now);
-    if (!a->pumping)
-        schedule(a);
+    ph_agent_reschedule(a);
 }
 
 void ph_call_release(struct ph_call *c)

@@ -43,6 +43,8 @@ void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const str
 void ph_agent_on_unregistered(struct ph_agent *a, int error);
 /* The registration is with another relay from now on: that is to be told. */
 void ph_agent_on_moved(struct ph_agent *a);
+/* Something was done from outside of an event: it is to be seen to. */
+void ph_agent_reschedule(struct ph_agent *a);
 /* An address of a relay's: whatever comes from there or goes there is not direct. */
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr);
 /* An IP of this host's, or one that a NAT before it is known to lend it; whatever the port. */

@@ -51,6 +51,18 @@ static void on_stream(void *user, const uint8_t *data, size_t len)
     ph_talk_on_stream(c, ph_host_now(c->agent->host), data, len);
 }
 
+static void on_pipe(void *user, const uint8_t *data, size_t len)
+{
+    struct ph_call *c = user;
+    ph_pipe_on_bytes(&c->pipe, data, len);
+}
+
+static void on_pipe_event(void *user, enum ph_quic_pipe_event event)
+{
+    struct ph_call *c = user;
+    ph_pipe_on_event(&c->pipe, event);
+}
+
 /* The peer has settled on a path that is not proved to us yet, or its NAT has given it another
  * address. */
 static void on_direct_media(struct ph_call *c, ph_ns now)
@@ -95,6 +107,9 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
     case PH_INBAND_PUNCHING:
         if (!c->caller)
             ph_punch_on_word(&c->punch, now);
+        break;
+    case PH_INBAND_QUALITY:
+        ph_adapt_on_datagram(&c->adapt, now, &m);
         break;
     case PH_INBAND_HEARD:
     case PH_INBAND_DEAF:
@@ -143,8 +158,9 @@ struct ph_quic_conn_config ph_call_quic_config(struct ph_call *c)
     return (struct ph_quic_conn_config){
         .alpn = ALPN,
         .peer_fingerprint = c->peer,
-        .callbacks = {on_packet, on_state, on_stream, on_datagram},
+        .callbacks = {on_packet, on_state, on_stream, on_datagram, on_pipe, on_pipe_event},
         .user = c,
+        .pipe = c->agent->config.callbacks.on_stream != NULL,
         .idle_timeout = IDLE_TIMEOUT,
         .keep_alive = 3 * PH_SEC,
         .handshake_timeout = PH_CALL_ANSWER_TIMEOUT,
@@ -176,6 +192,8 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     ph_search_init(&c->search);
     ph_renewal_init(&c->renewal, c);
     ph_media_init(&c->media);
+    ph_adapt_init(&c->adapt, c);
+    ph_pipe_init(&c->pipe, c);
     return c;
 }
 
@@ -186,6 +204,7 @@ void ph_call_free(struct ph_call *c)
     if (c->quic)
         ph_quic_conn_free(c->quic);
     ph_hard_fini(&c->hard);
+    ph_pipe_fini(&c->pipe);
     free(c);
 }
 
@@ -254,6 +273,7 @@ static void on_established(struct ph_call *c, ph_ns now)
     ph_punch_on_established(&c->punch, now);
     ph_hard_on_established(&c->hard, now);
     ph_media_start(&c->media, now);
+    ph_adapt_start(&c->adapt, now);
 }
 
 void ph_call_on_quic(struct ph_call *c, ph_ns now, const uint8_t *data, size_t len,
@@ -302,6 +322,8 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     c->error = error;
     c->deadline = PH_NEVER;
     ph_media_stop(&c->media);
+    ph_adapt_stop(&c->adapt);
+    ph_pipe_on_end(&c->pipe);
     for (int i = PH_STAGE_PORTMAP; i < PH_STAGE_RELAY; i++)
         ph_waterfall_end(&c->waterfall, (enum ph_stage)i, PH_STAGE_LOST, now, "the call ended");
     ph_portmap_stage_init(&c->portmap, c);
@@ -310,16 +332,22 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     ph_call_set_state(c, PH_CALL_ENDED);
 }
 
+void ph_call_send_as_media(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total)
+{
+    const struct ph_steering *s = &c->steering;
+    if (s->path)
+        (void)ph_call_send_inband(c, now, m, total, s->path);
+    if (s->state != PH_STEERING_DIRECT)
+        (void)ph_call_send_inband(c, now, m, total, NULL);
+}
+
 static void send_media(struct ph_call *c, ph_ns now)
 {
     const struct ph_steering *s = &c->steering;
     struct ph_inband frame;
     while (ph_media_next(&c->media, now, &frame)) {
         frame.epoch = s->epoch;
-        if (s->path)
-            (void)ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, s->path);
-        if (s->state != PH_STEERING_DIRECT)
-            (void)ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, NULL);
+        ph_call_send_as_media(c, now, &frame, ph_adapt_frame_bytes(&c->adapt, now, frame.number));
     }
 }
 
@@ -360,6 +388,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
     ph_renewal_pump(&c->renewal, now);
     ph_warm_pump(&c->warm, now);
     ph_steering_pump(&c->steering, now);
+    ph_adapt_pump(&c->adapt, now);
     send_media(c, now);
     if (c->quic)
         ph_quic_flush(c->quic, now);
@@ -367,11 +396,12 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
 
 ph_ns ph_call_deadline(const struct ph_call *c)
 {
-    if (c->quic_closed && c->quic)
+    if ((c->quic_closed && c->quic) || c->pipe.owed)
         return 0;
     if (c->state == PH_CALL_ENDED)
         return PH_NEVER;
     ph_ns t = ph_min_ns(ph_min_ns(c->deadline, c->media.next), ph_punch_deadline(&c->punch));
+    t = ph_min_ns(t, ph_adapt_deadline(&c->adapt));
     t = ph_min_ns(t, ph_checks_deadline(c));
     t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
@@ -399,6 +429,11 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .stage = c->waterfall.carrying,
         .relay = c->relay,
         .media = c->media.report,
+        .profile = c->adapt.quality.profile,
+        .profile_since = c->adapt.agreement.since,
+        .in = c->adapt.in,
+        .out = c->adapt.out,
+        .stream = c->pipe.report,
     };
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));

@@ -9,9 +9,11 @@
 #ifndef PH_CALL_CALL_H
 #define PH_CALL_CALL_H
 
+#include "call/adapt.h"
 #include "call/carrier.h"
 #include "call/hard.h"
 #include "call/media.h"
+#include "call/pipe.h"
 #include "call/portmap_stage.h"
 #include "call/punch.h"
 #include "call/renewal.h"
@@ -55,6 +57,8 @@ struct ph_call {
     struct ph_talk talk;
     struct ph_renewal renewal;
     struct ph_media media;
+    struct ph_adapt adapt;
+    struct ph_pipe pipe;
     ph_ns started, relay_at, direct_at, media_at;
     ph_ns deadline;  /* for the answer; PH_NEVER */
     bool terms_sent; /* the offer or answer is out */
@@ -102,6 +106,8 @@ bool ph_call_established(const struct ph_call *c);
  * PH_ERR_AGAIN while keys are not there. Returns the bytes of the packet, or an error. */
 int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total,
                         struct ph_path *path);
+/* Sends one the way that media takes now, or both. */
+void ph_call_send_as_media(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total);
 /* Says something to the relay that the call is set up by. PH_ERR_AGAIN while not registered there.
  */
 int ph_call_tell(struct ph_call *c, const struct ph_signal *m);

@@ -74,6 +74,8 @@ void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *fr
     if (!take_number(m, frame->number, frame->lane))
         return;
     r->received++;
+    if (!m->last_arrival)
+        m->then_highest = frame->number - 1; /* what was sent before we could hear is not missed */
     /* The clocks differ by a constant, which the difference of two transit times does not have. */
     int64_t transit_us = (int64_t)(now / PH_US - frame->sent_us);
     if (m->last_arrival) {
@@ -88,4 +90,50 @@ void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *fr
     }
     m->last_arrival = now;
     m->last_transit_us = transit_us;
+}
+
+/* How many were to come, by their numbers. What silence was counted as is not counted again. */
+static uint64_t take_expected(struct ph_media *m, uint64_t received)
+{
+    uint64_t n = m->highest - m->then_highest;
+    uint64_t late = n > received ? n - received : 0;
+    uint64_t known = late < m->assumed ? late : m->assumed;
+    m->then_highest = m->highest;
+    m->assumed = 0;
+    return n - known;
+}
+
+struct ph_media_second ph_media_take_second(struct ph_media *m, ph_ns now)
+{
+    const struct ph_media_report *r = &m->report;
+    struct ph_media_second s = {
+        .sent = r->sent - m->then.sent,
+        .received = r->received - m->then.received,
+        .duplicates = r->duplicates - m->then.duplicates,
+        .silent = r->received == m->then.received,
+        .jitter = r->jitter,
+    };
+    if (!s.silent) {
+        s.expected = take_expected(m, s.received);
+    } else if (m->last_arrival) {
+        s.expected = (now - m->then_at) / PH_MEDIA_INTERVAL;
+        m->assumed += s.expected;
+    }
+    m->then = *r;
+    m->then_at = now;
+    return s;
+}
+
+size_t ph_media_frame_bytes(enum ph_profile profile, uint64_t number)
+{
+    switch (profile) {
+    case PH_PROFILE_DEGRADED:
+        return PH_INBAND_MEDIA_HEADER_LEN + PH_MEDIA_DEGRADED_BYTES + number % 2;
+    case PH_PROFILE_CATASTROPHIC:
+        return PH_INBAND_MEDIA_HEADER_LEN + PH_MEDIA_CATASTROPHIC_BYTES;
+    case PH_PROFILE_GOOD:
+    case PH_PROFILE_COUNT:
+        break;
+    }
+    return PH_INBAND_MEDIA_HEADER_LEN + PH_MEDIA_GOOD_BYTES;
 }

@@ -109,7 +109,10 @@ int ph_registrar_start(struct ph_registrar *r, ph_ns now, const struct ph_addr *
 {
     struct ph_quic_conn_config c = {
         .alpn = "pinhole-signal/1",
-        .callbacks = {on_packet, on_state, on_stream, on_datagram},
+        .callbacks = {.on_packet = on_packet,
+                      .on_state = on_state,
+                      .on_stream = on_stream,
+                      .on_datagram = on_datagram},
         .user = r,
         .idle_timeout = IDLE_TIMEOUT,
         .keep_alive = KEEP_ALIVE,

@@ -3,17 +3,20 @@
 #include "cli/cli.h"
 #include "cli/duration.h"
 #include "cli/endpoint.h"
+#include "cli/pipe.h"
 #include "cli/progress.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 struct options {
     struct endpoint_options endpoint;
     bool has_peer;
     uint8_t peer[PH_FINGERPRINT_LEN];
     ph_ns duration; /* PH_NEVER: until somebody hangs up */
+    bool pipe;
 };
 
 static error_t parse(int key, char *arg, struct argp_state *state)
@@ -27,16 +30,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
     case 'd':
         o->duration = parse_duration(arg, state);
         return 0;
+    case OPT_PIPE:
+        o->pipe = true;
+        return 0;
     case ARGP_KEY_ARG:
         if (o->has_peer) {
             argp_error(state, "'%s' is a second fingerprint; one call goes to one peer", arg);
         }
-        if (!ph_unhex(arg, o->peer, PH_FINGERPRINT_LEN)) {
-            argp_error(state,
-                       "'%s' is not a fingerprint: write the %d hex digits that 'pinhole answer' "
-                       "or 'pinhole id' shows",
-                       arg, 2 * PH_FINGERPRINT_LEN);
-        }
+        endpoint_parse_fingerprint(arg, o->peer, state);
         o->has_peer = true;
         return 0;
     case ARGP_KEY_END:
@@ -52,11 +53,14 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 struct caller {
     struct endpoint endpoint;
     const struct options *options;
+    struct screen screen;
     struct ph_call *call;
     struct progress progress;
+    struct pipe pipe;
     bool connected;
     bool leaving;
-    bool over; /* told the summary */
+    bool over;  /* told the summary */
+    bool piped; /* all of it, both ways */
     ph_ns next_second;
     int code;
 };
@@ -98,8 +102,8 @@ static void on_second(void *user)
         return;
     }
     ph_call_report(c->call, &r);
-    progress_update(&c->progress, &r);
-    progress_media(&c->progress, &r, now);
+    progress_update(&c->progress, &r, now);
+    progress_second(&c->progress, &r, now, !c->options->pipe);
     c->next_second += PH_SEC;
     if (ph_loop_at(c->endpoint.loop, c->next_second, on_second, c)) {
         hang_up(c);
@@ -125,7 +129,7 @@ static void tell_end(struct caller *c, const struct ph_call_report *r)
         return;
     }
     c->over = true;
-    progress_update(&c->progress, r);
+    progress_update(&c->progress, r, ph_loop_now(c->endpoint.loop));
     progress_summary(&c->progress, r, ph_loop_now(c->endpoint.loop));
 }
 
@@ -142,15 +146,48 @@ static void on_call(void *user, struct ph_call *call)
         }
         return;
     }
-    progress_update(&c->progress, &r);
+    progress_update(&c->progress, &r, ph_loop_now(c->endpoint.loop));
     if (r.state == PH_CALL_CONNECTED && !c->connected) {
         on_connected(c);
     }
     if (r.state == PH_CALL_ENDED) {
         tell_end(c, &r);
+        /* What has come by the stream is still to be written. */
+        if (!c->leaving && (!c->options->pipe || c->pipe.over)) {
+            leave_soon(c);
+        }
+    }
+}
+
+static void on_stream(void *user, struct ph_call *call)
+{
+    struct caller *c = user;
+
+    if (call == c->call) {
+        pipe_on_stream(&c->pipe);
+    }
+}
+
+static void on_pipe_over(void *user, enum pipe_end end)
+{
+    struct caller *c = user;
+    struct ph_call_report r;
+
+    ph_call_report(c->call, &r);
+    if (end == PIPE_DONE) {
+        c->piped = true;
+    } else {
+        c->code = c->code ? c->code : endpoint_tell_pipe(end);
+    }
+    if (r.state == PH_CALL_ENDED) {
         if (!c->leaving) {
             leave_soon(c);
         }
+    } else if (end != PIPE_DONE ||
+               ph_loop_at(c->endpoint.loop,
+                          ph_loop_now(c->endpoint.loop) + endpoint_pipe_linger(&r), on_duration,
+                          c)) {
+        hang_up(c);
     }
 }
 
@@ -162,8 +199,7 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
     if (c->call || c->leaving) {
         return; /* the relay was lost and found again: the call goes on */
     }
-    progress_registered(c->options->endpoint.json, c->endpoint.fingerprint, err, reflexive,
-                        c->endpoint.agent);
+    progress_registered(&c->screen, c->endpoint.fingerprint, err, reflexive, c->endpoint.agent);
     if (!err) {
         err = ph_agent_call(c->endpoint.agent, c->options->peer, &c->call);
         if (err) {
@@ -179,7 +215,10 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
         return;
     }
     ph_call_report(c->call, &r);
-    progress_init(&c->progress, c->options->endpoint.json, &r);
+    progress_init(&c->progress, &c->screen, &r);
+    if (c->options->pipe) {
+        pipe_join(&c->pipe, c->call);
+    }
 }
 
 /* Nobody calls a caller. */
@@ -203,6 +242,8 @@ int cmd_call(int argc, char **argv)
     static const struct argp_option options[] = {
         {"duration", 'd', "SECONDS", 0,
          "Hang up so long after the connection (default: when one side does)", 0},
+        {"pipe", OPT_PIPE, NULL, 0,
+         "Send the standard input to the peer, and write what it sends to the standard output", 0},
         {0},
     };
     static const struct argp_child children[] = {{&endpoint_argp, 0, NULL, 0}, {0}};
@@ -222,8 +263,13 @@ int cmd_call(int argc, char **argv)
     int code;
 
     argp_parse(&argp, argc, argv, 0, NULL, &o);
+    endpoint_screen(&c.screen, &o.endpoint, o.pipe);
+    if (o.pipe) {
+        config.callbacks.on_stream = on_stream;
+    }
     code = endpoint_init(&c.endpoint, &o.endpoint, &config, on_stop, &c);
     if (!code) {
+        pipe_init(&c.pipe, c.endpoint.loop, STDIN_FILENO, STDOUT_FILENO, on_pipe_over, &c);
         if (ph_loop_run(c.endpoint.loop)) {
             fprintf(stderr, "pinhole: the event loop failed: %s\n", strerror(errno));
             c.code = CLI_CANNOT;
@@ -234,7 +280,9 @@ int cmd_call(int argc, char **argv)
             ph_call_report(c.call, &r);
             tell_end(&c, &r);
         }
-        code = c.code ? c.code : c.connected ? CLI_GOOD : CLI_FAILED;
+        code = c.connected && (!o.pipe || c.piped) ? CLI_GOOD : CLI_FAILED;
+        code = c.code ? c.code : code;
+        pipe_fini(&c.pipe);
     }
     endpoint_fini(&c.endpoint);
     return code;

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 enum {
     OPT_RELAY = 'r',
@@ -131,6 +132,50 @@ static int resolve_all(const struct endpoint_options *o, struct ph_agent_config 
     return CLI_GOOD;
 }
 
+void endpoint_parse_fingerprint(const char *arg, uint8_t out[PH_FINGERPRINT_LEN],
+                                struct argp_state *state)
+{
+    if (!ph_unhex(arg, out, PH_FINGERPRINT_LEN)) {
+        argp_error(state,
+                   "'%s' is not a fingerprint: write the %d hex digits that 'pinhole answer' or "
+                   "'pinhole id' shows",
+                   arg, 2 * PH_FINGERPRINT_LEN);
+    }
+}
+
+void endpoint_screen(struct screen *s, const struct endpoint_options *o, bool pipe)
+{
+    FILE *out = pipe ? stderr : stdout;
+    /* Bytes of the pipe on the same terminal would run into the status. */
+    bool shared = pipe && (isatty(STDIN_FILENO) == 1 || isatty(STDOUT_FILENO) == 1);
+
+    screen_init(s, out, o->json, !shared && screen_is_live(out));
+}
+
+int endpoint_tell_pipe(enum pipe_end end)
+{
+    switch (end) {
+    case PIPE_DONE:
+        return CLI_GOOD;
+    case PIPE_BROKEN: /* said already */
+        return CLI_CANNOT;
+    case PIPE_REFUSED:
+        fprintf(stderr, "pinhole: the other side takes no stream: it needs --pipe, too\n");
+        break;
+    case PIPE_CUT:
+        fprintf(stderr, "pinhole: the call ended before the stream did\n");
+        break;
+    }
+    return CLI_FAILED;
+}
+
+/* Acknowledgements go out within 25 ms and are repeated in each packet for a while: 50 times a
+ * second, with media. */
+ph_ns endpoint_pipe_linger(const struct ph_call_report *r)
+{
+    return 300 * PH_MS + ph_min_ns(2 * r->in.rtt, PH_SEC);
+}
+
 int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
                   struct ph_agent_config *config, void (*on_stop)(void *user), void *user)
 {
@@ -138,7 +183,6 @@ int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
     int code, err;
 
     memset(e, 0, sizeof(*e));
-    setvbuf(stdout, NULL, _IOLBF, 0);
     code = seed_load(o->seed_file, config->seed);
     if (code) {
         return code;

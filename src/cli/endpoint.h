@@ -2,10 +2,15 @@
 #ifndef PH_CLI_ENDPOINT_H
 #define PH_CLI_ENDPOINT_H
 
+#include "cli/pipe.h"
+#include "cli/screen.h"
 #include "cli/stop.h"
 #include "pinhole.h"
 
 #include <argp.h>
+
+/* The option --pipe, which has no short form. */
+#define OPT_PIPE 256
 
 struct endpoint_options {
     const char *relays[PH_RELAYS_MAX];
@@ -29,6 +34,17 @@ struct endpoint {
     char fingerprint[2 * PH_FINGERPRINT_LEN + 1];
 };
 
+/* Takes the hex digits of a fingerprint, or ends the program by argp_error. */
+void endpoint_parse_fingerprint(const char *arg, uint8_t out[PH_FINGERPRINT_LEN],
+                                struct argp_state *state);
+/* Where a call's progress goes: the standard output, or with --pipe, which needs that for itself,
+ * the error output. */
+void endpoint_screen(struct screen *s, const struct endpoint_options *options, bool pipe);
+/* Says why a pipe ended otherwise than well. Returns the cli_exit. */
+int endpoint_tell_pipe(enum pipe_end end);
+/* How long a call goes on after its stream is done, so that the other side hears for certain that
+ * all of its own has arrived. */
+ph_ns endpoint_pipe_linger(const struct ph_call_report *r);
 /* Fills host, seed, relays, stuns and bind of the config and starts the agent. Returns a cli_exit;
  * what is wrong is printed. To be ended with endpoint_fini whatever it returns. */
 int endpoint_init(struct endpoint *e, const struct endpoint_options *options,

@@ -45,6 +45,14 @@ static void tell(struct ph_quic_conn *c, const struct ph_inbox_item *item)
         if (c->callbacks.on_datagram != NULL)
             c->callbacks.on_datagram(c->user, item->data, item->len);
         break;
+    case PH_INBOX_PIPE:
+        if (c->callbacks.on_pipe != NULL)
+            c->callbacks.on_pipe(c->user, item->data, item->len);
+        break;
+    case PH_INBOX_PIPE_EVENT:
+        if (c->callbacks.on_pipe_event != NULL)
+            c->callbacks.on_pipe_event(c->user, (enum ph_quic_pipe_event)item->state);
+        break;
     }
 }
 
@@ -59,6 +67,7 @@ void ph_quic_conn_settle(struct ph_quic_conn *c)
         tell(c, item);
         free(item);
     }
+    ph_quic_pipe_tell_room(c);
     c->telling = false;
     /* It cannot fail: the node is in the heap from birth. */
     (void)ph_heap_add(&c->q->deadlines, &c->deadline, ph_quic_conn_deadline(c));
@@ -99,58 +108,88 @@ void ph_quic_read(struct ph_quic_conn *c, ph_ns now, const uint8_t *data, size_t
     ph_quic_leave(before);
 }
 
-static void open_stream(struct ph_quic_conn *c)
+static void open_streams(struct ph_quic_conn *c)
 {
-    if (!c->server && c->stream < 0 && c->coming != PH_QUIC_HANDSHAKE &&
-        ngtcp2_conn_open_bidi_stream(c->ng, &c->stream, NULL) != 0)
-        c->stream = -1;
+    if (c->server || c->coming == PH_QUIC_HANDSHAKE)
+        return;
+    if (c->stream.id < 0 && ngtcp2_conn_open_bidi_stream(c->ng, &c->stream.id, NULL) != 0)
+        c->stream.id = -1;
+    if (c->stream.id >= 0 && c->has_pipe && c->pipe.id < 0 &&
+        ngtcp2_conn_open_bidi_stream(c->ng, &c->pipe.id, NULL) != 0) {
+        c->pipe.id = -1;
+        (void)ph_quic_pipe_on_broken(c);
+    }
 }
 
-/* The client shows the stream with an empty frame, for the server may have more to say. */
-static bool stream_wants(const struct ph_quic_conn *c)
+/* The client shows a stream with an empty frame, for the server may have more to say. */
+static bool stream_wants(const struct ph_quic_conn *c, const struct ph_quic_stream *s)
 {
-    return c->stream >= 0 && !c->stream_gone &&
-           (ph_send_buf_unsent(&c->out) > 0 || (!c->server && !c->stream_shown));
+    return s->id >= 0 && !s->gone &&
+           (ph_send_buf_unsent(&s->out) > 0 || (!c->server && !s->shown) ||
+            (s->end_wanted && !s->end_sent));
 }
 
-/* Writes one packet. Returns its length, 0 when there is nothing to send now, or ngtcp2's error. */
+/* Writes one packet, with bytes of a stream or, NULL, of none. Returns its length, 0 when there is
+ * nothing to send now, or ngtcp2's error. */
 static ngtcp2_ssize write_packet(struct ph_quic_conn *c, uint8_t packet[PH_QUIC_PACKET_MAX],
-                                 bool with_stream)
+                                 struct ph_quic_stream *s)
 {
     struct ph_send_piece pieces[PIECES];
     ngtcp2_vec vec[PIECES];
     ngtcp2_ssize n, taken = -1;
-    size_t count = with_stream ? ph_send_buf_peek(&c->out, pieces, PIECES) : 0;
+    size_t count = s != NULL ? ph_send_buf_peek(&s->out, pieces, PIECES) : 0, len = 0;
+    bool end;
 
-    for (size_t i = 0; i < count; i++)
+    for (size_t i = 0; i < count; i++) {
         vec[i] = (ngtcp2_vec){pieces[i].data, pieces[i].len};
+        len += pieces[i].len;
+    }
+    end = s != NULL && s->end_wanted && len == ph_send_buf_unsent(&s->out);
     n = ngtcp2_conn_writev_stream(c->ng, NULL, NULL, packet, PH_QUIC_PACKET_MAX, &taken,
-                                  NGTCP2_WRITE_STREAM_FLAG_NONE, with_stream ? c->stream : -1, vec,
-                                  count, c->now);
-    if (with_stream && taken >= 0) {
-        c->stream_shown = true;
-        ph_send_buf_sent(&c->out, (size_t)taken);
+                                  end ? NGTCP2_WRITE_STREAM_FLAG_FIN
+                                      : NGTCP2_WRITE_STREAM_FLAG_NONE,
+                                  s != NULL ? s->id : -1, vec, count, c->now);
+    if (s != NULL && taken >= 0) {
+        s->shown = true;
+        s->end_sent = s->end_sent || (end && (size_t)taken == len);
+        ph_send_buf_sent(&s->out, (size_t)taken);
     }
     return n;
+}
+
+/* Whose bytes go next: messages go first. */
+static struct ph_quic_stream *next_stream(struct ph_quic_conn *c, bool stream_blocked,
+                                          bool pipe_blocked)
+{
+    if (!stream_blocked && stream_wants(c, &c->stream))
+        return &c->stream;
+    if (!pipe_blocked && stream_wants(c, &c->pipe) && ph_quic_pipe_may_send(c))
+        return &c->pipe;
+    return NULL;
 }
 
 static void flush(struct ph_quic_conn *c)
 {
     uint8_t packet[PH_QUIC_PACKET_MAX];
-    bool blocked = false;
+    bool stream_blocked = false, pipe_blocked = false;
 
     c->flush_due = false;
     if (c->failure != 0) {
         ph_quic_conn_fail(c, c->failure);
         return;
     }
-    open_stream(c);
+    open_streams(c);
     for (int i = 0; i < FLUSH_MAX && !ph_quic_conn_dead(c); i++) {
-        ngtcp2_ssize n = write_packet(c, packet, !blocked && stream_wants(c));
+        struct ph_quic_stream *s = next_stream(c, stream_blocked, pipe_blocked);
+        ngtcp2_ssize n = write_packet(c, packet, s);
         if (n == NGTCP2_ERR_STREAM_DATA_BLOCKED) {
-            blocked = true;
-        } else if (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND) {
-            c->stream_gone = true;
+            if (s == &c->pipe)
+                pipe_blocked = true;
+            else
+                stream_blocked = true;
+        } else if (s != NULL &&
+                   (n == NGTCP2_ERR_STREAM_SHUT_WR || n == NGTCP2_ERR_STREAM_NOT_FOUND)) {
+            s->gone = true;
         } else if (n < 0) {
             ph_quic_conn_fail(c, (int)n);
         } else if (n == 0) {
@@ -195,9 +234,9 @@ int ph_quic_stream_send(struct ph_quic_conn *c, const void *data, size_t len)
 {
     int rc;
 
-    if (ph_quic_conn_dead(c) || c->stream_gone)
+    if (ph_quic_conn_dead(c) || c->stream.gone)
         return PH_ERR_CLOSED;
-    rc = ph_send_buf_add(&c->out, data, len);
+    rc = ph_send_buf_add(&c->stream.out, data, len);
     if (rc != PH_OK || c->coming == PH_QUIC_HANDSHAKE)
         return rc;
     c->flush_due = true;

@@ -29,6 +29,15 @@ struct ph_quic {
     bool resets; /* that secret outlives this run */
 };
 
+/* A stream as its sender sees it. */
+struct ph_quic_stream {
+    int64_t id; /* -1: none yet */
+    bool shown; /* the peer has been sent a frame of it */
+    bool gone;  /* nothing can be sent on it any more */
+    bool end_wanted, end_sent;
+    struct ph_send_buf out;
+};
+
 struct ph_quic_conn {
     struct ph_tls_peer peer;
     struct ph_quic *q;
@@ -54,10 +63,11 @@ struct ph_quic_conn {
     struct ph_inbox inbox;
     bool telling; /* the owner is being told: not again from inside */
 
-    int64_t stream;    /* -1: none yet */
-    bool stream_shown; /* the peer has been sent a frame of it */
-    bool stream_gone;
-    struct ph_send_buf out;
+    struct ph_quic_stream stream;
+    bool has_pipe;
+    bool pipe_ended; /* by the peer */
+    bool room_owed;  /* a word is due when the pipe has room again */
+    struct ph_quic_stream pipe;
     uint64_t datagram_id;
 
     uint8_t *farewell; /* our CONNECTION_CLOSE, for packets that come after it */
@@ -85,6 +95,17 @@ int ph_quic_conn_input(struct ph_quic_conn *c, const uint8_t *data, size_t len);
 /* Hands the inbox to the owner, and sets the timer anew. */
 void ph_quic_conn_settle(struct ph_quic_conn *c);
 void ph_quic_conn_expire(struct ph_quic_conn *c, ph_ns now);
+
+/* pipe.c */
+/* Whether its bytes may go out now, and leave datagrams room. */
+bool ph_quic_pipe_may_send(const struct ph_quic_conn *c);
+/* ngtcp2's callbacks, of the pipe's stream. Return 0 or what ends the connection. */
+int ph_quic_pipe_on_data(struct ph_quic_conn *c, const uint8_t *data, size_t len, bool end);
+int ph_quic_pipe_on_close(struct ph_quic_conn *c, bool clean);
+/* It cannot be opened, or was reset. */
+int ph_quic_pipe_on_broken(struct ph_quic_conn *c);
+/* Says that there is room, when that is due. */
+void ph_quic_pipe_tell_room(struct ph_quic_conn *c);
 
 /* end.c */
 /* It has ended, though its owner may not have been told yet. */

@@ -147,7 +147,8 @@ void ph_quic_conn_free(struct ph_quic_conn *c)
     ph_cid_map_remove_all(&q->cids, &c->cids);
     ph_heap_remove(&q->deadlines, &c->deadline);
     ph_inbox_fini(&c->inbox);
-    ph_send_buf_fini(&c->out);
+    ph_send_buf_fini(&c->stream.out);
+    ph_send_buf_fini(&c->pipe.out);
     free(c->farewell);
     if (c->next != NULL)
         c->next->prev = c->prev;

@@ -5,13 +5,16 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define WINDOW        65536 /* bytes of the stream that the peer may have in flight */
+#define WINDOW        65536 /* bytes of messages that the peer may have in flight */
 #define ACTIVE_CIDS   4
 #define DEFAULT_RTT   (100 * PH_MS)
 #define DEFAULT_IDLE  (30 * PH_SEC)
 #define DEFAULT_LIMIT (10 * PH_SEC)
 #define CID_ATTEMPTS  8
 #define FAKE_PORT     1
+/* The client's first two bidirectional streams (RFC 9000 section 2.1). */
+#define MESSAGES_ID 0
+#define PIPE_ID     4
 
 static ngtcp2_conn *conn_of_ref(ngtcp2_crypto_conn_ref *ref)
 {
@@ -60,8 +63,11 @@ static int on_stream_open(ngtcp2_conn *ng, int64_t id, void *user)
     struct ph_quic_conn *c = user;
 
     (void)ng;
-    if (c->stream < 0)
-        c->stream = id;
+    /* By their numbers: the packet that shows the one may overtake the other's. */
+    if (id == MESSAGES_ID)
+        c->stream.id = id;
+    else if (id == PIPE_ID && c->has_pipe)
+        c->pipe.id = id;
     return 0;
 }
 
@@ -70,10 +76,13 @@ static int on_stream_data(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t 
 {
     struct ph_quic_conn *c = user;
 
-    (void)flags;
     (void)offset;
     (void)stream_user;
-    if (!trusted(c) || id != c->stream)
+    if (!trusted(c))
+        return NGTCP2_ERR_CALLBACK_FAILURE;
+    if (c->pipe.id >= 0 && id == c->pipe.id)
+        return ph_quic_pipe_on_data(c, data, len, (flags & NGTCP2_STREAM_DATA_FLAG_FIN) != 0);
+    if (id != c->stream.id)
         return NGTCP2_ERR_CALLBACK_FAILURE;
     if (len == 0)
         return 0;
@@ -90,8 +99,10 @@ static int on_stream_acked(ngtcp2_conn *ng, int64_t id, uint64_t offset, uint64_
 
     (void)ng;
     (void)stream_user;
-    if (id == c->stream)
-        ph_send_buf_acked(&c->out, offset + len);
+    if (id == c->stream.id)
+        ph_send_buf_acked(&c->stream.out, offset + len);
+    else if (id == c->pipe.id)
+        ph_send_buf_acked(&c->pipe.out, offset + len);
     return 0;
 }
 
@@ -101,12 +112,25 @@ static int on_stream_close(ngtcp2_conn *ng, uint32_t flags, int64_t id, uint64_t
     struct ph_quic_conn *c = user;
 
     (void)ng;
-    (void)flags;
     (void)code;
     (void)stream_user;
-    if (id == c->stream)
-        c->stream_gone = true;
+    if (id == c->stream.id)
+        c->stream.gone = true;
+    else if (id == c->pipe.id)
+        return ph_quic_pipe_on_close(c, (flags & NGTCP2_STREAM_CLOSE_FLAG_APP_ERROR_CODE_SET) == 0);
     return 0;
+}
+
+static int on_stream_reset(ngtcp2_conn *ng, int64_t id, uint64_t size, uint64_t code, void *user,
+                           void *stream_user)
+{
+    struct ph_quic_conn *c = user;
+
+    (void)ng;
+    (void)size;
+    (void)code;
+    (void)stream_user;
+    return id == c->pipe.id ? ph_quic_pipe_on_broken(c) : 0;
 }
 
 static int on_datagram(ngtcp2_conn *ng, uint32_t flags, const uint8_t *data, size_t len, void *user)
@@ -193,6 +217,7 @@ static const ngtcp2_callbacks client_callbacks = {
     .recv_stream_data = on_stream_data,
     .acked_stream_data_offset = on_stream_acked,
     .stream_close = on_stream_close,
+    .stream_reset = on_stream_reset,
     .recv_retry = ngtcp2_crypto_recv_retry_cb,
     .rand = on_rand,
     .get_new_connection_id2 = on_new_cid,
@@ -218,6 +243,7 @@ static const ngtcp2_callbacks server_callbacks = {
     .acked_stream_data_offset = on_stream_acked,
     .stream_open = on_stream_open,
     .stream_close = on_stream_close,
+    .stream_reset = on_stream_reset,
     .rand = on_rand,
     .get_new_connection_id2 = on_new_cid,
     .remove_connection_id = on_remove_cid,
@@ -259,10 +285,13 @@ static void settings_for(struct ph_quic_conn *c, const struct ph_quic_conn_confi
     settings->rand_ctx.native_handle = &c->q->draw;
 
     ngtcp2_transport_params_default(params);
-    params->initial_max_stream_data_bidi_local = WINDOW;
-    params->initial_max_stream_data_bidi_remote = WINDOW;
-    params->initial_max_data = WINDOW;
-    params->initial_max_streams_bidi = c->server ? 1 : 0;
+    /* There is one limit for every stream. Of the connection's, the pipe may hold one third up, and
+     * messages have the rest, which is more than the half that has to be consumed before ngtcp2
+     * grants more. */
+    params->initial_max_stream_data_bidi_local = c->has_pipe ? PH_QUIC_PIPE_WINDOW : WINDOW;
+    params->initial_max_stream_data_bidi_remote = params->initial_max_stream_data_bidi_local;
+    params->initial_max_data = c->has_pipe ? 3 * PH_QUIC_PIPE_WINDOW : WINDOW;
+    params->initial_max_streams_bidi = !c->server ? 0 : c->has_pipe ? 2 : 1;
     params->max_idle_timeout = or_default(config->idle_timeout, DEFAULT_IDLE);
     params->max_udp_payload_size = PH_QUIC_PACKET_MAX;
     params->max_datagram_frame_size = PH_QUIC_PACKET_MAX;
@@ -358,7 +387,8 @@ int ph_quic_conn_new(struct ph_quic *q, ph_ns now, const struct ph_quic_conn_con
     c->server = initial != NULL;
     c->callbacks = config->callbacks;
     c->user = config->user;
-    c->stream = -1;
+    c->stream.id = c->pipe.id = -1;
+    c->has_pipe = c->room_owed = config->pipe;
     c->flush_due = true;
     ph_heap_node_init(&c->deadline);
     c->next = q->conns;

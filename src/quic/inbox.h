@@ -8,12 +8,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PH_INBOX_MAX 262144 /* bytes waiting */
+/* Bytes waiting. One packet that fills a gap may bring all that both streams' windows let through.
+ */
+#define PH_INBOX_MAX 524288
 
 enum ph_inbox_kind {
     PH_INBOX_STATE,
     PH_INBOX_STREAM,
     PH_INBOX_DATAGRAM,
+    PH_INBOX_PIPE,
+    PH_INBOX_PIPE_EVENT,
 };
 
 struct ph_inbox_item {
@@ -30,7 +34,7 @@ struct ph_inbox {
     size_t bytes;
 };
 
-/* PH_ERR_SPACE (never for a state), PH_ERR_NOMEM. */
+/* PH_ERR_SPACE (never for a state or an event), PH_ERR_NOMEM. */
 int ph_inbox_add(struct ph_inbox *in, enum ph_inbox_kind kind, int state, const uint8_t *data,
                  size_t len);
 /* Takes the oldest out; the caller frees it with free(). NULL when empty. */

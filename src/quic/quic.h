@@ -6,7 +6,8 @@
  * each with the connection that they belong to; where a connection's packets go is the owner's
  * business (RFC 9000's path validation and migration are not used: ngtcp2 sees one constant path).
  *
- * A connection carries one bidirectional stream (the client opens it) and datagrams. */
+ * A connection carries one bidirectional stream for messages (the client opens it), datagrams and,
+ * where both ends want it, a second stream, the pipe, for as many bytes as its owner likes. */
 #ifndef PH_QUIC_QUIC_H
 #define PH_QUIC_QUIC_H
 
@@ -23,6 +24,9 @@
 #define PH_QUIC_DATAGRAM_MAX  1100 /* application bytes of one datagram that always fit a packet */
 #define PH_QUIC_RESET_KEY_LEN 32
 #define PH_QUIC_RESET_MAX     42 /* bytes of a stateless reset */
+/* Bytes of the pipe that the peer may send beyond what was consumed. By a relay far away (320 ms
+ * there and back) it lets 800 kB a second through. */
+#define PH_QUIC_PIPE_WINDOW 262144
 
 struct ph_quic;
 struct ph_quic_conn;
@@ -37,6 +41,13 @@ enum ph_quic_state {
                           * CONNECTION_CLOSE again, in answer to packets that still come */
 };
 
+enum ph_quic_pipe_event {
+    PH_QUIC_PIPE_ROOM,   /* there is room: for the first time, or again after there was none */
+    PH_QUIC_PIPE_ENDED,  /* the peer sends no more, and all of it was told */
+    PH_QUIC_PIPE_DONE,   /* both have ended, and all of ours has arrived */
+    PH_QUIC_PIPE_BROKEN, /* the peer does not take it, or has given it up */
+};
+
 /* What a connection tells its owner. None may free the connection; all may send on it. `user` is
  * the connection's. */
 struct ph_quic_callbacks {
@@ -45,6 +56,10 @@ struct ph_quic_callbacks {
     void (*on_state)(void *user, enum ph_quic_state state);
     void (*on_stream)(void *user, const uint8_t *data, size_t len);
     void (*on_datagram)(void *user, const uint8_t *data, size_t len);
+    /* Bytes of the pipe: at most PH_QUIC_PIPE_WINDOW come before ph_quic_pipe_consumed is called.
+     */
+    void (*on_pipe)(void *user, const uint8_t *data, size_t len);
+    void (*on_pipe_event)(void *user, enum ph_quic_pipe_event event);
 };
 
 /* Who a server's peer may be: asked once the client's certificate is there. Return false to refuse.
@@ -76,6 +91,7 @@ struct ph_quic_conn_config {
     ph_quic_accept_peer accept_peer; /* server only; may be NULL */
     struct ph_quic_callbacks callbacks;
     void *user;
+    bool pipe;               /* this end takes a pipe, and as the client opens it */
     ph_ns idle_timeout;      /* 0: 30 s */
     ph_ns keep_alive;        /* 0: none */
     ph_ns handshake_timeout; /* 0: 10 s */
@@ -124,6 +140,17 @@ void ph_quic_read(struct ph_quic_conn *c, ph_ns now, const uint8_t *data, size_t
 /* Queues bytes on the stream (PH_ERR_SPACE above 64 kB unsent, PH_ERR_CLOSED). Before the handshake
  * ends they wait. */
 int ph_quic_stream_send(struct ph_quic_conn *c, const void *data, size_t len);
+/* Queues bytes on the pipe, all or none. PH_ERR_SPACE: more than ph_quic_pipe_room; PH_ERR_AGAIN:
+ * it is not there yet; PH_ERR_CLOSED: ended, gone, or never wanted; PH_ERR_NOMEM. */
+int ph_quic_pipe_send(struct ph_quic_conn *c, const void *data, size_t len);
+/* How many it would take now. Once this has said too few (under PH_QUIC_PIPE_LOW), or a send has
+ * found no room, PH_QUIC_PIPE_ROOM is told when there is some. */
+size_t ph_quic_pipe_room(struct ph_quic_conn *c);
+#define PH_QUIC_PIPE_LOW 16384
+/* Nothing more will be sent on it. */
+void ph_quic_pipe_end(struct ph_quic_conn *c);
+/* So many bytes that came are done with: the peer may send as many more. */
+void ph_quic_pipe_consumed(struct ph_quic_conn *c, size_t len);
 /* Sends one datagram at once, in a packet of its own, through on_packet, at most
  * PH_QUIC_DATAGRAM_MAX bytes. PH_ERR_AGAIN: not established yet, or congestion control or the
  * anti-amplification limit holds it back (the datagram is then dropped: it was media). */

@@ -28,7 +28,16 @@ size_t ph_send_buf_unsent(const struct ph_send_buf *b)
     return (size_t)(b->queued - b->sent);
 }
 
-static size_t room(const struct ph_send_buf *b)
+size_t ph_send_buf_room(const struct ph_send_buf *b)
+{
+    size_t unsent = PH_SEND_BUF_MAX - ph_send_buf_unsent(b);
+    size_t held = PH_SEND_BUF_HELD_MAX - (size_t)(b->queued - b->acked);
+
+    return unsent < held ? unsent : held;
+}
+
+/* In the last chunk. */
+static size_t spare(const struct ph_send_buf *b)
 {
     return b->last == NULL ? 0 : (size_t)(b->last->offset + CHUNK - b->queued);
 }
@@ -38,9 +47,9 @@ static struct ph_send_chunk *make_chunks(const struct ph_send_buf *b, size_t len
                                          struct ph_send_chunk **last)
 {
     struct ph_send_chunk *first = NULL, **tail = &first;
-    uint64_t offset = b->queued + room(b);
+    uint64_t offset = b->queued + spare(b);
 
-    for (size_t got = room(b); got < len; got += CHUNK, offset += CHUNK) {
+    for (size_t got = spare(b); got < len; got += CHUNK, offset += CHUNK) {
         struct ph_send_chunk *c = malloc(sizeof(*c));
         if (c == NULL) {
             while (first != NULL) {
@@ -64,9 +73,9 @@ int ph_send_buf_add(struct ph_send_buf *b, const void *data, size_t len)
     const uint8_t *p = data;
     struct ph_send_chunk *c = b->last;
 
-    if (len > PH_SEND_BUF_MAX - ph_send_buf_unsent(b))
+    if (len > ph_send_buf_room(b))
         return PH_ERR_SPACE;
-    if (len > room(b)) {
+    if (len > spare(b)) {
         struct ph_send_chunk *last = NULL, *more = make_chunks(b, len, &last);
         if (more == NULL)
             return PH_ERR_NOMEM;

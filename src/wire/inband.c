@@ -5,13 +5,15 @@
 
 #include <string.h>
 
-static size_t header_len(enum ph_inband_kind kind)
+static size_t header_len(const struct ph_inband *m)
 {
-    switch (kind) {
+    switch (m->kind) {
     case PH_INBAND_MEDIA:
         return PH_INBAND_MEDIA_HEADER_LEN;
     case PH_INBAND_ECHO:
         return PH_INBAND_ECHO_LEN;
+    case PH_INBAND_QUALITY:
+        return PH_INBAND_HEADER_LEN + m->body_len;
     case PH_INBAND_PROBE:
     case PH_INBAND_PUNCHING:
     case PH_INBAND_HEARD:
@@ -24,7 +26,7 @@ static size_t header_len(enum ph_inband_kind kind)
 
 int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size_t cap)
 {
-    size_t head = header_len(m->kind);
+    size_t head = header_len(m);
     if (total < head)
         total = head;
     if (total > cap)
@@ -42,6 +44,8 @@ int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size
         ph_write_u16(&w, m->seen.port);
         ph_write_bytes(&w, m->seen.ip, sizeof(m->seen.ip));
     }
+    if (m->kind == PH_INBAND_QUALITY && m->body_len > 0)
+        ph_write_bytes(&w, m->body, m->body_len);
     memset(out + head, 0, total - head);
     return (int)total;
 }
@@ -76,7 +80,11 @@ int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
     if (lane > PH_LANE_DIRECT)
         return PH_ERR_FORMAT;
     out->lane = (enum ph_lane)lane;
-    if (kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_PAUSE)
+    if (kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_QUALITY)
         out->kind = (enum ph_inband_kind)kind;
+    if (kind == PH_INBAND_QUALITY) {
+        out->body_len = ph_reader_left(&r);
+        out->body = ph_read_bytes(&r, out->body_len);
+    }
     return PH_OK;
 }

@@ -21,9 +21,10 @@ enum ph_inband_kind {
     PH_INBAND_PUNCHING =
         4, /* the caller's checks are on their way at full TTL; number: the round */
     /* Of steering (call/steering.h). */
-    PH_INBAND_HEARD = 5, /* the media of this epoch (number) comes directly */
-    PH_INBAND_DEAF = 6,  /* it does not */
-    PH_INBAND_PAUSE = 7, /* no media comes after the frame `number` for now */
+    PH_INBAND_HEARD = 5,   /* the media of this epoch (number) comes directly */
+    PH_INBAND_DEAF = 6,    /* it does not */
+    PH_INBAND_PAUSE = 7,   /* no media comes after the frame `number` for now */
+    PH_INBAND_QUALITY = 8, /* messages of wire/quality.h; number counts these datagrams */
 };
 
 enum ph_lane {
@@ -44,6 +45,9 @@ struct ph_inband {
     uint64_t sent_us;    /* media: the sender's clock */
     uint32_t epoch;      /* media: of the sender's steering; 0 when it says none */
     struct ph_addr seen; /* echo: family NONE when it says none */
+    /* quality: what stands behind the header. When decoded it points into the datagram. */
+    const uint8_t *body;
+    size_t body_len;
 };
 
 /* Writes `total` bytes, of which those behind the fields are zero; total below the kind's header is

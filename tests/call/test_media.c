@@ -106,6 +106,66 @@ static void test_jitter(void **state)
     assert_true(m.report.jitter < 10 * PH_SEC);
 }
 
+/* Second by second: what is missed is counted by the numbers that come, and silence by the time. */
+static void test_seconds(void **state)
+{
+    (void)state;
+    struct ph_media m;
+    struct ph_media_second s;
+    ph_media_init(&m);
+    s = ph_media_take_second(&m, PH_SEC);
+    assert_true(s.silent);
+    assert_int_equal(s.expected, 0); /* nothing has come yet: nothing is missed */
+    /* Frames 11 to 30 of which every fifth is lost, and one comes twice: 1 to 10 were before. */
+    ph_ns now = PH_SEC;
+    for (uint64_t n = 11; n <= 30; n++) {
+        now += 20 * PH_MS;
+        if (n % 5 != 0 || n == 30)
+            frame(&m, now, n);
+    }
+    frame(&m, now, 29);
+    s = ph_media_take_second(&m, 2 * PH_SEC);
+    assert_false(s.silent);
+    assert_int_equal(s.received, 17);
+    assert_int_equal(s.expected, 20);
+    assert_int_equal(s.duplicates, 1);
+    /* Two seconds of silence are a hundred frames ... */
+    s = ph_media_take_second(&m, 3 * PH_SEC);
+    assert_int_equal(s.received, 0);
+    assert_int_equal(s.expected, 50);
+    s = ph_media_take_second(&m, 4 * PH_SEC);
+    assert_true(s.silent);
+    assert_int_equal(s.expected, 50);
+    /* ... which are not counted again when it is over: of 31 to 180, 131 to 160 are missed now. */
+    for (uint64_t n = 161; n <= 180; n++)
+        frame(&m, now += 20 * PH_MS, n);
+    s = ph_media_take_second(&m, 5 * PH_SEC);
+    assert_int_equal(s.received, 20);
+    assert_int_equal(s.expected, 50);
+    /* A frame that comes a second late makes up for the one that was missed. */
+    frame(&m, now, 160);
+    frame(&m, now + 20 * PH_MS, 181);
+    s = ph_media_take_second(&m, 6 * PH_SEC);
+    assert_int_equal(s.received, 2);
+    assert_int_equal(s.expected, 1);
+}
+
+static void test_sizes(void **state)
+{
+    (void)state;
+    static const struct {
+        enum ph_profile profile;
+        size_t bits_per_second;
+    } rows[] = {
+        {PH_PROFILE_GOOD, 28800}, {PH_PROFILE_DEGRADED, 9000}, {PH_PROFILE_CATASTROPHIC, 2400}};
+    for (size_t i = 0; i < 3; i++) {
+        size_t bytes = 0;
+        for (uint64_t n = 1; n <= 50; n++)
+            bytes += ph_media_frame_bytes(rows[i].profile, n) - PH_INBAND_MEDIA_HEADER_LEN;
+        assert_int_equal(8 * bytes, rows[i].bits_per_second);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -113,6 +173,8 @@ int main(void)
         cmocka_unit_test(test_counting),
         cmocka_unit_test(test_both_ways),
         cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_seconds),
+        cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

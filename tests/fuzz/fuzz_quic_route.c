@@ -51,7 +51,10 @@ static const uint8_t nobody[PH_FINGERPRINT_LEN];
 static const struct ph_quic_conn_config config = {
     .alpn = ALPN,
     .peer_fingerprint = nobody,
-    .callbacks = {on_packet, on_state, on_bytes, on_bytes},
+    .callbacks = {.on_packet = on_packet,
+                  .on_state = on_state,
+                  .on_stream = on_bytes,
+                  .on_datagram = on_bytes},
 };
 
 static void endpoint_init(struct endpoint *e, uint64_t seed)

@@ -173,7 +173,10 @@ static inline struct link *link_new(uint64_t seed, bool deterministic)
         assert_int_equal(ph_quic_new(&config, &e->q), PH_OK);
         e->config = (struct ph_quic_conn_config){
             .alpn = LINK_ALPN,
-            .callbacks = {link_on_packet, link_on_state, link_on_stream, link_on_datagram},
+            .callbacks = {.on_packet = link_on_packet,
+                          .on_state = link_on_state,
+                          .on_stream = link_on_stream,
+                          .on_datagram = link_on_datagram},
             .user = e,
         };
     }

@@ -1,0 +1,76 @@
+#include "tests/running.h"
+
+#include "tests/program.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void running_start(struct running *r, const char *const argv[])
+{
+    int fds[2];
+
+    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
+    r->pid = program_start(argv, fds[1]);
+    close(fds[1]);
+    assert_true(r->pid > 0);
+    r->fd = fds[0];
+    r->len = 0;
+    r->out[0] = '\0';
+}
+
+/* False at its end. */
+static int read_more(struct running *r)
+{
+    char rest[4096];
+    size_t room = sizeof(r->out) - 1 - r->len;
+    ssize_t n = read(r->fd, room > 0 ? r->out + r->len : rest, room > 0 ? room : sizeof(rest));
+
+    if (n > 0 && room > 0) {
+        r->len += (size_t)n;
+        r->out[r->len] = '\0';
+    }
+    return n > 0;
+}
+
+const char *running_await(struct running *r, const char *text)
+{
+    const char *at;
+
+    while ((at = strstr(r->out, text)) == NULL || !strchr(at, '\n')) {
+        struct pollfd pfd = {.fd = r->fd, .events = POLLIN};
+
+        if (r->len == sizeof(r->out) - 1 || poll(&pfd, 1, RUNNING_PATIENCE_MS) != 1) {
+            fail_msg("'%s' never came after '%s'", text, r->out);
+        }
+        if (!read_more(r)) {
+            fail_msg("it ended without '%s': '%s'", text, r->out);
+        }
+    }
+    return at;
+}
+
+int running_finish(struct running *r, int sig)
+{
+    int status;
+
+    if (sig != 0) {
+        kill(r->pid, sig);
+    }
+    while (read_more(r)) {
+    }
+    assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
+    close(r->fd);
+    r->pid = 0;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
