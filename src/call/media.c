@@ -57,14 +57,14 @@ static bool take_number(struct ph_media *m, uint64_t n)
     return true;
 }
 
-void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame)
+bool ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame)
 {
     struct ph_media_report *r = &m->report;
     if (frame->number == 0)
-        return;
+        return false;
     if (!take_number(m, frame->number)) {
         r->duplicates++;
-        return;
+        return false;
     }
     r->received++;
     /* The clocks differ by a constant, which the difference of two transit times does not have. */
@@ -81,4 +81,5 @@ void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *fr
     }
     m->last_arrival = now;
     m->last_transit_us = transit_us;
+    return true;
 }

@@ -27,6 +27,7 @@ void ph_media_stop(struct ph_media *m);
 /* Gives the next frame that is due; false when none is. After a stall the missed ones follow at
  * once, at most 3 of them. */
 bool ph_media_next(struct ph_media *m, ph_ns now, struct ph_inband *out);
-void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame);
+/* True: it is a new one, not a duplicate. */
+bool ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame);
 
 #endif
