@@ -113,6 +113,10 @@ void sim_originate(struct sim *s, size_t node, struct sim_packet *p)
         p->src.port = port;
     }
     p->iface = w->out;
+    if (s->trouble.any && sim_is_swallowed(s, p, node, false)) {
+        sim_packet_free(s, p);
+        return;
+    }
     enum step step = w->own ? STEP_HERE : send_on(s, p, w);
     /* An endpoint is not called from inside a call of its own or of another's: what has come to
      * where it may be heard waits for the loop. */
