@@ -172,6 +172,9 @@ static int set_router(const struct scenario *s, const struct cell *cell, struct 
     const char *mapping = matrix_value(s, cell, "port_mapping");
     const char *name = matrix_value(s, cell, "fault");
     const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
+    /* What befalls a call says nothing of its router, and then neither does "none". */
+    if (name != NULL && s->faults.count > 0 && axis_fault(name) == NULL)
+        name = NULL;
     const struct fault *fault = name != NULL ? axis_fault(name) : NULL;
     unsigned protocols = fault != NULL ? fault->protocols : pm != NULL ? pm->protocols : 0;
     if (mapping == NULL && name == NULL)
@@ -242,6 +245,12 @@ unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
     return stages;
 }
 
+const struct fault_plan *matrix_faults(const struct scenario *s, const struct cell *cell)
+{
+    const char *name = matrix_value(s, cell, "fault");
+    return name != NULL ? fault_plan_find(&s->faults, name) : NULL;
+}
+
 const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell)
 {
     const char *name = matrix_value(s, cell, "strategy");
@@ -253,6 +262,7 @@ void matrix_trial(const struct scenario *s, const struct cell *cell, struct tria
 {
     const struct strategy *strategy = matrix_strategy(s, cell);
     memset(out, 0, sizeof(*out));
+    out->faults = matrix_faults(s, cell);
     out->subject = s->subject;
     out->stages = matrix_stages(s, cell);
     out->give_up = s->give_up;
