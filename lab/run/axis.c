@@ -17,6 +17,7 @@ static const struct {
 } named_axes[] = {
     {"gateway", AXIS_GATEWAY},
     {"link", AXIS_LINK},
+    {"loss", AXIS_LOSS},
     {"port_mapping", AXIS_PORT_MAPPING},
     {"mapping_routers", AXIS_MAPPING_ROUTERS},
     {"fault", AXIS_FAULT},
@@ -196,7 +197,8 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     case AXIS_FAULT:
         return check_fault(axis->plans, value, text, err);
     case AXIS_MAPPING_ROUTERS:
-        return yaml_percent(value, "mapping_routers", &share, err);
+    case AXIS_LOSS:
+        return yaml_percent(value, axis->name, &share, err);
     case AXIS_STRATEGY:
         return check_strategy(value, err);
     case AXIS_PROBE:

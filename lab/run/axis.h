@@ -19,6 +19,7 @@ enum axis_kind {
     AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
     AXIS_GATEWAY, /* every NAT's gateway policy */
     AXIS_LINK,    /* every link's parameters, by a preset's name */
+    AXIS_LOSS,    /* every link's loss, in %, each way; the rest stays */
     AXIS_PORT_MAPPING,    /* what the router in front of the caller speaks: axis_port_mapping */
     AXIS_SIDE_MAPPING,    /* "a.port_mapping": the same of the router of the topology's NAT a */
     AXIS_MAPPING_ROUTERS, /* how many of a population's routers that can map ports do, in % */
