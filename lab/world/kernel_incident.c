@@ -69,9 +69,14 @@ static int turn_to(struct kernel_world *w, size_t node, unsigned to, struct lab_
     if (with_rtnl(w, node, kernel_node_forget_uplink, &w->layout, node, err) != 0) {
         return -1;
     }
+    /* Its provider's routes lead to what it was in turn 0, on a wire where nobody else is. */
+    if (w->trouble.turns[node] != 0 &&
+        with_rtnl(w, n->upstream, kernel_node_part, &w->layout, node, err) != 0) {
+        return -1;
+    }
     layout_renumber(&w->layout, node, w->trouble.turns[node], to);
     w->trouble.turns[node] = to;
-    if (with_rtnl(w, n->upstream, kernel_node_meet, &w->layout, node, err) != 0 ||
+    if ((to != 0 && with_rtnl(w, n->upstream, kernel_node_meet, &w->layout, node, err) != 0) ||
         with_rtnl(w, node, kernel_node_address_uplink, &w->layout, node, err) != 0 ||
         reload_blocks(w, node, err) != 0) {
         return -1;

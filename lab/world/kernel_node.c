@@ -185,15 +185,28 @@ void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *
     }
 }
 
-void kernel_node_meet(const struct layout *l, size_t node, struct rtnl *r)
+/* The interface of its upstream node that it is met at: a port of a bridge has no address, the
+ * bridge has. */
+static size_t met_at(const struct layout *l, size_t node)
 {
     const struct layout_node *n = &l->nodes[node];
     size_t m, to;
 
     other_end(l, n->ifs[n->wan_if].link, node, &m, &to);
-    /* Its port of a bridge has no address; the bridge has. */
-    if (l->nodes[m].ifs[to].port) {
-        to = l->nodes[m].lan_if;
-    }
-    add_neighbour(l, &l->nodes[m].ifs[to], to, node, n->wan_if, r);
+    return l->nodes[m].ifs[to].port ? l->nodes[m].lan_if : to;
+}
+
+void kernel_node_meet(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+    size_t at = met_at(l, node);
+
+    add_neighbour(l, &l->nodes[n->upstream].ifs[at], at, node, n->wan_if, r);
+}
+
+void kernel_node_part(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+
+    rtnl_neighbour_del(r, kernel_if_index(met_at(l, node)), &n->ifs[n->wan_if].addr);
 }

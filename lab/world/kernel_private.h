@@ -60,8 +60,9 @@ void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struc
 void kernel_node_forget_uplink(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_node_address_uplink(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *r);
-/* In its upstream node's namespace: the neighbour that it is there. */
+/* In its upstream node's namespace: the neighbour that it is there, and is not any more. */
 void kernel_node_meet(const struct layout *l, size_t node, struct rtnl *r);
+void kernel_node_part(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_mac(size_t node, size_t iface, uint8_t mac[6]);
 /* kernel_router.c: starts a port-mapping server on each NAT whose profile wants one. The NATs are
  * configured, and their devices carry packets. */
