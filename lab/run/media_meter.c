@@ -45,13 +45,19 @@ static void widen(struct meter_outage *o, const struct meter_gap *gap, bool over
     o->gap = length;
 }
 
-/* Each fault that was done before the gap was over, and whose next one came after it had begun. */
+/* Each fault that the gap spans, and the one that was done last before it: unless another came as
+ * soon as a frame may be waited for, and it is that one's doing alone. */
 static void blame(struct media_meter *m, const struct meter_gap *gap, bool over)
 {
+    ph_ns spanned = PH_NEVER; /* the first of those */
     for (size_t i = m->outage_count; i > 0; i--) {
-        widen(&m->outages[i - 1], gap, over);
-        if (m->outages[i - 1].at <= gap->from)
+        struct meter_outage *o = &m->outages[i - 1];
+        bool before = o->at <= gap->from;
+        if (!before || spanned == PH_NEVER || spanned > gap->from + METER_USUAL)
+            widen(o, gap, over);
+        if (before)
             return;
+        spanned = o->at;
     }
 }
 

@@ -19,8 +19,8 @@
 #define METER_RECENT 8
 #define METER_WINDOW 4096 /* frames within which one that comes twice is known for it */
 
-/* What a fault did to what is heard: the largest of the gaps that begin between it and the next
- * fault, or span it. */
+/* What a fault did to what is heard: the largest of the gaps that span it, or begin between it and
+ * the next fault. */
 struct meter_outage {
     ph_ns at;    /* the fault's */
     ph_ns gap;   /* 0: nothing has been heard since, and the gap is not over */
