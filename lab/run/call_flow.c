@@ -25,7 +25,7 @@ int call_flow_init(struct call_flow *f, const struct fault_run_config *faults)
         if (rc != PH_OK)
             return rc;
         count = fault_run_schedule(f->faults)->fault_count;
-        f->outages = calloc(2 * count, sizeof(*f->outages));
+        f->outages = calloc(2 * count + 1, sizeof(*f->outages));
         if (f->outages == NULL)
             return PH_ERR_NOMEM;
     }
@@ -71,6 +71,8 @@ void call_flow_end(struct call_flow *f, ph_ns now, bool alive)
         return;
     f->ended = now;
     f->survived = alive && (f->faults == NULL || fault_run_over(f->faults));
+    if (f->faults != NULL)
+        fault_run_stop(f->faults);
     for (size_t i = 0; i < 2; i++) {
         f->survived = f->survived && media_meter_flows(&f->hears[i], now);
         media_meter_end(&f->hears[i], now);

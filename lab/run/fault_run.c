@@ -12,7 +12,7 @@ struct fault_run {
     ph_ns zero;
     size_t next;  /* event to be asked for */
     size_t asked; /* of which nobody has told yet */
-    bool failed;
+    bool over;    /* failed, or stopped: nothing more is asked for */
 };
 
 int fault_run_new(const struct fault_run_config *config, struct fault_run **out)
@@ -24,7 +24,7 @@ int fault_run_new(const struct fault_run_config *config, struct fault_run **out)
     r->config = *config;
     r->zero = PH_NEVER;
     if (fault_schedule_make(config->plan, config->seed, &r->schedule) == 0)
-        r->at = calloc(r->schedule.fault_count, sizeof(*r->at));
+        r->at = calloc(r->schedule.fault_count + 1, sizeof(*r->at));
     if (r->at == NULL) {
         fault_schedule_free(&r->schedule);
         free(r);
@@ -39,9 +39,9 @@ int fault_run_new(const struct fault_run_config *config, struct fault_run **out)
 static void fail(struct fault_run *r, const struct incident *what, const char *why)
 {
     char text[256];
-    if (r->failed)
+    if (r->over)
         return;
-    r->failed = true;
+    r->over = true;
     if (snprintf(text, sizeof(text), "the fault %s could not be: %s", incident_name(what->kind),
                  why) < 0)
         text[0] = '\0';
@@ -57,7 +57,7 @@ static void on_done(void *user, const struct incident *what, ph_ns at, const cha
         fail(r, what, error);
         return;
     }
-    if (r->at[fault] != PH_NEVER || what->over)
+    if (r->at[fault] != PH_NEVER || what->over || r->over)
         return;
     r->at[fault] = at;
     r->config.happened(r->config.happened_user, at);
@@ -80,10 +80,10 @@ static void step(void *user)
 {
     struct fault_run *r = user;
     struct world *w = r->config.world;
-    while (!r->failed && r->next < r->schedule.event_count &&
+    while (!r->over && r->next < r->schedule.event_count &&
            r->zero + r->schedule.events[r->next].when <= w->ops->now(w))
         ask(r, &r->schedule.events[r->next++]);
-    if (!r->failed && r->next < r->schedule.event_count)
+    if (!r->over && r->next < r->schedule.event_count)
         w->ops->at(w, r->zero + r->schedule.events[r->next].when, step, r);
 }
 
@@ -94,6 +94,11 @@ void fault_run_begin(struct fault_run *r, ph_ns zero)
         return;
     r->zero = zero;
     w->ops->at(w, zero + r->schedule.events[0].when, step, r);
+}
+
+void fault_run_stop(struct fault_run *r)
+{
+    r->over = true;
 }
 
 void fault_run_free(struct fault_run *r)

@@ -27,6 +27,9 @@ int fault_run_new(const struct fault_run_config *config, struct fault_run **out)
 /* NULL is allowed. The world may tell of nothing after this. */
 void fault_run_free(struct fault_run *r);
 
+/* The call has ended: what has not happened yet does not. */
+void fault_run_stop(struct fault_run *r);
+
 /* Moments count from `zero`. */
 void fault_run_begin(struct fault_run *r, ph_ns zero);
 /* Every event is done. */

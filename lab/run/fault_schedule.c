@@ -61,8 +61,8 @@ int fault_schedule_make(const struct fault_plan *plan, uint64_t seed, struct fau
     *out = (struct fault_schedule){0};
     for (size_t i = 0; i < plan->step_count; i++)
         count += plan->steps[i].times;
-    out->faults = calloc(count, sizeof(*out->faults));
-    out->events = calloc(4 * count, sizeof(*out->events)); /* two sides, and their ends */
+    out->faults = calloc(count + 1, sizeof(*out->faults));
+    out->events = calloc(4 * count + 1, sizeof(*out->events)); /* two sides, and their ends */
     if (out->faults == NULL || out->events == NULL) {
         fault_schedule_free(out);
         return -1;

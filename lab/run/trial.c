@@ -147,18 +147,14 @@ static void step_closing(struct call *t, ph_ns now)
 /* What there is to measure has been: the peers say goodbye, and give back what routers gave. */
 static void finish_call(struct call *t, ph_ns now)
 {
-    struct ph_call_report reports[2];
+    struct ph_call_report reports[2] = {0};
     trial_result_init(&t->result, SUBJECT_PINHOLE);
     for (size_t i = 0; i < 2; i++)
         if (t->peers[i].call != NULL)
             ph_call_report(t->peers[i].call, &reports[i]);
-    uint64_t sent[2] = {0};
-    for (size_t i = 0; i < 2; i++)
-        if (t->peers[i].call != NULL)
-            sent[i] = reports[i].media.sent;
+    uint64_t sent[2] = {reports[0].media.sent, reports[1].media.sent};
     call_flow_end(&t->flow, now, false);
-    call_flow_result(&t->flow, sent, t->peers[0].call != NULL ? reports[0].started : now,
-                     &t->result);
+    call_flow_result(&t->flow, sent, reports[0].started, &t->result);
     verdict(t->base.world->layout, t->peers[0].call != NULL ? &reports[0] : NULL,
             t->peers[1].call != NULL ? &reports[1] : NULL, &t->result);
     if (!ph_agent_mapping(t->peers[0].agent, &t->result.mapping))
