@@ -85,7 +85,8 @@ static enum step forward(struct sim *s, struct sim_packet *p)
         !sim_nat_outbound(s->nats[p->node], s->now, &p->src, &p->dst, p->ttl <= 1))
         return lose(s, p);
     if (hairpinned || !sim_is_bridged(n, p->iface, w->out)) {
-        if (p->ttl <= 1)
+        /* The chain `forwarding` sees what goes from LAN to LAN, too. */
+        if (p->ttl <= 1 || (is_nat && sim_nat_blocks(s->nats[p->node])))
             return lose(s, p);
         p->ttl--;
     }

@@ -38,6 +38,11 @@ void sim_nat_block(struct sim_nat *n, bool on)
     n->blocked -= !on && n->blocked > 0 ? 1u : 0u;
 }
 
+bool sim_nat_blocks(const struct sim_nat *n)
+{
+    return n->profile.udp_blocked || n->blocked > 0;
+}
+
 void sim_nat_unblock(struct sim_nat *n)
 {
     n->blocked = 0;
@@ -164,11 +169,6 @@ static bool learn(struct sim_nat *n, ph_ns now, const struct sim_flow *f, enum s
 
 /* ---- Ways through */
 
-static bool blocks(const struct sim_nat *n)
-{
-    return n->profile.udp_blocked || n->blocked > 0;
-}
-
 /* A token bucket that holds a second's worth, as nft's `limit` is. */
 static bool take_token(struct sim_nat *n, ph_ns now)
 {
@@ -220,7 +220,7 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct 
     struct sim_flow fresh = {.counted = true};
     struct sim_tuple t;
     enum sim_dir dir = SIM_ORIGINAL;
-    bool goes = !dies && !blocks(n);
+    bool goes = !dies && !sim_nat_blocks(n);
     if (!n->stateful)
         return goes;
     if (!take(src, dst, &t))
@@ -315,7 +315,7 @@ bool sim_nat_inbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct p
 {
     struct sim_tuple t;
     enum sim_dir dir;
-    bool goes = !dies && !blocks(n);
+    bool goes = !dies && !sim_nat_blocks(n);
     if (!n->stateful)
         return goes;
     if (!take(src, dst, &t))
@@ -343,7 +343,7 @@ bool sim_nat_hairpin(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct p
     struct sim_flow fresh = {.counted = true};
     struct sim_tuple t;
     enum sim_dir dir = SIM_ORIGINAL;
-    bool goes = !dies && !blocks(n);
+    bool goes = !dies && !sim_nat_blocks(n);
     uint64_t inside;
     if (!n->profile.hairpin || !take(src, dst, &t))
         return false;

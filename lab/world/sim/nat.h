@@ -48,6 +48,7 @@ void sim_nat_readdress(struct sim_nat *n, const struct nat_site *site);
  * twice, off twice. sim_nat_reset leaves it as it is. */
 void sim_nat_block(struct sim_nat *n, bool on);
 void sim_nat_unblock(struct sim_nat *n);
+bool sim_nat_blocks(const struct sim_nat *n);
 /* How many flows there are. */
 size_t sim_nat_flows(struct sim_nat *n, ph_ns now);
 
