@@ -31,7 +31,6 @@ struct peer {
     struct ph_call *call;
     bool registered;
     int register_error;
-    bool direct; /* its path is a direct one */
 };
 
 struct call {
@@ -61,11 +60,9 @@ static void on_call(void *user, struct ph_call *call)
     struct call *t = p->trial;
     struct ph_call_report report;
     p->call = call;
-    /* The peer has decided: its report changes, and it tells, in one and the same event. */
     ph_call_report(call, &report);
-    if (report.direct && !p->direct)
-        call_flow_switched(&t->flow, p == &t->peers[1], t->base.world->ops->now(t->base.world));
-    p->direct = report.direct;
+    if (report.decided_at != PH_NEVER)
+        call_flow_switched(&t->flow, p == &t->peers[1], report.decided_at);
     if (p->trial->state == CALL_CALLING)
         trial_look_now(&p->trial->base);
 }
