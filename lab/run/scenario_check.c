@@ -1,6 +1,7 @@
 #include "lab/run/scenario_check.h"
 
 #include "lab/run/matrix.h"
+#include "lab/run/media_meter.h"
 #include "lab/run/spread.h"
 #include "lab/run/strategy.h"
 #include "lab/topo/layout.h"
@@ -9,6 +10,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* After the last fault: a silence that is one, and frames that come late. */
+#define FAULT_MEDIA_MIN (METER_SILENCE + 100 * PH_MS)
 
 /* What a strategy spends is part of it. */
 static bool strategy_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
@@ -179,6 +183,11 @@ static int check_faults(const struct yaml_node *faults, const struct scenario *s
                         struct lab_error *err)
 {
     size_t axis = axes_find(&s->axes, "fault");
+    if (faults != NULL && s->media < FAULT_MEDIA_MIN)
+        return yaml_fail(faults, err,
+                         "whether a call goes on after a fault shows when media has had %u ms to "
+                         "be heard; let `media` be as much at least",
+                         (unsigned)(FAULT_MEDIA_MIN / PH_MS));
     for (size_t i = 0; i < s->faults.count; i++) {
         const struct fault_plan *plan = &s->faults.items[i];
         struct yaml_node at = {.file = faults->file, .line = plan->line, .column = plan->column};

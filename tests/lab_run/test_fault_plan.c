@@ -176,6 +176,9 @@ static void test_bad(void **state)
          "s.yaml:5:36: every is \"1ms\"; it must be from 10ms to 1h"},
         {ONE("{do: blackout, at: 1s, every: 1s, until: 1h}"),
          "s.yaml:5:36: that is 3599 times; 2048 in an hour are the most"},
+        {HEAD "media: 500ms\nmatrix: {fault: [f]}\nfaults:\n  f: {do: blackout, at: 1s}\n",
+         "s.yaml:6:3: whether a call goes on after a fault shows when media has had 600 ms to be "
+         "heard; let `media` be as much at least"},
         {HEAD "subject: map\nmatrix: {fault: [f]}\nfaults:\n  f: {do: blackout, at: 1s}\n",
          "s.yaml:6:3: faults means nothing to subject map; leave it out"},
         {"name: x\ntopology: no-nat\nmatrix: {fault: [f]}\nfaults:\n"
