@@ -101,6 +101,14 @@ struct ph_stream_report {
                  * call ended before the stream was done; PH_ERR_NOMEM */
 };
 
+/* One frame as it arrived. */
+struct ph_media_frame {
+    uint64_t number;  /* the sender's, from 1 on; not always in order */
+    uint64_t sent_us; /* the sender's time stamp: microseconds of a clock of its own */
+    ph_ns arrived;    /* on this host's clock */
+    bool direct;      /* on a direct path; else by the relay */
+};
+
 enum ph_call_state {
     PH_CALL_DIALING,    /* caller: the offer is out */
     PH_CALL_RINGING,    /* callee: the offer is there, not answered yet */
@@ -148,8 +156,8 @@ struct ph_agent;
 struct ph_call;
 
 /* Called at the end of an event, when the agent's affairs are in order: every function of this
- * header but ph_agent_free may be called from inside. on_offer is asked in the middle of one: it
- * only answers. Any of them may be NULL. */
+ * header but ph_agent_free may be called from inside. on_offer is asked, and on_media told, in the
+ * middle of one: they only answer, and take note. Any of them may be NULL. */
 struct ph_agent_callbacks {
     /* Registered with a relay (PH_OK), also when it is another one than before, or not registered
      * any more (why; it goes on trying). `reflexive` is what the relay saw. */
@@ -162,6 +170,9 @@ struct ph_agent_callbacks {
     /* Of the call's stream: bytes have come, there is room for what is to be sent (for the first
      * time, or again), or its report has changed. Where this is NULL there is no stream. */
     void (*on_stream)(void *user, struct ph_call *call);
+    /* A media frame has come that had not come before, on whichever path. Told in the middle of an
+     * event: it takes note, and calls nothing of this header. */
+    void (*on_media)(void *user, struct ph_call *call, const struct ph_media_frame *frame);
     /* What ph_agent_close began is done. */
     void (*on_closed)(void *user);
 };

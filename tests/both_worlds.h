@@ -31,4 +31,17 @@ struct both_heard {
 struct both_heard both_send(struct both_world *w, size_t from, const struct ph_addr *to,
                             uint8_t ttl);
 
+/* Something befalls the world; it is over when this returns, but for what lasts. */
+void both_disturb(struct both_world *w, const struct incident *what);
+/* As between two trials; all sockets are gone. */
+void both_reset(struct both_world *w, uint64_t seed);
+/* The address that the host has now; family NONE: none. */
+struct ph_addr both_local(struct both_world *w, const char *node);
+/* How often the host was told that its network has changed; waits until that is more than so many
+ * times, or fails the test. */
+unsigned both_told(struct both_world *w, const char *node);
+unsigned both_await_told(struct both_world *w, const char *node, unsigned than);
+/* NULL in the simulator. */
+struct kernel_world *both_kernel(struct both_world *w);
+
 #endif

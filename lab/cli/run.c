@@ -84,7 +84,9 @@ static double trial_seconds(const struct run *run, size_t cell, struct world_spe
     if (s->subject == SUBJECT_NETCHECK)
         return caller.udp_blocked ? 2.5 : 1.0;
     bool mapped = caller.maps && caller.translations == 1 && (stages & 1u << PH_STAGE_PORTMAP) != 0;
-    double media = (double)s->media / 1e9, search = mapped ? 0.0 : search_seconds(l, stages);
+    const struct fault_plan *faults = matrix_faults(s, c);
+    double media = (double)(s->media + (faults != NULL ? fault_plan_over(faults) : 0)) / 1e9;
+    double search = mapped ? 0.0 : search_seconds(l, stages);
     return 0.2 + 5.0 * (double)run->floor_relay[cell] / 1e9 + (media > search ? media : search);
 }
 

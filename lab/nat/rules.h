@@ -33,6 +33,11 @@ int nat_rules(const struct nat_profile *p, const struct nat_site *site, char **o
 int nat_apply(int netns_fd, const struct nat_profile *p, const struct nat_site *site,
               struct lab_error *err);
 
+/* The same in a namespace where rules of a NAT stand already, in one transaction: its counters
+ * begin anew. Conntrack is left as it is. */
+int nat_reload(int netns_fd, const struct nat_profile *p, const struct nat_site *site,
+               struct lab_error *err);
+
 /* Empties what the NAT has learnt: its dynamic sets and maps and the conntrack table; counters of
  * sequential allocation go on. For use between two trials. */
 int nat_flush(int netns_fd, const struct nat_profile *p, struct lab_error *err);

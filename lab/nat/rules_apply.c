@@ -39,6 +39,27 @@ static int write_sysctls(const struct nat_profile *p, const struct nat_site *sit
     return 0;
 }
 
+int nat_reload(int netns_fd, const struct nat_profile *p, const struct nat_site *site,
+               struct lab_error *err)
+{
+    static const char fresh[] = "table ip pinhole\ndelete table ip pinhole\n";
+    char *rules = NULL;
+    if (nat_rules(p, site, &rules, err) != 0)
+        return -1;
+    char *text = malloc(sizeof(fresh) + strlen(rules));
+    int rc;
+    if (text == NULL) {
+        rc = lab_fail(err, LAB_CANNOT, "out of memory");
+    } else {
+        memcpy(text, fresh, sizeof(fresh) - 1);
+        memcpy(text + sizeof(fresh) - 1, rules, strlen(rules) + 1);
+        rc = nft_run(netns_fd, text, NULL, err);
+    }
+    free(text);
+    free(rules);
+    return rc;
+}
+
 int nat_apply(int netns_fd, const struct nat_profile *p, const struct nat_site *site,
               struct lab_error *err)
 {

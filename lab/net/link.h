@@ -17,4 +17,13 @@ struct link_params {
     struct link_direction down;
 };
 
+/* Packets that links lost: by their loss, or for want of room before a rate. */
+struct link_drops {
+    uint64_t packets;
+    uint64_t large; /* of at least LINK_LARGE bytes of UDP payload: only these can hold a media
+                     * frame (PH_MEDIA_GOOD_BYTES, call/media.h) */
+};
+
+#define LINK_LARGE 72
+
 #endif

@@ -45,6 +45,7 @@ void rtnl_route(struct rtnl *r, int index, const struct ph_addr *to, unsigned pr
                 const struct ph_addr *via);
 /* A permanent neighbour. */
 void rtnl_neighbour(struct rtnl *r, int index, const struct ph_addr *addr, const uint8_t mac[6]);
+void rtnl_neighbour_del(struct rtnl *r, int index, const struct ph_addr *addr);
 
 /* 0 when all was done. On the first failure -1, LAB_BROKEN (LAB_CANNOT where the kernel lacks the
  * kind of device); err names the request. */

@@ -220,3 +220,18 @@ void rtnl_neighbour(struct rtnl *r, int index, const struct ph_addr *addr, const
          nla_put(msg, NDA_LLADDR, 6, mac) == 0;
     rtnl_append(r, msg, !ok, "neighbour %s", ph_addr_format_ip(addr, text));
 }
+
+void rtnl_neighbour_del(struct rtnl *r, int index, const struct ph_addr *addr)
+{
+    struct nl_msg *msg = rtnl_request(r, RTM_DELNEIGH, 0);
+    struct ndmsg header = {.ndm_family = family_of(addr), .ndm_ifindex = index};
+    char text[PH_ADDR_STRLEN];
+    bool ok;
+
+    if (msg == NULL) {
+        return;
+    }
+    ok = nlmsg_append(msg, &header, sizeof(header), NLMSG_ALIGNTO) == 0 &&
+         nla_put(msg, NDA_DST, ip_len(addr), addr->ip) == 0;
+    rtnl_append(r, msg, !ok, "no neighbour %s", ph_addr_format_ip(addr, text));
+}

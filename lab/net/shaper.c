@@ -165,6 +165,19 @@ int shaper_world_stats(struct shaper *s, uint32_t world, uint64_t *worst_latenes
     return 0;
 }
 
+int shaper_world_drops(struct shaper *s, uint32_t world, struct link_drops *out,
+                       struct lab_error *err)
+{
+    struct shaper_request req = {.op = SHAPER_STATS, .world = world};
+    struct shaper_reply reply;
+
+    if (ask(s, &req, &reply, err) != 0) {
+        return -1;
+    }
+    *out = reply.drops;
+    return 0;
+}
+
 int shaper_world_remove(struct shaper *s, uint32_t world, struct lab_error *err)
 {
     struct shaper_request req = {.op = SHAPER_REMOVE, .world = world};

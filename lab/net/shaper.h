@@ -45,6 +45,9 @@ int shaper_world_reset(struct shaper *s, uint32_t world, uint64_t seed, struct l
 /* Since the last reset: how late the latest frame was sent, and how many were sent. */
 int shaper_world_stats(struct shaper *s, uint32_t world, uint64_t *worst_lateness_ns,
                        uint64_t *packets, struct lab_error *err);
+/* Since the last reset: the frames that the links' loss and rates took. */
+int shaper_world_drops(struct shaper *s, uint32_t world, struct link_drops *out,
+                       struct lab_error *err);
 /* Forgets the world and its links. */
 int shaper_world_remove(struct shaper *s, uint32_t world, struct lab_error *err);
 

@@ -28,6 +28,7 @@ struct shaper_reply {
     int32_t status;
     int32_t code; /* enum lab_exit, when status is not 0 */
     uint64_t worst, packets;
+    struct link_drops drops;
     char text[256];
 };
 

@@ -189,7 +189,9 @@ static int serve(struct process *p, const struct shaper_request *req, struct sha
         return shaper_table_reset(p->table, req->world, req->seed, err);
     case SHAPER_STATS:
         look_for_overflow(p);
-        return shaper_table_stats(p->table, req->world, &reply->worst, &reply->packets, err);
+        return shaper_table_drops(p->table, req->world, &reply->drops, err) != 0
+                   ? -1
+                   : shaper_table_stats(p->table, req->world, &reply->worst, &reply->packets, err);
     case SHAPER_REMOVE:
         return shaper_table_remove(p->table, req->world, err);
     default:

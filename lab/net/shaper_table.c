@@ -9,7 +9,8 @@
 #include <string.h>
 #include <sys/mman.h>
 
-#define BUCKETS 1024u /* of directions, by the interface that they come in on */
+#define BUCKETS       1024u /* of directions, by the interface that they come in on */
+#define HEADERS_BYTES 42u   /* of Ethernet, IPv4 and UDP */
 /* A slow link queues what it sends in this time, then drops the tail. */
 #define QUEUE_NS (100 * PH_MS)
 
@@ -37,6 +38,7 @@ struct shaper_world {
     struct line *lines, **lines_end;
     size_t line_count;
     uint64_t worst, packets;
+    struct link_drops drops;
 };
 
 struct shaper_table {
@@ -228,7 +230,12 @@ struct shaper_frame *shaper_table_offer(struct shaper_table *t, struct shaper_fr
     struct direction *d = find_direction(t, if_in);
     struct shaper_frame *other;
 
-    if (d == NULL || !schedule(d, f, stamp)) {
+    if (d == NULL) {
+        return f;
+    }
+    if (!schedule(d, f, stamp)) {
+        d->world->drops.packets++;
+        d->world->drops.large += f->len >= HEADERS_BYTES + LINK_LARGE ? 1 : 0;
         return f;
     }
     other = shaper_table_frame(t);
@@ -412,6 +419,7 @@ int shaper_table_reset(struct shaper_table *t, uint32_t world, uint64_t seed, st
     world_seed(w, seed);
     w->worst = 0;
     w->packets = 0;
+    w->drops = (struct link_drops){0};
     return 0;
 }
 
@@ -425,6 +433,18 @@ int shaper_table_stats(struct shaper_table *t, uint32_t world, uint64_t *worst, 
     }
     *worst = w->worst;
     *packets = w->packets;
+    return 0;
+}
+
+int shaper_table_drops(struct shaper_table *t, uint32_t world, struct link_drops *out,
+                       struct lab_error *err)
+{
+    const struct shaper_world *w = known_world(t, world, err);
+
+    if (w == NULL) {
+        return -1;
+    }
+    *out = w->drops;
     return 0;
 }
 

@@ -52,6 +52,8 @@ int shaper_table_reset(struct shaper_table *t, uint32_t world, uint64_t seed,
                        struct lab_error *err);
 int shaper_table_stats(struct shaper_table *t, uint32_t world, uint64_t *worst, uint64_t *packets,
                        struct lab_error *err);
+int shaper_table_drops(struct shaper_table *t, uint32_t world, struct link_drops *out,
+                       struct lab_error *err);
 int shaper_table_remove(struct shaper_table *t, uint32_t world, struct lab_error *err);
 
 #endif

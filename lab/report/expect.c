@@ -171,7 +171,8 @@ static bool judge_time(struct judge *j, const struct summary *s, const char *whe
 {
     const struct expectation *e = j->e;
     const struct time_summary *t = time_of(e, s);
-    const struct limit limits[] = {time_limit("p50", e->p50, t->p50),
+    const struct limit limits[] = {time_limit("the longest is", e->each, t->max),
+                                   time_limit("p50", e->p50, t->p50),
                                    time_limit("p95", e->p95, t->p95),
                                    time_limit("p99", e->p99, t->p99)};
     return t->count > 0 &&

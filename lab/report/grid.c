@@ -300,6 +300,8 @@ int grid_print(const struct run *run, const struct expect_result *expects, bool 
         rc = table_print(&p.screen);
     } else if (run->scenario->population.count > 0) {
         rc = population_print(&p.screen) != 0 ? -1 : print_stages(&p);
+    } else if (faults_wanted(run)) {
+        rc = faults_print(&p.screen) != 0 ? -1 : print_stages(&p);
     } else {
         choose_axes(&p);
         p.done = calloc(run->matrix.count, sizeof(bool));

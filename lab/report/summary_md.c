@@ -29,6 +29,11 @@ static void choose_columns(const struct run *run, const struct summary *all, str
         out->rates[out->rate_count++] = RATE_DIRECT;
         out->times[out->time_count++] = SUBJECT_TIME_DIRECT;
         out->times[out->time_count++] = SUBJECT_TIME_RELAY;
+        if (all->rates[RATE_SURVIVED].of == 0)
+            return;
+        out->rates[out->rate_count++] = RATE_SURVIVED;
+        out->times[out->time_count++] = SUBJECT_TIME_GAP;
+        out->times[out->time_count++] = SUBJECT_TIME_RECOVERY;
         return;
     }
     for (int i = 0; i < RATE_COUNT; i++)

@@ -17,6 +17,7 @@ static const struct {
 } named_axes[] = {
     {"gateway", AXIS_GATEWAY},
     {"link", AXIS_LINK},
+    {"loss", AXIS_LOSS},
     {"port_mapping", AXIS_PORT_MAPPING},
     {"mapping_routers", AXIS_MAPPING_ROUTERS},
     {"fault", AXIS_FAULT},
@@ -115,18 +116,25 @@ const struct fault *axis_fault(const char *name)
     return strcmp(name, "none") == 0 ? NULL : fault_find(name);
 }
 
-static int check_fault(struct yaml_node *value, const char *text, struct lab_error *err)
+/* Of a router from the beginning, or of the section `faults`. */
+static int check_fault(const struct fault_plans *plans, struct yaml_node *value, const char *text,
+                       struct lab_error *err)
 {
-    const char *names[AXIS_VALUES_MAX];
+    const char *names[AXIS_VALUES_MAX + FAULT_PLANS_MAX];
     size_t count, n = 0;
     const struct fault *all = fault_list(&count);
-    if (strcmp(text, "none") == 0 || fault_find(text) != NULL)
+    if (strcmp(text, "none") == 0 || fault_find(text) != NULL ||
+        fault_plan_find(plans, text) != NULL)
         return 0;
     for (; n < count && n < AXIS_VALUES_MAX; n++)
         names[n] = all[n].name;
+    for (size_t i = 0; i < plans->count; i++)
+        names[n++] = plans->items[i].name;
     const char *near = yaml_nearest(text, names, n);
-    return yaml_fail(value, err, "no router has the fault \"%s\"%s%s%s (man natlab has the table)",
-                     text, near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
+    return yaml_fail(value, err,
+                     "no router has the fault \"%s\"%s%s%s%s (man natlab has the table)", text,
+                     plans->count > 0 ? ", and `faults` names none so" : "",
+                     near != NULL ? ": did you mean \"" : "", near != NULL ? near : "",
                      near != NULL ? "\"?" : "");
 }
 
@@ -187,9 +195,10 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     case AXIS_SIDE_MAPPING:
         return check_port_mapping(value, axis->kind == AXIS_SIDE_MAPPING, err);
     case AXIS_FAULT:
-        return check_fault(value, text, err);
+        return check_fault(axis->plans, value, text, err);
     case AXIS_MAPPING_ROUTERS:
-        return yaml_percent(value, "mapping_routers", &share, err);
+    case AXIS_LOSS:
+        return yaml_percent(value, axis->name, &share, err);
     case AXIS_STRATEGY:
         return check_strategy(value, err);
     case AXIS_PROBE:
@@ -358,7 +367,8 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
 }
 
 int axes_read(struct yaml_node *matrix, const struct topology *topology,
-              const struct population *population, struct axes *out, struct lab_error *err)
+              const struct population *population, const struct fault_plans *plans,
+              struct axes *out, struct lab_error *err)
 {
     memset(out, 0, sizeof(*out));
     if (matrix->type != YAML_MAPPING || matrix->count == 0)
@@ -369,6 +379,7 @@ int axes_read(struct yaml_node *matrix, const struct topology *topology,
         if (out->count >= AXES_MAX)
             return yaml_fail(&at, err, "more than %d axes", AXES_MAX);
         struct axis *axis = &out->items[out->count];
+        axis->plans = plans;
         if (read_name(&at, topology, p->key, axis, err) != 0 ||
             read_values(out, axis, population, p->value, err) != 0)
             return -1;

@@ -3,6 +3,7 @@
 #define LAB_RUN_AXIS_H
 
 #include "lab/router/fault.h"
+#include "lab/run/fault_plan.h"
 #include "lab/run/population.h"
 #include "lab/topo/topology.h"
 #include "lab/yaml.h"
@@ -18,10 +19,12 @@ enum axis_kind {
     AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
     AXIS_GATEWAY, /* every NAT's gateway policy */
     AXIS_LINK,    /* every link's parameters, by a preset's name */
+    AXIS_LOSS,    /* every link's loss, in %, each way; the rest stays */
     AXIS_PORT_MAPPING,    /* what the router in front of the caller speaks: axis_port_mapping */
     AXIS_SIDE_MAPPING,    /* "a.port_mapping": the same of the router of the topology's NAT a */
     AXIS_MAPPING_ROUTERS, /* how many of a population's routers that can map ports do, in % */
-    AXIS_FAULT,           /* a scripted router there, with a fault of lab/router/fault.h, or none */
+    AXIS_FAULT,           /* a scripted router there, with a fault of lab/router/fault.h; or what
+                           * befalls the call, of the scenario's section `faults`; or none */
     AXIS_BACKGROUND,      /* other people's flows a second behind each NAT */
     AXIS_BYSTANDER,       /* flows a second beside each peer of a call, which are looked after */
     /* What both peers of a call are told. */
@@ -37,7 +40,8 @@ enum axis_kind {
 struct axis {
     char name[AXIS_NAME_MAX];
     enum axis_kind kind;
-    size_t nat; /* index into the topology's NATs: NAT, FIELD, SIDE_MAPPING */
+    const struct fault_plans *plans; /* FAULT: the scenario's */
+    size_t nat;                      /* index into the topology's NATs: NAT, FIELD, SIDE_MAPPING */
     char field[NAT_NAME_MAX];
     char values[AXIS_VALUES_MAX][AXIS_VALUE_MAX];
     size_t listed; /* the values that the matrix multiplies */
@@ -50,9 +54,10 @@ struct axes {
 };
 
 /* Reads the mapping `matrix:`; every value is held against what it names (a profile that exists, a
- * preset), with its place in the file when it is wrong. */
+ * preset), with its place in the file when it is wrong. The plans live as long as the axes. */
 int axes_read(struct yaml_node *matrix, const struct topology *topology,
-              const struct population *population, struct axes *out, struct lab_error *err);
+              const struct population *population, const struct fault_plans *plans,
+              struct axes *out, struct lab_error *err);
 /* Its values are for the peers of a call; no other subject has any use for them. */
 bool axis_is_of_calls(enum axis_kind kind);
 /* Its values are what stands before one end of a call: a NAT, what its router speaks. */

@@ -102,6 +102,19 @@ static void take_mappings(struct kernel_world *w, struct message *m)
         kernel_world_mappings(w, &count, &err) == 0 ? (int)count : ROUTER_MAPPINGS_UNKNOWN;
 }
 
+static void take_drops(struct kernel_world *w, struct message *m)
+{
+    struct lab_error err;
+    m->drops_known = kernel_world_drops(w, &m->drops, &err) == 0;
+}
+
+static int disturb(struct kernel_world *w, struct message *m, struct lab_error *err)
+{
+    if (w == NULL)
+        return lab_fail(err, LAB_BROKEN, "its world is gone");
+    return kernel_world_disturb(w, &m->incident, &m->at, err);
+}
+
 static void handle(struct builder *b, struct message *m)
 {
     struct lab_error err = {0};
@@ -120,6 +133,7 @@ static void handle(struct builder *b, struct message *m)
         m->type = MESSAGE_RESET_DONE;
         take_lateness(w, m);
         take_mappings(w, m);
+        take_drops(w, m);
         if (kernel_world_reset(w, m->seed, &err) != 0) {
             ph_ns lateness = m->lateness;
             fail(m, &err);
@@ -130,7 +144,13 @@ static void handle(struct builder *b, struct message *m)
         m->type = MESSAGE_FREED;
         take_lateness(w, m);
         take_mappings(w, m);
+        take_drops(w, m);
         bury(b, m->slot);
+        break;
+    case MESSAGE_FAULT:
+        m->type = MESSAGE_FAULT_DONE;
+        if (disturb(w, m, &err) != 0)
+            fail(m, &err);
         break;
     default:
         break;

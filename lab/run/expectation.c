@@ -44,7 +44,10 @@ static int read_limit(struct yaml_node *map, const char *key, ph_ns *out, struct
         return 0;
     if (yaml_duration(n, key, out, err) != 0)
         return -1;
-    say(e, " %s at most %s", key, n->scalar);
+    if (strcmp(key, "at_most") == 0)
+        say(e, " at most %s in each trial", n->scalar);
+    else
+        say(e, " %s at most %s", key, n->scalar);
     return 0;
 }
 
@@ -164,7 +167,8 @@ static int read_which(struct yaml_node *map, enum expectation_kind kind, enum su
 static int read_time(struct yaml_node *map, const struct axes *axes, enum subject subject,
                      struct expectation *e, struct lab_error *err)
 {
-    static const char *const known[] = {"when", "time", "pool", "p50", "p95", "p99", NULL};
+    static const char *const known[] = {"when", "time", "pool",    "p50",
+                                        "p95",  "p99",  "at_most", NULL};
     int index = 0;
     if (read_which(map, EXPECTATION_TIME, subject, &index, err) != 0)
         return -1;
@@ -172,16 +176,17 @@ static int read_time(struct yaml_node *map, const struct axes *axes, enum subjec
     say(e, "time %s%s", e->time <= SUBJECT_TIME_MEDIA ? "to " : "of ", subject_time_name(e->time));
     if (yaml_get(map, "not_slower_than") != NULL)
         return read_comparison(map, axes, e, err);
-    if (read_limit(map, "p50", &e->p50, e, err) != 0 ||
+    if (read_limit(map, "at_most", &e->each, e, err) != 0 ||
+        read_limit(map, "p50", &e->p50, e, err) != 0 ||
         read_limit(map, "p95", &e->p95, e, err) != 0 ||
         read_limit(map, "p99", &e->p99, e, err) != 0)
         return -1;
     if (yaml_finish(map, known, err) != 0)
         return -1;
-    if (e->p50 == PH_NEVER && e->p95 == PH_NEVER && e->p99 == PH_NEVER)
+    if (e->p50 == PH_NEVER && e->p95 == PH_NEVER && e->p99 == PH_NEVER && e->each == PH_NEVER)
         return yaml_fail(map, err,
-                         "a time is expected, but neither p50, p95, p99 nor not_slower_than says "
-                         "how much");
+                         "a time is expected, but neither at_most, p50, p95, p99 nor "
+                         "not_slower_than says how much");
     return 0;
 }
 
@@ -325,7 +330,7 @@ int expectation_read(struct yaml_node *map, const struct axes *axes, enum subjec
     memset(out, 0, sizeof(*out));
     out->at = map;
     out->at_most = 1.0;
-    out->p50 = out->p95 = out->p99 = PH_NEVER;
+    out->p50 = out->p95 = out->p99 = out->each = PH_NEVER;
     out->limits.p50 = out->limits.p95 = out->limits.p99 = out->limits.each = EXPECTATION_NO_LIMIT;
     if (map->type != YAML_MAPPING)
         return yaml_fail(map, err, "an expectation must be a mapping such as {rate: %s, is: all}",

@@ -43,6 +43,7 @@ struct expectation {
     double at_most;      /* observed_at_most, the greatest plain share in each cell; 1: not asked */
     bool pool;           /* all matching cells together */
     ph_ns p50, p95, p99; /* upper limits; PH_NEVER: not asked */
+    ph_ns each;          /* at_most of a time, in each trial; PH_NEVER: not asked */
     struct {
         uint32_t p50, p95, p99, each; /* of a count; EXPECTATION_NO_LIMIT: not asked */
     } limits;

@@ -109,6 +109,8 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         return nat_profile_set(&out->profiles[axis->nat], axis->field, value, err);
     case AXIS_LINK:
         return world_spec_set_link(out, value, err);
+    case AXIS_LOSS:
+        return world_spec_set_loss(out, strtod(value, NULL) / 100.0, err);
     case AXIS_GATEWAY:
         if (strcmp(value, "accept") == 0)
             gateway = NAT_GATEWAY_ACCEPT;
@@ -172,6 +174,9 @@ static int set_router(const struct scenario *s, const struct cell *cell, struct 
     const char *mapping = matrix_value(s, cell, "port_mapping");
     const char *name = matrix_value(s, cell, "fault");
     const struct axis_port_mapping *pm = mapping != NULL ? axis_port_mapping(mapping) : NULL;
+    /* What befalls a call says nothing of its router, and then neither does "none". */
+    if (name != NULL && s->faults.count > 0 && axis_fault(name) == NULL)
+        name = NULL;
     const struct fault *fault = name != NULL ? axis_fault(name) : NULL;
     unsigned protocols = fault != NULL ? fault->protocols : pm != NULL ? pm->protocols : 0;
     if (mapping == NULL && name == NULL)
@@ -188,17 +193,22 @@ static int set_router(const struct scenario *s, const struct cell *cell, struct 
                         mapping != NULL ? "port_mapping" : "fault", err);
 }
 
+static int pass_of(enum axis_kind kind)
+{
+    return kind == AXIS_NAT ? 0 : kind == AXIS_LOSS ? 2 : 1;
+}
+
 int matrix_world(const struct scenario *s, const struct cell *cell, uint64_t seed,
                  struct world_spec *out, struct lab_error *err)
 {
     if (world_spec_init(out, &s->topology, err) != 0)
         return -1;
     out->seed = seed;
-    /* Profiles first: what the other axes set stands in them. */
-    for (int pass = 0; pass < 2; pass++) {
+    /* Profiles first: what the other axes set stands in them. Loss last: a link has its own. */
+    for (int pass = 0; pass < 3; pass++) {
         for (size_t i = 0; i < s->axes.count; i++) {
             const struct axis *axis = &s->axes.items[i];
-            if ((axis->kind == AXIS_NAT) != (pass == 0))
+            if (pass_of(axis->kind) != pass)
                 continue;
             if (set_axis(s, axis, axis->values[cell->values[i]], out, err) != 0)
                 return -1;
@@ -242,6 +252,12 @@ unsigned matrix_stages(const struct scenario *s, const struct cell *cell)
     return stages;
 }
 
+const struct fault_plan *matrix_faults(const struct scenario *s, const struct cell *cell)
+{
+    const char *name = matrix_value(s, cell, "fault");
+    return name != NULL ? fault_plan_find(&s->faults, name) : NULL;
+}
+
 const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell)
 {
     const char *name = matrix_value(s, cell, "strategy");
@@ -253,6 +269,7 @@ void matrix_trial(const struct scenario *s, const struct cell *cell, struct tria
 {
     const struct strategy *strategy = matrix_strategy(s, cell);
     memset(out, 0, sizeof(*out));
+    out->faults = matrix_faults(s, cell);
     out->subject = s->subject;
     out->stages = matrix_stages(s, cell);
     out->give_up = s->give_up;

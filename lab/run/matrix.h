@@ -32,6 +32,9 @@ struct strategy;
 /* The published one that its peers follow (lab/run/strategy.h); NULL: the library's own. */
 const struct strategy *matrix_strategy(const struct scenario *s, const struct cell *cell);
 
+/* What befalls its calls; NULL: nothing does. */
+const struct fault_plan *matrix_faults(const struct scenario *s, const struct cell *cell);
+
 struct trial_spec;
 /* The trials that a cell asks for: all but their seeds and whether they are repeatable. */
 void matrix_trial(const struct scenario *s, const struct cell *cell, struct trial_spec *out);

@@ -14,9 +14,11 @@ enum message_type {
     MESSAGE_RESET_DONE, /* back: of the trial that was, the shaper's lateness and the mappings left
                          */
     MESSAGE_FREE,
-    MESSAGE_FREED, /* these too */
-    MESSAGE_START, /* to a worker: slot, cell, trial, seed, and descriptors */
-    MESSAGE_ENDED, /* back, with the result */
+    MESSAGE_FREED,      /* these too */
+    MESSAGE_START,      /* to a worker: slot, cell, trial, seed, and descriptors */
+    MESSAGE_ENDED,      /* back, with the result */
+    MESSAGE_FAULT,      /* from a worker, and on to the builder: slot, cell, trial, incident */
+    MESSAGE_FAULT_DONE, /* back the same way: when it was done, or why it could not be */
 };
 
 struct message {
@@ -29,6 +31,10 @@ struct message {
     int mappings; /* RESET_DONE, FREED: that the world's routers held after the trial; -1: unknown
                    */
     ph_ns took;
+    struct incident incident;
+    ph_ns at;                /* FAULT_DONE: by CLOCK_MONOTONIC */
+    struct link_drops drops; /* RESET_DONE, FREED: of the trial that was */
+    bool drops_known;
     size_t fd_count;
     int fds[MESSAGE_FDS_MAX]; /* the receiver owns them */
     enum lab_exit code;       /* not ok: what kind of failure */

@@ -67,6 +67,64 @@ static json_t *mapping_json(const struct ph_mapping *m)
     return o;
 }
 
+static json_t *flow_json(const struct trial_result *r)
+{
+    static const char *const names[2][2] = {{"b", "a"}, {"a", "b"}};
+    json_t *list = json_array();
+    for (size_t i = 0; i < 2; i++) {
+        const struct flow_result *f = &r->flow[1 - i];
+        json_t *o = json_object();
+        json_object_set_new(o, "from", json_string(names[1 - i][0]));
+        json_object_set_new(o, "to", json_string(names[1 - i][1]));
+        json_object_set_new(o, "sent", record_integer(f->sent));
+        json_object_set_new(o, "received", record_integer(f->received));
+        json_object_set_new(o, "duplicates", record_integer(f->duplicates));
+        json_object_set_new(o, "direct", record_integer(f->direct));
+        json_object_set_new(o, "max_gap_ms", record_ms(f->max_gap));
+        json_object_set_new(o, "switched_ms", record_ms(f->switched));
+        json_object_set_new(o, "switch_gap_ms", record_ms(f->switch_gap));
+        json_object_set_new(o, "first_direct_ms", record_ms(f->first_direct));
+        json_array_append_new(list, o);
+    }
+    return list;
+}
+
+static json_t *fault_json(const struct fault_result *f)
+{
+    static const char *const wheres[] = {"a", "b", "both", "any"};
+    json_t *o = json_object(), *gap = json_object(), *again = json_object();
+    json_object_set_new(o, "do", json_string(incident_name(f->what.kind)));
+    if (incident_has_side(f->what.kind))
+        json_object_set_new(o, "where", json_string(wheres[f->what.where]));
+    if (f->what.kind == INCIDENT_BLACKHOLE)
+        json_object_set_new(o, "direction",
+                            json_string(incident_direction_name(f->what.direction)));
+    json_object_set_new(o, "planned_ms", record_ms(f->what.when));
+    json_object_set_new(o, "at_ms", record_ms(f->at));
+    if (f->what.lasts > 0)
+        json_object_set_new(o, "for_ms", record_ms(f->what.lasts));
+    json_object_set_new(gap, "a", record_ms(f->gap[0]));
+    json_object_set_new(gap, "b", record_ms(f->gap[1]));
+    json_object_set_new(again, "a", record_ms(f->again[0]));
+    json_object_set_new(again, "b", record_ms(f->again[1]));
+    json_object_set_new(o, "gap_ms", gap);
+    json_object_set_new(o, "again_ms", again);
+    return o;
+}
+
+static void add_faults(json_t *o, const struct faults_result *f)
+{
+    json_t *list = json_array();
+    for (size_t i = 0; i < f->count && i < FAULT_RESULTS_MAX; i++)
+        json_array_append_new(list, fault_json(&f->first[i]));
+    json_object_set_new(o, "survived", json_boolean(f->survived));
+    json_object_set_new(o, "faults_planned", record_integer(f->count));
+    json_object_set_new(o, "faults_done", record_integer(f->done));
+    json_object_set_new(o, "fault_gap_ms", record_ms(f->gap));
+    json_object_set_new(o, "recovery_ms", record_ms(f->recovery));
+    json_object_set_new(o, "faults", list);
+}
+
 void record_call(json_t *o, const struct trial_result *r)
 {
     json_t *setup = json_object(), *stages = json_object(), *media = json_object();
@@ -93,6 +151,15 @@ void record_call(json_t *o, const struct trial_result *r)
     json_object_set_new(media, "max_gap_ms", record_ms(r->media.max_gap));
     json_object_set_new(media, "jitter_ms", record_ms(r->media.jitter));
     json_object_set_new(o, "media", media);
+    json_object_set_new(o, "flow", flow_json(r));
+    if (r->faults.count > 0)
+        add_faults(o, &r->faults);
+    if (r->drops_known) {
+        json_t *drops = json_object();
+        json_object_set_new(drops, "packets", record_integer(r->drops.packets));
+        json_object_set_new(drops, "large", record_integer(r->drops.large));
+        json_object_set_new(o, "dropped", drops);
+    }
     json_array_append_new(ttl, json_integer(r->ttl[0]));
     json_array_append_new(ttl, json_integer(r->ttl[1]));
     json_object_set_new(o, "opener_ttl", ttl);

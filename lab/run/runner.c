@@ -144,15 +144,18 @@ static int act(struct runner *r, const struct scheduler_action *a)
     return 0;
 }
 
+/* m: what the builder says of the trial that was. */
 static void flush_pending(struct runner *r, size_t slot, size_t cell, unsigned trial,
-                          ph_ns lateness, int mappings)
+                          const struct message *m)
 {
     struct held *h = &r->held[slot];
     if (!h->has_pending)
         return;
     h->has_pending = false;
-    h->pending.shaper_lateness = lateness;
-    h->pending.router_mappings = mappings;
+    h->pending.shaper_lateness = m->lateness;
+    h->pending.router_mappings = m->mappings;
+    h->pending.drops = m->drops;
+    h->pending.drops_known = m->drops_known;
     report(r, cell, trial, &h->pending);
 }
 
@@ -169,11 +172,41 @@ static int end_trial(struct runner *r, size_t slot, const struct trial_result *r
     enum scheduler_after after = scheduler_trial_ended(r->scheduler, slot);
     if (!r->config->sim)
         return ask_builder(r, after == SCHEDULER_RESET ? MESSAGE_RESET : MESSAGE_FREE, slot);
-    flush_pending(r, slot, cell, trial, 0, result->router_mappings);
+    h->has_pending = false;
+    report(r, cell, trial, result);
     if (after == SCHEDULER_RESET)
         scheduler_reset_done(r->scheduler, slot, true);
     else
         scheduler_freed(r->scheduler, slot);
+    return 0;
+}
+
+/* Whether a message is about the trial that its slot is at now. */
+static bool is_of_now(const struct runner *r, const struct message *m, size_t *worker)
+{
+    size_t cell;
+    unsigned trial;
+    if (m->slot >= r->slots || !scheduler_running(r->scheduler, m->slot))
+        return false;
+    where(r, m->slot, &cell, &trial, worker);
+    return m->cell == cell && m->trial == trial;
+}
+
+/* A worker that is gone meanwhile is noticed by its closed socket. */
+static void answer_fault(struct runner *r, const struct message *m)
+{
+    size_t worker;
+    if (is_of_now(r, m, &worker))
+        (void)message_send(r->workers[worker].sock, m);
+}
+
+static int pass_fault(struct runner *r, size_t from, const struct message *m)
+{
+    size_t worker;
+    if (r->config->sim || !is_of_now(r, m, &worker) || worker != from)
+        return 0;
+    if (message_send(r->builder.sock, m) != 0)
+        return lab_fail(r->err, LAB_BROKEN, "the process that builds worlds is gone");
     return 0;
 }
 
@@ -199,7 +232,7 @@ static int on_builder(struct runner *r)
             report_rest(r, cell, 0, m->text);
         break;
     case MESSAGE_RESET_DONE:
-        flush_pending(r, m->slot, cell, trial - 1, m->lateness, m->mappings);
+        flush_pending(r, m->slot, cell, trial - 1, m);
         scheduler_reset_done(r->scheduler, m->slot, m->ok);
         if (!m->ok) {
             report_rest(r, cell, trial, m->text);
@@ -207,9 +240,12 @@ static int on_builder(struct runner *r)
         }
         break;
     case MESSAGE_FREED:
-        flush_pending(r, m->slot, cell, trial - 1, m->lateness, m->mappings);
+        flush_pending(r, m->slot, cell, trial - 1, m);
         drop_world(h);
         scheduler_freed(r->scheduler, m->slot);
+        break;
+    case MESSAGE_FAULT_DONE:
+        answer_fault(r, m);
         break;
     default:
         break;
@@ -254,12 +290,10 @@ static int on_worker(struct runner *r, size_t i)
     int got = message_receive(r->workers[i].sock, m, MSG_DONTWAIT);
     if (got < 0)
         return on_worker_death(r, i);
-    if (got == 0 || m->type != MESSAGE_ENDED || m->slot >= r->slots)
-        return 0;
-    size_t cell, worker;
-    unsigned trial;
-    where(r, m->slot, &cell, &trial, &worker);
-    if (!scheduler_running(r->scheduler, m->slot) || worker != i || trial != m->trial)
+    size_t worker;
+    if (got > 0 && m->type == MESSAGE_FAULT)
+        return pass_fault(r, i, m);
+    if (got == 0 || m->type != MESSAGE_ENDED || !is_of_now(r, m, &worker) || worker != i)
         return 0;
     return end_trial(r, m->slot, &m->result);
 }

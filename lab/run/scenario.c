@@ -295,7 +295,7 @@ static int check_keys(struct yaml_node *root, const struct scenario *s, struct l
     } takes[] = {
         {"stages", SUBJECT_PINHOLE}, {"give_up", SUBJECT_PINHOLE},    {"media", SUBJECT_PINHOLE},
         {"pairs", SUBJECT_PINHOLE},  {"population", SUBJECT_PINHOLE}, {"hold", SUBJECT_MAP},
-        {"lifetime", SUBJECT_MAP},
+        {"lifetime", SUBJECT_MAP},   {"faults", SUBJECT_PINHOLE},
     };
     for (size_t i = 0; i < sizeof(takes) / sizeof(takes[0]); i++) {
         struct yaml_node *n = yaml_get(root, takes[i].key);
@@ -313,11 +313,6 @@ static int read_all(struct yaml_node *root, struct scenario *s, struct lab_error
                          "a scenario is a mapping (name: ..., topology: ..., matrix: ...)");
     if (yaml_finish(root, keys, err) != 0)
         return -1;
-    struct yaml_node *faults = yaml_get(root, "faults");
-    if (faults != NULL)
-        return yaml_fail(faults, err,
-                         "faults in time are not in this version; the axis `fault` is a "
-                         "router that has one");
     if (read_name(root, s, err) != 0 || read_subject(root, s, err) != 0 ||
         check_keys(root, s, err) != 0 || read_topology(root, s, err) != 0 ||
         read_numbers(root, s, err) != 0 || read_stages(root, s, err) != 0)
@@ -328,7 +323,10 @@ static int read_all(struct yaml_node *root, struct scenario *s, struct lab_error
     struct yaml_node *population = yaml_get(root, "population");
     if (population != NULL && population_read(population, &s->population, err) != 0)
         return -1;
-    if (axes_read(matrix, &s->topology, &s->population, &s->axes, err) != 0 ||
+    struct yaml_node *faults = yaml_get(root, "faults");
+    if (faults != NULL && fault_plans_read(faults, &s->faults, err) != 0)
+        return -1;
+    if (axes_read(matrix, &s->topology, &s->population, &s->faults, &s->axes, err) != 0 ||
         read_pairs(root, s, err) != 0 || read_rules(root, s, err) != 0)
         return -1;
     return scenario_check(root, s, err);

@@ -4,6 +4,7 @@
 
 #include "base/time.h"
 #include "lab/run/expectation.h"
+#include "lab/run/fault_plan.h"
 
 #define SCENARIO_NAME_MAX  64
 #define SCENARIO_RULES_MAX 64
@@ -15,6 +16,7 @@ struct scenario {
     enum subject subject;
     unsigned trials; /* of each cell; with a population of each of its strata (lab/run/spread.h) */
     struct population population;
+    struct fault_plans faults; /* values of the axis `fault` */
     struct axes axes;
     bool unordered; /* pairs: {a, b} and {b, a} are one cell, called by who stands first */
     struct match excludes[SCENARIO_RULES_MAX];

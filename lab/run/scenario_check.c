@@ -1,6 +1,7 @@
 #include "lab/run/scenario_check.h"
 
 #include "lab/run/matrix.h"
+#include "lab/run/media_meter.h"
 #include "lab/run/spread.h"
 #include "lab/run/strategy.h"
 #include "lab/topo/layout.h"
@@ -8,6 +9,10 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+
+/* After the last fault: a silence that is one, and frames that come late. */
+#define FAULT_MEDIA_MIN (METER_SILENCE + 100 * PH_MS)
 
 /* What a strategy spends is part of it. */
 static bool strategy_is_nonsense(const struct scenario *s, const struct cell *cell, char *why,
@@ -67,8 +72,10 @@ static int check_cell(struct yaml_node *root, const struct scenario *s, const st
                       struct world_spec *spec, struct layout *layout, struct lab_error *err)
 {
     struct lab_error why = {0};
+    const struct fault_plan *faults = matrix_faults(s, cell);
     if (!cell_is_nonsense(s, cell, why.text, sizeof(why.text)) &&
-        matrix_world(s, cell, 0, spec, &why) == 0 && layout_compute(spec, layout, &why) == 0)
+        matrix_world(s, cell, 0, spec, &why) == 0 && layout_compute(spec, layout, &why) == 0 &&
+        (faults == NULL || fault_plan_check(faults, layout, &why) == 0))
         return 0;
     return yaml_fail(yaml_get(root, "matrix"), err, "the cell %s cannot be: %s", cell->key,
                      why.text);
@@ -171,7 +178,32 @@ cleanup:
     return rc;
 }
 
+/* One that no cell has would be left out without a word. */
+static int check_faults(const struct yaml_node *faults, const struct scenario *s,
+                        struct lab_error *err)
+{
+    size_t axis = axes_find(&s->axes, "fault");
+    if (faults != NULL && s->media < FAULT_MEDIA_MIN)
+        return yaml_fail(faults, err,
+                         "whether a call goes on after a fault shows when media has had %u ms to "
+                         "be heard; let `media` be as much at least",
+                         (unsigned)(FAULT_MEDIA_MIN / PH_MS));
+    for (size_t i = 0; i < s->faults.count; i++) {
+        const struct fault_plan *plan = &s->faults.items[i];
+        struct yaml_node at = {.file = faults->file, .line = plan->line, .column = plan->column};
+        bool used = false;
+        for (size_t k = 0; axis != SIZE_MAX && k < s->axes.items[axis].count; k++)
+            used = used || strcmp(s->axes.items[axis].values[k], plan->name) == 0;
+        if (!used)
+            return yaml_fail(&at, err, "\"%s\" is no value of the axis fault: no cell has it",
+                             plan->name);
+    }
+    return 0;
+}
+
 int scenario_check(struct yaml_node *root, const struct scenario *s, struct lab_error *err)
 {
+    if (check_faults(yaml_get(root, "faults"), s, err) != 0)
+        return -1;
     return check_axes(yaml_get(root, "matrix"), s, err) != 0 ? -1 : check_cells(root, s, err);
 }

@@ -55,6 +55,8 @@ static void count_call(struct tally *t, const struct trial_result *r)
     count(t, RATE_BIRTHDAY_SKIPPED, skipped(r, PH_STAGE_BIRTHDAY));
     if (r->bystander.asked > 0)
         count(t, RATE_BYSTANDER, r->bystander.answered == r->bystander.asked);
+    if (r->faults.count > 0)
+        count(t, RATE_SURVIVED, r->faults.survived);
     count(t, RATE_MAPPED, mapped);
     count(t, RATE_DOUBLE_NAT, mapped && r->mapping.reach == PH_PORTMAP_REACH_DOUBLE);
 }
@@ -83,6 +85,28 @@ void score(const struct trial_result *r, uint32_t *asked, uint32_t *good)
     *good = t.good;
 }
 
+/* Of two directions the worse; PH_NEVER: neither has it. */
+static ph_ns worse(ph_ns x, ph_ns y)
+{
+    if (x == PH_NEVER || y == PH_NEVER)
+        return x == PH_NEVER ? y : x;
+    return ph_max_ns(x, y);
+}
+
+static void time_flow(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT])
+{
+    const struct flow_result *a = &r->flow[0], *b = &r->flow[1];
+    out[SUBJECT_TIME_GAP] = r->faults.count > 0 ? r->faults.gap : worse(a->max_gap, b->max_gap);
+    out[SUBJECT_TIME_RECOVERY] = r->faults.recovery;
+    /* A switch is one's own; what is measured of it needs both, as a direct call does. */
+    if (a->switched == PH_NEVER || b->switched == PH_NEVER)
+        return;
+    out[SUBJECT_TIME_SWITCH_GAP] = worse(a->switch_gap, b->switch_gap);
+    out[SUBJECT_TIME_FIRST_DIRECT] = a->first_direct == PH_NEVER || b->first_direct == PH_NEVER
+                                         ? PH_NEVER
+                                         : ph_max_ns(a->first_direct, b->first_direct);
+}
+
 void score_times(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT])
 {
     for (int i = 0; i < SUBJECT_TIME_COUNT; i++)
@@ -93,6 +117,7 @@ void score_times(const struct trial_result *r, ph_ns out[SUBJECT_TIME_COUNT])
         out[SUBJECT_TIME_DIRECT] = r->setup_direct;
         out[SUBJECT_TIME_MEDIA] = r->setup_media;
         out[SUBJECT_TIME_PORTMAP] = r->portmap_took;
+        time_flow(r, out);
         break;
     case SUBJECT_NETCHECK:
         out[SUBJECT_TIME_NETCHECK] = r->netcheck.took;
@@ -111,12 +136,31 @@ static uint32_t capped(uint64_t n)
     return n < SCORE_ABSENT ? (uint32_t)n : SCORE_ABSENT - 1;
 }
 
+static void count_flow(const struct trial_result *r, uint32_t out[SUBJECT_COUNT_COUNT])
+{
+    uint64_t lost = 0, duplicates = 0;
+    for (size_t i = 0; i < 2; i++) {
+        const struct flow_result *f = &r->flow[i];
+        lost += f->sent > f->received ? f->sent - f->received : 0;
+        duplicates += f->duplicates;
+    }
+    out[SUBJECT_COUNT_LOST] = capped(lost);
+    out[SUBJECT_COUNT_DUPLICATES] = capped(duplicates);
+    if (!r->drops_known)
+        return;
+    out[SUBJECT_COUNT_DROPPED] = capped(r->drops.large);
+    /* What a fault swallows nobody counts. */
+    if (r->faults.count == 0)
+        out[SUBJECT_COUNT_UNEXPLAINED] = capped(lost > r->drops.large ? lost - r->drops.large : 0);
+}
+
 void score_counts(const struct trial_result *r, uint32_t out[SUBJECT_COUNT_COUNT])
 {
     for (int i = 0; i < SUBJECT_COUNT_COUNT; i++)
         out[i] = SCORE_ABSENT;
     if (r->subject != SUBJECT_PINHOLE)
         return;
+    count_flow(r, out);
     const struct ph_stage_report *predict = &r->stages[PH_STAGE_PREDICT];
     const struct ph_stage_report *birthday = &r->stages[PH_STAGE_BIRTHDAY];
     uint64_t packets = 0;

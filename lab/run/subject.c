@@ -39,15 +39,23 @@ static const struct {
     [RATE_MAPPED] = {"mapped", CALL | NETCHECK | MAP},
     [RATE_AS_EXPECTED] = {"as-expected", MAP},
     [RATE_RELEASED] = {"released", CALL | NETCHECK | MAP},
+    [RATE_SURVIVED] = {"survived", CALL},
 };
 
 static const struct {
     const char *name;
     unsigned subjects;
 } times[] = {
-    [SUBJECT_TIME_RELAY] = {"relay", CALL},           [SUBJECT_TIME_DIRECT] = {"direct", CALL},
-    [SUBJECT_TIME_MEDIA] = {"media", CALL},           [SUBJECT_TIME_PORTMAP] = {"portmap", CALL},
-    [SUBJECT_TIME_NETCHECK] = {"netcheck", NETCHECK}, [SUBJECT_TIME_MAP] = {"map", MAP},
+    [SUBJECT_TIME_RELAY] = {"relay", CALL},
+    [SUBJECT_TIME_DIRECT] = {"direct", CALL},
+    [SUBJECT_TIME_MEDIA] = {"media", CALL},
+    [SUBJECT_TIME_PORTMAP] = {"portmap", CALL},
+    [SUBJECT_TIME_NETCHECK] = {"netcheck", NETCHECK},
+    [SUBJECT_TIME_MAP] = {"map", MAP},
+    [SUBJECT_TIME_GAP] = {"gap", CALL},
+    [SUBJECT_TIME_SWITCH_GAP] = {"switch-gap", CALL},
+    [SUBJECT_TIME_FIRST_DIRECT] = {"first-direct", CALL},
+    [SUBJECT_TIME_RECOVERY] = {"recovery", CALL},
 };
 
 static const struct {
@@ -62,6 +70,10 @@ static const struct {
     [SUBJECT_COUNT_PEAK_MAPPINGS] = {"peak-mappings", CALL},
     [SUBJECT_COUNT_PACKETS] = {"packets", CALL},
     [SUBJECT_COUNT_UNANSWERED] = {"unanswered", CALL},
+    [SUBJECT_COUNT_LOST] = {"lost", CALL},
+    [SUBJECT_COUNT_DUPLICATES] = {"duplicates", CALL},
+    [SUBJECT_COUNT_DROPPED] = {"dropped", CALL},
+    [SUBJECT_COUNT_UNEXPLAINED] = {"unexplained-loss", CALL},
 };
 
 const char *subject_name(enum subject subject)

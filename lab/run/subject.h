@@ -39,6 +39,7 @@ enum rate {
     RATE_MAPPED,      /* a router gave (the caller) a port */
     RATE_AS_EXPECTED, /* mapped or not as the router's fault, or its protocols, let expect */
     RATE_RELEASED,    /* no router holds a mapping after the trial */
+    RATE_SURVIVED,    /* of calls that faults befell: media flows both ways at the end */
     RATE_COUNT,
 };
 
@@ -46,9 +47,14 @@ enum subject_time {
     SUBJECT_TIME_RELAY,
     SUBJECT_TIME_DIRECT,
     SUBJECT_TIME_MEDIA,
-    SUBJECT_TIME_PORTMAP,  /* what the stage portmap took */
-    SUBJECT_TIME_NETCHECK, /* what all of it took */
-    SUBJECT_TIME_MAP,      /* from the wish to the mapping */
+    SUBJECT_TIME_PORTMAP,      /* what the stage portmap took */
+    SUBJECT_TIME_NETCHECK,     /* what all of it took */
+    SUBJECT_TIME_MAP,          /* from the wish to the mapping */
+    SUBJECT_TIME_GAP,          /* the longest without media in either direction: of all, or with
+                                * faults the longest that spans or follows one */
+    SUBJECT_TIME_SWITCH_GAP,   /* the longest around the first switch to a direct path */
+    SUBJECT_TIME_FIRST_DIRECT, /* from that switch to the first frame that came directly */
+    SUBJECT_TIME_RECOVERY,     /* from a fault until media flowed again */
     SUBJECT_TIME_COUNT,
 };
 
@@ -62,6 +68,10 @@ enum subject_count {
     SUBJECT_COUNT_PEAK_MAPPINGS, /* of any one stage */
     SUBJECT_COUNT_PACKETS,       /* of all stages but the relay's */
     SUBJECT_COUNT_UNANSWERED,    /* flows of bystanders */
+    SUBJECT_COUNT_LOST,          /* media frames that were sent and never heard */
+    SUBJECT_COUNT_DUPLICATES,    /* that an application was given twice */
+    SUBJECT_COUNT_DROPPED,       /* packets that links lost and that can hold a frame */
+    SUBJECT_COUNT_UNEXPLAINED,   /* frames lost beyond those; of calls without faults */
     SUBJECT_COUNT_COUNT,
 };
 

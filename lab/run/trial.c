@@ -1,4 +1,5 @@
 /* The call: two peers register, one dials, media flows. */
+#include "lab/run/call_flow.h"
 #include "lab/run/trial_kind.h"
 #include "lab/run/verdict.h"
 
@@ -37,6 +38,8 @@ struct call {
     enum call_state state;
     struct peer peers[2];
     ph_ns deadline;
+    struct call_flow flow;
+    char fault_error[256];       /* why the lab could not do a fault */
     struct bystander *bystander; /* from CALLING on */
     struct trial_result result;  /* from CLOSING on */
 };
@@ -54,9 +57,38 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
 static void on_call(void *user, struct ph_call *call)
 {
     struct peer *p = user;
+    struct call *t = p->trial;
+    struct ph_call_report report;
     p->call = call;
+    ph_call_report(call, &report);
+    if (report.decided_at != PH_NEVER)
+        call_flow_switched(&t->flow, p == &t->peers[1], report.decided_at);
     if (p->trial->state == CALL_CALLING)
         trial_look_now(&p->trial->base);
+}
+
+static void on_media(void *user, struct ph_call *call, const struct ph_media_frame *frame)
+{
+    struct peer *p = user;
+    (void)call;
+    media_meter_frame(&p->trial->flow.hears[p == &p->trial->peers[1]], frame);
+}
+
+static int on_relay_fault(void *user, bool comes_back)
+{
+    struct call *t = user;
+    if (comes_back)
+        return trial_relay_start(&t->base);
+    trial_relay_stop(&t->base);
+    return PH_OK;
+}
+
+static void on_fault_failed(void *user, const char *why)
+{
+    struct call *t = user;
+    if (snprintf(t->fault_error, sizeof(t->fault_error), "%s", why) < 0)
+        t->fault_error[0] = '\0';
+    trial_look_now(&t->base);
 }
 
 static void on_closed(void *user)
@@ -70,6 +102,7 @@ static void stop(struct trial *base)
 {
     struct call *t = (struct call *)base;
     bystander_stop(t->bystander);
+    call_flow_fini(&t->flow);
     for (size_t i = 0; i < 2; i++) {
         if (t->peers[i].agent != NULL)
             ph_agent_free(t->peers[i].agent);
@@ -111,11 +144,14 @@ static void step_closing(struct call *t, ph_ns now)
 /* What there is to measure has been: the peers say goodbye, and give back what routers gave. */
 static void finish_call(struct call *t, ph_ns now)
 {
-    struct ph_call_report reports[2];
+    struct ph_call_report reports[2] = {0};
     trial_result_init(&t->result, SUBJECT_PINHOLE);
     for (size_t i = 0; i < 2; i++)
         if (t->peers[i].call != NULL)
             ph_call_report(t->peers[i].call, &reports[i]);
+    uint64_t sent[2] = {reports[0].media.sent, reports[1].media.sent};
+    call_flow_end(&t->flow, now, false);
+    call_flow_result(&t->flow, sent, reports[0].started, &t->result);
     verdict(t->base.world->layout, t->peers[0].call != NULL ? &reports[0] : NULL,
             t->peers[1].call != NULL ? &reports[1] : NULL, &t->result);
     if (!ph_agent_mapping(t->peers[0].agent, &t->result.mapping))
@@ -186,6 +222,16 @@ static bool is_settled(const struct ph_call_report *r)
     return true;
 }
 
+/* With faults the call is held for longer than it takes to settle. */
+static void begin_flow(struct call *t, ph_ns media_at)
+{
+    const struct fault_plan *plan = t->base.spec.faults;
+    call_flow_begin(&t->flow, media_at);
+    if (plan != NULL)
+        t->deadline =
+            ph_max_ns(t->deadline, media_at + fault_plan_over(plan) + t->base.spec.media + GRACE);
+}
+
 static void step_calling(struct call *t, ph_ns now)
 {
     struct ph_call_report reports[2];
@@ -202,14 +248,23 @@ static void step_calling(struct call *t, ph_ns now)
         if (reports[i].media_at != PH_NEVER)
             media_at = ph_max_ns(media_at, reports[i].media_at);
     }
-    bool flowed = media && now >= media_at + t->base.spec.media;
-    if (!ended && !(settled && flowed) && now < t->deadline) {
+    if (media)
+        begin_flow(t, media_at);
+    ph_ns enough = call_flow_enough(&t->flow, t->base.spec.media);
+    /* After a fault peers may look for a better path as long as the call goes on. */
+    settled = settled || t->base.spec.faults != NULL;
+    if (!ended && !(settled && media && now >= enough) && now < t->deadline) {
         ph_ns next = ph_min_ns(now + TICK, t->deadline);
         if (media && settled)
-            next = ph_min_ns(next, media_at + t->base.spec.media);
+            next = ph_min_ns(next, enough);
         trial_look(&t->base, next);
         return;
     }
+    if (media && !ended && enough == PH_NEVER) {
+        trial_finish_lab_error(&t->base, "a fault was asked for, and nobody did it", PH_OK);
+        return;
+    }
+    call_flow_end(&t->flow, now, !ended);
     for (size_t i = 0; i < 2; i++)
         if (t->peers[i].call != NULL)
             ph_call_media_stop(t->peers[i].call);
@@ -239,6 +294,10 @@ static void step_draining(struct call *t, ph_ns now)
 static void step(struct trial *base, ph_ns now)
 {
     struct call *t = (struct call *)base;
+    if (t->fault_error[0] != '\0') {
+        trial_finish_lab_error(base, t->fault_error, PH_OK);
+        return;
+    }
     switch (t->state) {
     case CALL_REGISTERING:
         step_registering(t, now);
@@ -274,7 +333,10 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
         .probe = t->base.spec.probe,
         .no_canary = t->base.spec.no_canary,
         .deterministic = t->base.spec.deterministic,
-        .callbacks = {.on_registered = on_registered, .on_call = on_call, .on_closed = on_closed},
+        .callbacks = {.on_registered = on_registered,
+                      .on_call = on_call,
+                      .on_media = on_media,
+                      .on_closed = on_closed},
         .user = p,
     };
     config.stun_count = trial_stun_addrs(&t->base, config.stuns, PH_STUNS_MAX);
@@ -286,6 +348,15 @@ static int start(struct trial *base, struct ph_rng *rng)
 {
     struct call *t = (struct call *)base;
     size_t nodes[2];
+    struct fault_run_config faults = {.world = base->world,
+                                      .plan = base->spec.faults,
+                                      .seed = base->spec.seed,
+                                      .relay = on_relay_fault,
+                                      .failed = on_fault_failed,
+                                      .user = t};
+    int err = call_flow_init(&t->flow, faults.plan != NULL ? &faults : NULL);
+    if (err != PH_OK)
+        return err;
     if (!layout_find_peers(base->world->layout, nodes))
         return PH_ERR_INVAL;
     for (size_t i = 0; i < 2; i++) {

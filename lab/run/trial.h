@@ -3,7 +3,9 @@
 #ifndef LAB_RUN_TRIAL_H
 #define LAB_RUN_TRIAL_H
 
+#include "lab/net/link.h"
 #include "lab/run/bystander.h"
+#include "lab/run/fault_schedule.h"
 #include "lab/run/subject.h"
 #include "lab/run/truth.h"
 #include "lab/world/world.h"
@@ -25,6 +27,7 @@ struct trial_spec {
     struct ph_budget budget;
     enum ph_probe_kind probe;
     bool no_canary;
+    const struct fault_plan *faults; /* that befall the call; NULL: none */
     uint32_t bystander; /* flows a second beside each peer (lab/run/bystander.h); 0: nobody */
     bool deterministic; /* sim */
 };
@@ -77,6 +80,35 @@ struct map_result {
     char unexpected[96]; /* why not */
 };
 
+/* One direction of a call's media, as its receiver's application heard it. */
+struct flow_result {
+    uint64_t sent, received, duplicates;
+    uint64_t direct;    /* of those received */
+    ph_ns max_gap;      /* PH_NEVER: there were no two frames */
+    ph_ns switched;     /* the sender's first switch to a direct path, from the dial; PH_NEVER */
+    ph_ns first_direct; /* from that switch to the first frame that came directly; PH_NEVER */
+    ph_ns switch_gap;   /* the largest gap around it; PH_NEVER: no switch */
+};
+
+/* A fault, and what the two directions heard of it (lab/run/media_meter.h). */
+struct fault_result {
+    struct fault_item what;
+    ph_ns at;       /* when it was done, from the first media on; PH_NEVER: it was not */
+    ph_ns gap[2];   /* of what the caller, the callee heard; PH_NEVER: not measured */
+    ph_ns again[2]; /* from the fault until media flowed again; PH_NEVER: it did not */
+};
+
+#define FAULT_RESULTS_MAX 48 /* that are told of one by one; all of them count */
+
+struct faults_result {
+    size_t count; /* that were to happen; 0: a trial without */
+    size_t done;
+    bool survived;  /* all have happened, and media flows both ways at the end */
+    ph_ns gap;      /* the largest of any fault and direction; PH_NEVER */
+    ph_ns recovery; /* the longest until media flowed again; PH_NEVER, also where it never did */
+    struct fault_result first[FAULT_RESULTS_MAX];
+};
+
 /* What a trial gives: README.md, "Results", says how it is written down. */
 struct trial_result {
     enum subject subject;
@@ -88,6 +120,8 @@ struct trial_result {
     ph_ns setup_relay, setup_direct, setup_media;  /* from the dial; PH_NEVER: absent */
     struct ph_stage_report stages[PH_STAGE_COUNT]; /* both peers together; times from the dial */
     struct ph_media_report media;                  /* the worse direction */
+    struct flow_result flow[2];                    /* what the caller heard, what the callee did */
+    struct faults_result faults;
     struct netcheck_result netcheck;
     struct map_result map;
     struct ph_mapping mapping; /* that the caller's router gave it; protocol NONE: none */
@@ -96,6 +130,8 @@ struct trial_result {
     ph_ns lateness;     /* this process's */
     /* Filled in by who runs the world. */
     ph_ns shaper_lateness;
+    struct link_drops drops; /* packets that the world's links lost */
+    bool drops_known;
     int router_mappings; /* that the world's routers hold after the trial */
     uint8_t ttl[2];      /* openers' TTL that each peer learnt */
 };

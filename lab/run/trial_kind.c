@@ -41,9 +41,11 @@ size_t trial_stun_addrs(const struct trial *t, struct ph_addr *out, size_t cap)
     return n;
 }
 
-static int start_relay(struct trial *t, struct ph_rng *rng)
+int trial_relay_start(struct trial *t)
 {
     struct trial_servers *s = &t->servers;
+    if (s->relay != NULL)
+        return PH_OK;
     const struct layout_node *relay = &t->world->layout->nodes[s->relay_node];
     int rc = t->world->ops->host_new(t->world, s->relay_node, NULL, NULL, &s->relay_host);
     if (rc != PH_OK)
@@ -53,10 +55,21 @@ static int start_relay(struct trial *t, struct ph_rng *rng)
         .region = "lab",
         .deterministic = t->spec.deterministic,
     };
-    ph_rng_fill(rng, config.seed, sizeof(config.seed));
+    memcpy(config.seed, s->relay_seed, sizeof(config.seed));
     for (size_t i = 0; i < relay->addr_count && i < 2; i++)
         config.listen[i] = with_port(relay->addrs[i], TRIAL_RELAY_PORT);
     return ph_relay_new(&config, &s->relay);
+}
+
+void trial_relay_stop(struct trial *t)
+{
+    struct trial_servers *s = &t->servers;
+    if (s->relay != NULL)
+        ph_relay_free(s->relay);
+    if (s->relay_host != NULL)
+        t->world->ops->host_free(t->world, s->relay_host);
+    s->relay = NULL;
+    s->relay_host = NULL;
 }
 
 /* Two ports for each address: what RFC 5780 asks of a server. */
@@ -76,12 +89,9 @@ static void stop_servers(struct trial *t)
     const struct world_ops *ops = t->world->ops;
     struct trial_servers *s = &t->servers;
     background_stop(t->background);
-    if (s->relay != NULL)
-        ph_relay_free(s->relay);
+    trial_relay_stop(t);
     if (s->stun != NULL)
         ph_stun_server_free(s->stun);
-    if (s->relay_host != NULL)
-        ops->host_free(t->world, s->relay_host);
     if (s->stun_host != NULL)
         ops->host_free(t->world, s->stun_host);
 }
@@ -121,6 +131,11 @@ void trial_result_init(struct trial_result *r, enum subject subject)
     r->stage = PH_STAGE_NONE;
     r->setup_relay = r->setup_direct = r->setup_media = r->portmap_took = PH_NEVER;
     r->router_mappings = ROUTER_MAPPINGS_UNKNOWN;
+    r->faults.gap = r->faults.recovery = PH_NEVER;
+    for (int i = 0; i < 2; i++) {
+        struct flow_result *f = &r->flow[i];
+        f->max_gap = f->switched = f->first_direct = f->switch_gap = PH_NEVER;
+    }
     r->netcheck.took = r->map.took = r->map.release_took = PH_NEVER;
     r->netcheck.protocol = r->map.protocol = r->mapping.protocol = PH_PORTMAP_NONE;
     for (int i = 0; i < PH_STAGE_COUNT; i++) {
@@ -168,7 +183,8 @@ int trial_start(struct world *w, const struct trial_spec *spec,
     }
     struct ph_rng rng;
     ph_rng_seed(&rng, spec->seed);
-    int rc = start_relay(t, &rng);
+    ph_rng_fill(&rng, t->servers.relay_seed, sizeof(t->servers.relay_seed));
+    int rc = trial_relay_start(t);
     if (rc == PH_OK)
         rc = start_stun(t);
     if (rc == PH_OK)

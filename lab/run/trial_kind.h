@@ -26,6 +26,7 @@ struct trial_servers {
     size_t relay_node, stun_node;
     struct ph_host *relay_host, *stun_host;
     struct ph_relay *relay;
+    uint8_t relay_seed[PH_SEED_LEN];
     struct ph_stun_server *stun;
 };
 
@@ -50,6 +51,10 @@ void trial_look_now(struct trial *t);
 void trial_finish(struct trial *t, struct trial_result *result);
 /* The same for a lab that has failed; err may be PH_OK. */
 void trial_finish_lab_error(struct trial *t, const char *why, int err);
+
+/* The relay goes, without a word; comes (back), with the seed and address that it had. */
+void trial_relay_stop(struct trial *t);
+int trial_relay_start(struct trial *t);
 
 /* The relay's address; the STUN servers' (their first ports), returns how many. */
 struct ph_addr trial_relay_addr(const struct trial *t);

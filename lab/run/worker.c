@@ -55,6 +55,30 @@ static void send_result(struct worker *w, const struct place *p, const struct tr
         ph_loop_stop(w->loop);
 }
 
+/* To the builder, by way of the runner. */
+static void on_ask(void *user, const struct incident *what)
+{
+    struct place *p = user;
+    struct worker *w = p->worker;
+    struct message *m = w->message;
+    memset(m, 0, sizeof(*m));
+    m->type = MESSAGE_FAULT;
+    m->slot = p->slot;
+    m->cell = p->cell;
+    m->trial = p->trial;
+    m->ok = true;
+    m->incident = *what;
+    if (message_send(w->sock, m) != 0)
+        ph_loop_stop(w->loop);
+}
+
+static void on_fault_done(struct worker *w, const struct message *m)
+{
+    const struct place *p = &w->places[m->slot];
+    if (p->trial_now != NULL && p->cell == m->cell && p->trial == m->trial)
+        kernel_world_disturbed(p->world, m->at, m->ok ? NULL : m->text);
+}
+
 /* Outside the world's own callbacks. */
 static void leave_world(void *user)
 {
@@ -126,6 +150,9 @@ static void start(struct worker *w, struct message *m)
     struct trial_spec spec;
     matrix_trial(w->run->scenario, &w->run->matrix.cells[m->cell], &spec);
     spec.seed = m->seed;
+    kernel_world_on_disturb(p->world, on_ask, p);
+    if (spec.faults != NULL && fault_plan_moves_hosts(spec.faults))
+        kernel_world_hosts_move(p->world);
     spread_lateness(w, ph_loop_take_lateness(w->loop));
     p->lateness = 0;
     int rc = trial_start(p->world, &spec, on_done, p, &p->trial_now);
@@ -152,6 +179,8 @@ static void on_readable(void *user, uint32_t events)
         return;
     if (m.type == MESSAGE_START && m.slot < w->slots && m.cell < w->run->matrix.count)
         start(w, &m);
+    else if (m.type == MESSAGE_FAULT_DONE && m.slot < w->slots)
+        on_fault_done(w, &m);
     else
         message_close_fds(&m);
 }

@@ -18,6 +18,8 @@ static void on_done(void *user, const struct trial_result *result)
     o->over = true;
     o->result = *result;
     o->result.router_mappings = (int)sim_mappings(o->world);
+    o->result.drops = sim_drops(o->world);
+    o->result.drops_known = true;
 }
 
 static bool is_over(void *user)
@@ -77,7 +79,8 @@ static int simulate(const struct run *run, const struct message *m, struct stand
         return lab_fail(err, LAB_BROKEN, "the trial could not start: %s", ph_strerror(rc));
     }
     /* Registration, the call and the drain have deadlines of their own, well below this one. */
-    ph_ns limit = at->world->ops->now(at->world) + s->give_up + s->media + 60 * PH_SEC;
+    ph_ns limit = at->world->ops->now(at->world) + s->give_up + s->media + 60 * PH_SEC +
+                  (ts.faults != NULL ? fault_plan_over(ts.faults) : 0);
     if (!sim_run_while(at->world, limit, is_over, o)) {
         trial_cancel(trial);
         leave(at);

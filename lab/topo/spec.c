@@ -127,3 +127,17 @@ int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_
     }
     return 0;
 }
+
+int world_spec_set_loss(struct world_spec *spec, double loss, struct lab_error *err)
+{
+    if (spec->topology.link_count == 0 && loss > 0) {
+        return lab_fail(err, LAB_USAGE,
+                        "topology %s has no links: section, so there is nothing to lose packets",
+                        spec->topology.name);
+    }
+    for (size_t i = 0; i < spec->topology.link_count; i++) {
+        spec->topology.links[i].params.up.loss = loss;
+        spec->topology.links[i].params.down.loss = loss;
+    }
+    return 0;
+}

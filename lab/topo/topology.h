@@ -107,6 +107,8 @@ int world_spec_set_profile(struct world_spec *spec, const char *nat, const char 
 int world_spec_set_gateway(struct world_spec *spec, enum nat_gateway gateway);
 /* Replaces every link's parameters by a preset's. */
 int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err);
+/* Every link's loss in each direction, 0 to 1; the rest stays. After world_spec_set_link. */
+int world_spec_set_loss(struct world_spec *spec, double loss, struct lab_error *err);
 /* Protocols 0: the router of that NAT (by its index) maps nothing. fault may be NULL. */
 void world_spec_set_router(struct world_spec *spec, size_t nat, unsigned protocols,
                            const char *fault);

@@ -296,7 +296,7 @@ int kernel_world_links_on(struct kernel_world *w, uint64_t seed, struct lab_erro
 
 int kernel_world_reset(struct kernel_world *w, uint64_t seed, struct lab_error *err)
 {
-    if (kernel_routers_flush(w, err) != 0) {
+    if (kernel_world_calm(w, err) != 0 || kernel_routers_flush(w, err) != 0) {
         return -1;
     }
     for (size_t i = 0; i < w->layout.node_count; i++) {
@@ -315,4 +315,10 @@ int kernel_world_lateness(struct kernel_world *w, ph_ns *worst, uint64_t *packet
     *worst = 0;
     *packets = 0;
     return w->shaped ? shaper_world_stats(w->lab->shaper, w->id, worst, packets, err) : 0;
+}
+
+int kernel_world_drops(struct kernel_world *w, struct link_drops *out, struct lab_error *err)
+{
+    *out = (struct link_drops){0};
+    return w->shaped ? shaper_world_drops(w->lab->shaper, w->id, out, err) : 0;
 }

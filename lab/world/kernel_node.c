@@ -109,6 +109,11 @@ static void add_addresses(const struct layout_node *n, struct rtnl *r)
     }
 }
 
+static void add_route(const struct layout_route *route, struct rtnl *r)
+{
+    rtnl_route(r, kernel_if_index(route->iface), &route->to, route->prefix, &route->via);
+}
+
 void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struct rtnl *r)
 {
     const struct layout_node *n = &l->nodes[node];
@@ -137,8 +142,71 @@ void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struc
         add_neighbours(l, node, i, r);
     }
     for (size_t i = 0; i < n->route_count; i++) {
-        const struct layout_route *route = &n->routes[i];
-
-        rtnl_route(r, kernel_if_index(route->iface), &route->to, route->prefix, &route->via);
+        add_route(&n->routes[i], r);
     }
+}
+
+void kernel_node_forget_uplink(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+
+    for (size_t i = 1; i < n->addr_count; i++) {
+        rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->addrs[i], 32);
+    }
+    for (size_t i = 1; i < n->wan_count; i++) {
+        rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->wan[i], 32);
+    }
+    rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr, n->ifs[n->wan_if].prefix);
+}
+
+void kernel_node_address_uplink(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+
+    rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr, n->ifs[n->wan_if].prefix);
+    for (size_t i = 1; i < n->addr_count; i++) {
+        rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->addrs[i], 32);
+    }
+    for (size_t i = 1; i < n->wan_count; i++) {
+        rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->wan[i], 32);
+    }
+    kernel_node_route_uplink(l, node, r);
+}
+
+void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+
+    add_neighbours(l, node, n->wan_if, r);
+    for (size_t i = 0; i < n->route_count; i++) {
+        if (n->routes[i].iface == n->wan_if) {
+            add_route(&n->routes[i], r);
+        }
+    }
+}
+
+/* The interface of its upstream node that it is met at: a port of a bridge has no address, the
+ * bridge has. */
+static size_t met_at(const struct layout *l, size_t node)
+{
+    const struct layout_node *n = &l->nodes[node];
+    size_t m, to;
+
+    other_end(l, n->ifs[n->wan_if].link, node, &m, &to);
+    return l->nodes[m].ifs[to].port ? l->nodes[m].lan_if : to;
+}
+
+void kernel_node_meet(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+    size_t at = met_at(l, node);
+
+    add_neighbour(l, &l->nodes[n->upstream].ifs[at], at, node, n->wan_if, r);
+}
+
+void kernel_node_part(const struct layout *l, size_t node, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+
+    rtnl_neighbour_del(r, kernel_if_index(met_at(l, node)), &n->ifs[n->wan_if].addr);
 }

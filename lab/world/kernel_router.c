@@ -1,4 +1,5 @@
 /* The port-mapping servers of a world's routers. */
+#include "lab/net/nft.h"
 #include "lab/world/kernel_private.h"
 
 static void find_site(const struct kernel_world *w, size_t node, struct router_site *out)
@@ -29,6 +30,26 @@ int kernel_routers_start(struct kernel_world *w, struct lab_error *err)
         }
     }
     return 0;
+}
+
+/* The table that a server's mappings stand in; a new one makes it anew. */
+static const char forget_mappings[] = "table inet pinhole_map\ndelete table inet pinhole_map\n"
+                                      "table ip pinhole_map\ndelete table ip pinhole_map\n";
+
+int kernel_router_restart(struct kernel_world *w, size_t node, struct lab_error *err)
+{
+    struct router_site site;
+
+    if (w->routers[node] == NULL) {
+        return 0;
+    }
+    router_stop(w->routers[node]);
+    w->routers[node] = NULL;
+    if (nft_run(w->fds[node], forget_mappings, NULL, err) != 0) {
+        return -1;
+    }
+    find_site(w, node, &site);
+    return router_start(&w->layout.nodes[node].profile, &site, &w->routers[node], err);
 }
 
 int kernel_routers_flush(struct kernel_world *w, struct lab_error *err)

@@ -74,6 +74,17 @@ static void on_direct_media(struct ph_call *c, ph_ns now)
         ph_checks_on_sealed(c, now, path);
 }
 
+static void tell_media(struct ph_call *c, ph_ns now, const struct ph_inband *m)
+{
+    const struct ph_agent_config *config = &c->agent->config;
+    struct ph_media_frame frame = {.number = m->number,
+                                   .sent_us = m->sent_us,
+                                   .arrived = now,
+                                   .direct = c->carrier.reading_direct};
+    if (config->callbacks.on_media)
+        config->callbacks.on_media(config->user, c, &frame);
+}
+
 static void on_datagram(void *user, const uint8_t *data, size_t len)
 {
     struct ph_call *c = user;
@@ -96,7 +107,8 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
             c->media_at = now;
             c->changed = true;
         }
-        ph_media_on_frame(&c->media, now, &m);
+        if (ph_media_on_frame(&c->media, now, &m))
+            tell_media(c, now, &m);
         break;
     case PH_INBAND_PROBE:
         ph_carrier_on_probe(&c->carrier, now, &m);

@@ -66,13 +66,13 @@ static bool take_number(struct ph_media *m, uint64_t n, enum ph_lane lane)
     return !known && !copy;
 }
 
-void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame)
+bool ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame)
 {
     struct ph_media_report *r = &m->report;
     if (frame->number == 0)
-        return;
+        return false;
     if (!take_number(m, frame->number, frame->lane))
-        return;
+        return false;
     r->received++;
     if (!m->last_arrival)
         m->then_highest = frame->number - 1; /* what was sent before we could hear is not missed */
@@ -90,6 +90,7 @@ void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *fr
     }
     m->last_arrival = now;
     m->last_transit_us = transit_us;
+    return true;
 }
 
 /* How many were to come, by their numbers. What silence was counted as is not counted again. */

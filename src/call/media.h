@@ -46,7 +46,8 @@ void ph_media_stop(struct ph_media *m);
 /* Gives the next frame that is due; false when none is. After a stall the missed ones follow at
  * once, at most 3 of them. */
 bool ph_media_next(struct ph_media *m, ph_ns now, struct ph_inband *out);
-void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame);
+/* True: it is a new one, not a duplicate. */
+bool ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame);
 /* To be called about once a second. */
 struct ph_media_second ph_media_take_second(struct ph_media *m, ph_ns now);
 /* Bytes of a whole frame of this number. */

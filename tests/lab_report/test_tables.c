@@ -239,13 +239,60 @@ static void test_calls_by_protocol(void **state)
     drop(&m);
 }
 
+/* Pairs by faults: how many calls went on, and what they had to do without. */
+static void test_calls_by_fault(void **state)
+{
+    (void)state;
+    struct made m;
+    make(&m, "name: falls\ntopology: two-nats\ntrials: 10\nmatrix: {a.nat: [random, sequential], "
+             "link: [20ms], fault: [none, dies, dark]}\nfaults:\n  dies: {do: blackhole, at: 1s}\n"
+             "  dark: {do: blackout, at: 1s}\nexpect:\n  - {rate: survived, is: all}\n"
+             "  - {when: {fault: dark}, time: gap, at_most: 250ms}\n"
+             "  - {when: {fault: none}, count: unexplained-loss, at_most: 0}\n");
+    for (unsigned t = 0; t < TRIALS; t++) {
+        for (size_t c = 0; c < 6; c++) {
+            struct trial_result r;
+            trial_result_init(&r, SUBJECT_PINHOLE);
+            r.connected = true;
+            r.drops_known = true;
+            r.flow[0].max_gap = r.flow[1].max_gap = 20 * PH_MS;
+            if (c % 3 != 0) {
+                r.faults.count = r.faults.done = 1;
+                r.faults.survived = c % 3 == 2 ? t > 0 : c > 3;
+                r.faults.gap = (c % 3 == 2 ? 200 + 10 * t : 1000) * PH_MS;
+                r.faults.recovery = r.faults.gap;
+            }
+            run_add(&m.run, c, t, &r);
+        }
+    }
+    char *text = text_of(&m, screen);
+    has(text, "falls  link=20ms\n             none       dies       dark\n"
+              " random      - 20       X 1000     90% 290\n"
+              " sequential  - 20       ok 1000    90% 290\n");
+    has(text, "failed  survived in all trials (a.nat=random,link=20ms,fault=dies: 0 of 10 (and 2 "
+              "cells more))\n");
+    has(text, "failed  fault=dark: time of gap at most 250ms in each trial "
+              "(a.nat=random,link=20ms,fault=dark: the longest is 290.0 ms of 10 trials (and 1 "
+              "cells more))\n");
+    has(text,
+        "ok      fault=none: unexplained-loss at most 0 in each trial (p50 0, p95 0, the most 0 "
+        "over all 20 trials)\n");
+    for (const char *at = text; (at = strchr(at, '\n')) != NULL; at++)
+        assert_true(at == text || at[-1] != ' ');
+    free(text);
+    text = text_of(&m, summary_markdown);
+    has(text, "survived | floor ms | ");
+    has(text, "gap p50 | p95 | recovery p50 | p95 |");
+    free(text);
+    drop(&m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_netchecks),
-        cmocka_unit_test(test_summary_json),
-        cmocka_unit_test(test_maps),
-        cmocka_unit_test(test_calls_by_protocol),
+        cmocka_unit_test(test_netchecks),      cmocka_unit_test(test_summary_json),
+        cmocka_unit_test(test_maps),           cmocka_unit_test(test_calls_by_protocol),
+        cmocka_unit_test(test_calls_by_fault),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

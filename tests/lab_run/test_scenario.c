@@ -6,6 +6,7 @@
 #include "lab/topo/layout.h"
 #include "pinhole.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -304,6 +305,60 @@ static void test_counterparts(void **state)
     scenario_free(s);
 }
 
+/* Every file that is shipped can be run: it is read, and each of its cells is a world. */
+static void test_all_shipped(void **state)
+{
+    (void)state;
+    char path[PATH_MAX];
+    size_t found = 0;
+    DIR *dir = opendir(lab_data_path("scenarios", path, sizeof(path)));
+    assert_non_null(dir);
+    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
+        size_t len = strlen(e->d_name);
+        if (len < 6 || strcmp(e->d_name + len - 5, ".yaml") != 0)
+            continue;
+        char name[64];
+        snprintf(name, sizeof(name), "%.*s", (int)(len - 5), e->d_name);
+        struct scenario *s = load_shipped(name);
+        assert_string_equal(s->name, name);
+        assert_true(count_cells(s) > 0);
+        scenario_free(s);
+        found++;
+    }
+    closedir(dir);
+    assert_true(found >= 19);
+}
+
+/* Loss beside what the links have, in whichever order the axes stand. */
+static void test_axis_of_loss(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {
+        "name: x\ntopology: near-peers\nmatrix: {loss: [0%, 5%]}\n",
+        "name: x\ntopology: near-peers\nmatrix: {loss: [0%, 5%], link: [20ms-1%]}\n"};
+    for (size_t i = 0; i < 2; i++) {
+        struct scenario *s = parse(texts[i]);
+        struct matrix m;
+        struct world_spec spec;
+        struct lab_error err = {0};
+        assert_int_equal(matrix_expand(s, &m, &err), 0);
+        assert_int_equal(m.count, 2);
+        for (size_t c = 0; c < 2; c++) {
+            assert_int_equal(matrix_world(s, &m.cells[c], 1, &spec, &err), 0);
+            assert_int_equal(spec.topology.link_count, 2);
+            for (size_t k = 0; k < 2; k++) {
+                const struct link_params *p = &spec.topology.links[k].params;
+                ph_ns delay = i == 1 ? 20 * PH_MS : k == 0 ? 7500 * PH_US : 32500 * PH_US;
+                assert_true(p->up.delay_ns == delay && p->down.delay_ns == delay);
+                assert_true(c == 0 ? p->up.loss == 0 : p->up.loss > 0.0499 && p->up.loss < 0.0501);
+                assert_true(p->up.loss == p->down.loss);
+            }
+        }
+        matrix_free(&m);
+        scenario_free(s);
+    }
+}
+
 static void test_cell_globs(void **state)
 {
     (void)state;
@@ -433,7 +488,7 @@ static const struct {
     {HEAD MATRIX "pairs: unordered\n", "s.yaml:4:8: unordered pairs need the same list on both"},
     {HEAD "matrix: {link: [0ms]}\npairs: unordered\n",
      "s.yaml:4:8: unordered pairs need both axes a.nat and b.nat"},
-    {HEAD MATRIX "faults: [reboot-nat]\n", "s.yaml:4:9: faults in time are not in this"},
+    {HEAD MATRIX "faults: [reboot-nat]\n", "s.yaml:4:9: faults must be a mapping of names"},
     {HEAD MATRIX "subject: /usr/bin/libnice\n",
      "s.yaml:4:10: a program as subject is not in this version; it must be one of: pinhole, netch"},
     {HEAD MATRIX "subject: netchek\n",
@@ -652,8 +707,12 @@ static void test_reachable(void **state)
                           "  - {rate: direct, at_least: 0.95, pool: true}\n"
                           "  - {when: {b.nat: [open, cgnat], link: 0ms}, rate: direct,"
                           " at_least: 0.8, observed: 0.9}\n"
-                          "  - {when: {a.nat: random}, time: media, p50: 100ms, p99: 1s}\n");
-    assert_int_equal(s->expect_count, 3);
+                          "  - {when: {a.nat: random}, time: media, p50: 100ms, p99: 1s}\n"
+                          "  - {time: switch-gap, at_most: 40ms}\n");
+    assert_int_equal(s->expect_count, 4);
+    assert_string_equal(s->expects[3].text, "time of switch-gap at most 40ms in each trial");
+    assert_true(s->expects[3].each == 40 * PH_MS && s->expects[3].p95 == PH_NEVER);
+    assert_true(s->expects[2].each == PH_NEVER);
     assert_string_equal(s->expects[0].text, "direct at least 0.95, pooled");
     assert_string_equal(s->expects[1].text, "b.nat=open|cgnat,link=0ms: direct at least 0.8 "
                                             "observed at least 0.9 in each cell");
@@ -674,6 +733,8 @@ int main(void)
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_world_of_a_cell),
         cmocka_unit_test(test_cell_globs),
+        cmocka_unit_test(test_all_shipped),
+        cmocka_unit_test(test_axis_of_loss),
         cmocka_unit_test(test_axes_of_the_network),
         cmocka_unit_test(test_axes_of_the_peers),
         cmocka_unit_test(test_expected_counts),

@@ -181,9 +181,74 @@ static void test_stages_that_guess(void **state)
         assert_true(counts[i] == SCORE_ABSENT);
 }
 
+/* What the two directions heard, and what was laid to faults. */
+static void test_flow(void **state)
+{
+    (void)state;
+    struct trial_result r;
+    uint32_t asked, good, counts[SUBJECT_COUNT_COUNT];
+    ph_ns times[SUBJECT_TIME_COUNT];
+    trial_result_init(&r, SUBJECT_PINHOLE);
+    r.flow[0] = (struct flow_result){.sent = 100,
+                                     .received = 90,
+                                     .max_gap = 30,
+                                     .switched = 500,
+                                     .first_direct = 25,
+                                     .switch_gap = 21};
+    r.flow[1] = (struct flow_result){.sent = 110,
+                                     .received = 107,
+                                     .duplicates = 2,
+                                     .max_gap = 40,
+                                     .switched = PH_NEVER,
+                                     .first_direct = PH_NEVER,
+                                     .switch_gap = PH_NEVER};
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_GAP] == 40);
+    assert_true(times[SUBJECT_TIME_SWITCH_GAP] == PH_NEVER); /* one of them never changed */
+    assert_true(times[SUBJECT_TIME_FIRST_DIRECT] == PH_NEVER);
+    r.flow[1].switched = 600;
+    r.flow[1].switch_gap = 33;
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_SWITCH_GAP] == 33);
+    assert_true(times[SUBJECT_TIME_FIRST_DIRECT] == PH_NEVER);
+    r.flow[1].first_direct = 0;
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_FIRST_DIRECT] == 25);
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_LOST], 13);
+    assert_int_equal(counts[SUBJECT_COUNT_DUPLICATES], 2);
+    /* Who does not know what the links lost explains nothing by it. */
+    assert_true(counts[SUBJECT_COUNT_DROPPED] == SCORE_ABSENT);
+    assert_true(counts[SUBJECT_COUNT_UNEXPLAINED] == SCORE_ABSENT);
+    r.drops_known = true;
+    r.drops = (struct link_drops){.packets = 50, .large = 9};
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_DROPPED], 9);
+    assert_int_equal(counts[SUBJECT_COUNT_UNEXPLAINED], 4);
+    r.drops.large = 20;
+    score_counts(&r, counts);
+    assert_int_equal(counts[SUBJECT_COUNT_UNEXPLAINED], 0);
+    score(&r, &asked, &good);
+    assert_int_equal(asked & BIT(RATE_SURVIVED), 0);
+
+    r.faults.count = 1;
+    r.faults.gap = 1000;
+    r.faults.recovery = 1200;
+    score(&r, &asked, &good);
+    assert_int_equal(asked & ~good & BIT(RATE_SURVIVED), BIT(RATE_SURVIVED));
+    score_times(&r, times);
+    assert_true(times[SUBJECT_TIME_GAP] == 1000 && times[SUBJECT_TIME_RECOVERY] == 1200);
+    score_counts(&r, counts);
+    assert_true(counts[SUBJECT_COUNT_UNEXPLAINED] == SCORE_ABSENT);
+    r.faults.survived = true;
+    score(&r, &asked, &good);
+    assert_int_equal(good & BIT(RATE_SURVIVED), BIT(RATE_SURVIVED));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_flow),
         cmocka_unit_test(test_call),
         cmocka_unit_test(test_stages_that_guess),
         cmocka_unit_test(test_netcheck),

@@ -305,6 +305,22 @@ static void statistics_of_each_world(void **state)
     assert_int_equal(worst, 0);
     assert_int_equal(packets, 0);
 
+    {
+        struct link_drops drops;
+
+        assert_int_equal(shaper_table_drops(f->table, 1, &drops, &f->err), 0);
+        assert_int_equal(drops.packets, 0);
+        set(f, (struct link_direction){.loss = 1}, (struct link_direction){0}, 1);
+        offer(f, A, unicast, 3, 42 + LINK_LARGE - 1, 30 * PH_MS);
+        offer(f, A, unicast, 4, 42 + LINK_LARGE, 30 * PH_MS);
+        offer(f, A, unicast, 5, 1200, 30 * PH_MS);
+        assert_int_equal(shaper_table_drops(f->table, 1, &drops, &f->err), 0);
+        assert_int_equal(drops.packets, 3);
+        assert_int_equal(drops.large, 2);
+        assert_int_equal(shaper_table_drops(f->table, 2, &drops, &f->err), 0);
+        assert_int_equal(drops.packets, 0);
+        assert_int_equal(shaper_table_drops(f->table, 77, &drops, &f->err), -1);
+    }
     shaper_table_lost(f->table, 21);
     assert_int_equal(shaper_table_stats(f->table, 1, &worst, &packets, &f->err), 0);
     assert_int_equal(worst, 3 * PH_MS);
@@ -312,6 +328,12 @@ static void statistics_of_each_world(void **state)
     assert_int_equal(shaper_table_stats(f->table, 1, &worst, &packets, &f->err), 0);
     assert_int_equal(worst, SHAPER_LOST_NS);
     assert_int_equal(shaper_table_reset(f->table, 1, 1, &f->err), 0);
+    {
+        struct link_drops drops;
+
+        assert_int_equal(shaper_table_drops(f->table, 1, &drops, &f->err), 0);
+        assert_int_equal(drops.packets + drops.large, 0);
+    }
     assert_int_equal(shaper_table_stats(f->table, 1, &worst, &packets, &f->err), 0);
     assert_int_equal(worst, 0);
     assert_int_equal(packets, 0);

@@ -85,7 +85,8 @@ static enum step forward(struct sim *s, struct sim_packet *p)
         !sim_nat_outbound(s->nats[p->node], s->now, &p->src, &p->dst, p->ttl <= 1))
         return lose(s, p);
     if (hairpinned || !sim_is_bridged(n, p->iface, w->out)) {
-        if (p->ttl <= 1)
+        /* The chain `forwarding` sees what goes from LAN to LAN, too. */
+        if (p->ttl <= 1 || (is_nat && sim_nat_blocks(s->nats[p->node])))
             return lose(s, p);
         p->ttl--;
     }
@@ -113,6 +114,10 @@ void sim_originate(struct sim *s, size_t node, struct sim_packet *p)
         p->src.port = port;
     }
     p->iface = w->out;
+    if (s->trouble.any && sim_is_swallowed(s, p, node, false)) {
+        sim_packet_free(s, p);
+        return;
+    }
     enum step step = w->own ? STEP_HERE : send_on(s, p, w);
     /* An endpoint is not called from inside a call of its own or of another's: what has come to
      * where it may be heard waits for the loop. */

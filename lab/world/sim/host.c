@@ -73,6 +73,8 @@ static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t ca
     struct sim_host *host = sim_host_of(h);
     const struct layout_node *n = &host->sim->layout.nodes[host->node];
     size_t count = 0;
+    if (sim_is_down(host->sim, host->node))
+        return 0;
     for (size_t i = 0; i < n->if_count && count < cap; i++) {
         if (n->ifs[i].addr.family != PH_AF_NONE)
             out[count++] = n->ifs[i].addr;
@@ -82,15 +84,31 @@ static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t ca
 
 static size_t host_gateways(struct ph_host *h, struct ph_gateway *out, size_t cap)
 {
-    return world_gateways(&sim_host_of(h)->sim->layout, sim_host_of(h)->node, out, cap);
+    struct sim_host *host = sim_host_of(h);
+    if (sim_is_down(host->sim, host->node))
+        return 0;
+    return world_gateways(&host->sim->layout, host->node, out, cap);
 }
 
-/* A layout stays as it is. */
 static int host_watch_network(struct ph_host *h, bool on)
 {
-    (void)h;
-    (void)on;
+    sim_host_of(h)->watches = on;
     return PH_OK;
+}
+
+static void on_network(struct sim *s, void *user)
+{
+    struct sim_host *host = user;
+    struct ph_endpoint *ep = host->base.endpoint;
+    if (host->watches && ep && ep->on_network)
+        ep->on_network(ep, s->now);
+}
+
+void sim_hosts_changed(struct sim *s, size_t node)
+{
+    for (struct sim_host *h = s->hosts; h; h = h->next)
+        if (h->node == node)
+            sim_call_at(s, &h->network, s->now);
 }
 
 static void host_trace(struct ph_host *h, const char *line)
@@ -131,9 +149,11 @@ int sim_host_new(struct world *w, size_t node, void (*trace)(void *user, const c
     h->trace = trace;
     h->trace_user = user;
     sim_call_init(&h->timer, on_timer, h);
+    sim_call_init(&h->network, on_network, h);
     uint64_t seed[3] = {s->seed, node, s->next_host++};
     ph_rng_seed(&h->rng, ph_hash64(0, seed, sizeof(seed)));
-    s->hosts++;
+    h->next = s->hosts;
+    s->hosts = h;
     *out = &h->base;
     return PH_OK;
 }
@@ -143,8 +163,12 @@ void sim_host_free(struct world *w, struct ph_host *host)
     struct sim *s = sim_of(w);
     struct sim_host *h = sim_host_of(host);
     sim_http_drop(h);
+    struct sim_host **at = &s->hosts;
+    while (*at != h)
+        at = &(*at)->next;
+    *at = h->next;
     sim_call_at(s, &h->timer, PH_NEVER);
+    sim_call_at(s, &h->network, PH_NEVER);
     sim_sockets_drop(h);
-    s->hosts--;
     free(h);
 }

@@ -6,6 +6,13 @@
 /* Of Ethernet, IPv4 and UDP, for the rate. */
 #define OVERHEAD_BYTES 42
 
+static bool drop(struct sim *s, size_t len)
+{
+    s->drops.packets++;
+    s->drops.large += len >= LINK_LARGE ? 1 : 0;
+    return false;
+}
+
 bool sim_link_cross(struct sim *s, size_t link, int dir, size_t len, ph_ns *arrival)
 {
     const struct link_direction *d = sim_link_direction(&s->layout, link, dir);
@@ -15,7 +22,7 @@ bool sim_link_cross(struct sim *s, size_t link, int dir, size_t len, ph_ns *arri
     if (sim_link_only_delays(d))
         return true;
     if (d->loss > 0 && ph_rng_unit(&state->rng) < d->loss)
-        return false;
+        return drop(s, len);
     if (d->jitter_ns > 0) {
         uint64_t j = ph_rng_below(&state->rng, 2 * d->jitter_ns + 1);
         at = at + j > d->jitter_ns ? at + j - d->jitter_ns : 0;
@@ -23,7 +30,7 @@ bool sim_link_cross(struct sim *s, size_t link, int dir, size_t len, ph_ns *arri
     if (d->rate_bps > 0) {
         ph_ns start = ph_max_ns(state->free_at, s->now);
         if (start - s->now > QUEUE_MAX)
-            return false;
+            return drop(s, len);
         state->free_at = start + (len + OVERHEAD_BYTES) * 8 * PH_SEC / d->rate_bps;
         at += state->free_at - s->now;
     }

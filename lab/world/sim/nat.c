@@ -23,6 +23,31 @@ static void begin(struct sim_nat *n, uint64_t seed)
     n->drawn_next = 0;
 }
 
+void sim_nat_readdress(struct sim_nat *n, const struct nat_site *site)
+{
+    n->wan_count = n->subscriber_count = 0;
+    for (size_t i = 0; i < site->wan_count && i < NAT_POOL_MAX; i++)
+        n->wan[n->wan_count++] = ph_addr_v4_get(&site->wan[i]);
+    for (size_t i = 0; i < site->subscriber_count; i++)
+        n->subscribers[n->subscriber_count++] = ph_addr_v4_get(&site->subscribers[i]);
+}
+
+void sim_nat_block(struct sim_nat *n, bool on)
+{
+    n->blocked += on ? 1u : 0u;
+    n->blocked -= !on && n->blocked > 0 ? 1u : 0u;
+}
+
+bool sim_nat_blocks(const struct sim_nat *n)
+{
+    return n->profile.udp_blocked || n->blocked > 0;
+}
+
+void sim_nat_unblock(struct sim_nat *n)
+{
+    n->blocked = 0;
+}
+
 int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, uint64_t seed,
                 struct sim_nat **out)
 {
@@ -30,10 +55,7 @@ int sim_nat_new(const struct nat_profile *profile, const struct nat_site *site, 
     if (n == NULL)
         return PH_ERR_NOMEM;
     n->profile = *profile;
-    for (size_t i = 0; i < site->wan_count && i < NAT_POOL_MAX; i++)
-        n->wan[n->wan_count++] = ph_addr_v4_get(&site->wan[i]);
-    for (size_t i = 0; i < site->subscriber_count; i++)
-        n->subscribers[n->subscriber_count++] = ph_addr_v4_get(&site->subscribers[i]);
+    sim_nat_readdress(n, site);
     n->site_seed = site->seed;
     plan(n);
     sim_conntrack_init(&n->flows, profile->timeout.udp_s, profile->timeout.udp_stream_s);
@@ -198,7 +220,7 @@ bool sim_nat_outbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct 
     struct sim_flow fresh = {.counted = true};
     struct sim_tuple t;
     enum sim_dir dir = SIM_ORIGINAL;
-    bool goes = !dies && !n->profile.udp_blocked;
+    bool goes = !dies && !sim_nat_blocks(n);
     if (!n->stateful)
         return goes;
     if (!take(src, dst, &t))
@@ -293,7 +315,7 @@ bool sim_nat_inbound(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct p
 {
     struct sim_tuple t;
     enum sim_dir dir;
-    bool goes = !dies && !n->profile.udp_blocked;
+    bool goes = !dies && !sim_nat_blocks(n);
     if (!n->stateful)
         return goes;
     if (!take(src, dst, &t))
@@ -321,7 +343,7 @@ bool sim_nat_hairpin(struct sim_nat *n, ph_ns now, struct ph_addr *src, struct p
     struct sim_flow fresh = {.counted = true};
     struct sim_tuple t;
     enum sim_dir dir = SIM_ORIGINAL;
-    bool goes = !dies && !n->profile.udp_blocked;
+    bool goes = !dies && !sim_nat_blocks(n);
     uint64_t inside;
     if (!n->profile.hairpin || !take(src, dst, &t))
         return false;

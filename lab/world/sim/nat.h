@@ -39,8 +39,16 @@ void sim_nat_forward(struct sim_nat *n, uint16_t external, const struct ph_addr 
                      bool back);
 /* Forgets all flows and what was learnt, not what sim_nat_forward opened; a sequence goes on. */
 void sim_nat_flush(struct sim_nat *n);
-/* As new, with another seed for chance. */
+/* As new, with another seed for chance: what a reboot leaves of it, too. */
 void sim_nat_reset(struct sim_nat *n, uint64_t seed);
+/* Its outside addresses and subscribers are those of the site from here on; what it knows of flows
+ * stays. */
+void sim_nat_readdress(struct sim_nat *n, const struct nat_site *site);
+/* Drops all UDP that goes through it, whatever its profile says, or not any more. Counted: on
+ * twice, off twice. sim_nat_reset leaves it as it is. */
+void sim_nat_block(struct sim_nat *n, bool on);
+void sim_nat_unblock(struct sim_nat *n);
+bool sim_nat_blocks(const struct sim_nat *n);
 /* How many flows there are. */
 size_t sim_nat_flows(struct sim_nat *n, ph_ns now);
 

@@ -25,9 +25,10 @@ struct sim_nat {
     size_t subscriber_count;
     uint64_t site_seed;
     struct nat_memory keeps;
-    bool stateful;  /* it tracks flows at all */
-    bool trap;      /* a packet to the router itself becomes a flow of its */
-    unsigned ports; /* that are drawn: how many */
+    unsigned blocked; /* sim_nat_block */
+    bool stateful;    /* it tracks flows at all */
+    bool trap;        /* a packet to the router itself becomes a flow of its */
+    unsigned ports;   /* that are drawn: how many */
     struct sim_conntrack flows;
     /* Inside endpoint [, remote IP] -> port, or index of a drawn one; public port [, remote IP];
      * the same with its owner; public endpoint -> inside endpoint; public endpoint, remote IP;

@@ -42,7 +42,9 @@ struct sim_host {
     struct ph_host base;
     struct sim *sim;
     size_t node;
-    struct sim_call timer;
+    struct sim_host *next; /* of the world's */
+    bool watches;          /* it wants to know when its network changes */
+    struct sim_call timer, network;
     struct ph_rng rng;
     void (*trace)(void *user, const char *line);
     void *trace_user;
@@ -104,9 +106,20 @@ struct sim_link {
     struct sim_link_state dir[2];
 };
 
+/* What incidents have done to the world (incident.c). Those that last may be there several times at
+ * once, so they are counted. */
+struct sim_trouble {
+    bool any;                         /* since the world was put in order */
+    unsigned blackholes[2];           /* of packets from the caller, from the callee */
+    unsigned dark[2];                 /* sides that nothing passes to and from */
+    unsigned down[2];                 /* sides whose host's wire is pulled */
+    unsigned turns[LAYOUT_NODES_MAX]; /* of addresses, lab/topo/renumber.h */
+};
+
 struct sim {
     struct world base;
     struct layout layout;
+    struct sim_trouble trouble;
     uint64_t seed;
     ph_ns now;
     struct ph_heap events;
@@ -119,15 +132,31 @@ struct sim {
     ph_http next_http;
     struct sim_link links[LAYOUT_LINKS_MAX];
     struct sim_way *ways; /* SIM_WAYS of them, by their hash */
-    size_t hosts;
+    struct sim_host *hosts;
     uint64_t next_host;
     uint64_t digest;
     uint64_t packets;
+    struct link_drops drops;
     enum sim_verdict (*tap)(void *user, const struct sim_tap_packet *p);
     void *tap_user;
 };
 
 struct sim *sim_of(struct world *w);
+
+/* host.c: the network of the hosts that stand on a node has changed; they are told from the loop.
+ */
+void sim_hosts_changed(struct sim *s, size_t node);
+
+/* incident.c: world_ops. */
+void sim_disturb(struct world *w, const struct incident *what, world_disturbed done, void *user);
+/* Takes back what incidents have done; nothing is under way, and no host stands. */
+void sim_calm(struct sim *s);
+/* Whether the node's wire is pulled; whether nothing passes to and from it, for that or another
+ * reason. */
+bool sim_is_down(const struct sim *s, size_t node);
+bool sim_is_cut_off(const struct sim *s, size_t node);
+/* Whether a packet that a host sends, or that has come to it, is lost in one that goes on. */
+bool sim_is_swallowed(const struct sim *s, const struct sim_packet *p, size_t node, bool arrives);
 /* NULL: out of memory, or too long. */
 struct sim_packet *sim_packet_new(struct sim *s, const uint8_t *data, size_t len);
 void sim_packet_free(struct sim *s, struct sim_packet *p);

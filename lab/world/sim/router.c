@@ -94,27 +94,49 @@ static void on_map(void *user, const struct scripted_mapping *m, bool on)
 
 static const struct scripted_ops ops = {.send = on_send, .map = on_map};
 
+/* Its script begins: as new, with the addresses that its node has now. */
+static int begin(struct sim_router *r)
+{
+    const struct layout_node *n = &r->sim->layout.nodes[r->node];
+    uint64_t parts[2] = {r->sim->seed, r->node};
+    struct scripted_config config = {.profile = &n->profile,
+                                     .lan = r->lan,
+                                     .wan = n->wan[0],
+                                     .http_ports = {HTTP_PORT, HTTP_LATER},
+                                     .seed = ph_hash64(3, parts, sizeof(parts))};
+    return scripted_new(&config, &ops, r, r->sim->now, &r->scripted);
+}
+
 static struct sim_router *router_new(struct sim *s, size_t node)
 {
     const struct layout_node *n = &s->layout.nodes[node];
     struct sim_router *r = calloc(1, sizeof(*r));
-    uint64_t parts[2] = {s->seed, node};
-    struct scripted_config config = {.profile = &n->profile,
-                                     .lan = n->ifs[n->lan_if].addr,
-                                     .wan = n->wan[0],
-                                     .http_ports = {HTTP_PORT, HTTP_LATER},
-                                     .seed = ph_hash64(3, parts, sizeof(parts))};
     if (r == NULL)
         return NULL;
     r->sim = s;
     r->node = node;
-    r->lan = config.lan;
+    r->lan = n->ifs[n->lan_if].addr;
     sim_call_init(&r->timer, on_timer, r);
-    if (scripted_new(&config, &ops, r, s->now, &r->scripted) != PH_OK) {
+    if (begin(r) != PH_OK) {
         free(r);
         return NULL;
     }
     return r;
+}
+
+int sim_router_restart(struct sim *s, size_t node)
+{
+    struct sim_router *r = s->routers[node];
+    if (r == NULL)
+        return 0;
+    struct scripted *old = r->scripted;
+    if (begin(r) != PH_OK) {
+        r->scripted = old;
+        return -1;
+    }
+    scripted_free(old);
+    arm(r);
+    return 0;
 }
 
 int sim_routers_new(struct sim *s, struct lab_error *err)
@@ -353,7 +375,7 @@ static void connect_to(struct sim *s, struct sim_http *q)
 {
     const struct layout_node *n = &s->layout.nodes[q->host->node];
     q->client = n->ifs[n->wan_if].addr;
-    q->router = find_router(s, q->host->node, &q->server);
+    q->router = sim_is_cut_off(s, q->host->node) ? NULL : find_router(s, q->host->node, &q->server);
     if (q->router == NULL) {
         finish(s, q, PH_NEVER, PH_ERR_TIMEOUT, 0);
         return;

@@ -18,6 +18,9 @@ struct sim_router;
 /* One for each NAT that wants it. */
 int sim_routers_new(struct sim *s, struct lab_error *err);
 void sim_routers_free(struct sim *s);
+/* The one of a node, if there is one, starts again: with an empty table, and with the addresses
+ * that the layout has now. -1: out of memory. */
+int sim_router_restart(struct sim *s, size_t node);
 
 /* A call that will not be made any more: frees what was made for it alone. */
 struct sim_call;

@@ -100,7 +100,7 @@ void sim_deliver(struct sim *s, struct sim_packet *p)
 {
     const struct sim_socket *k = sim_socket_find(s, p->node, &p->dst);
     struct ph_endpoint *ep = k != NULL ? k->host->base.endpoint : NULL;
-    if (ep != NULL) {
+    if (ep != NULL && !(s->trouble.any && sim_is_swallowed(s, p, p->node, true))) {
         struct ph_datagram d = {.peer = p->src, .data = p->data, .len = p->len};
         digest(s, p);
         ep->on_datagrams(ep, s->now, k->id, &d, 1);
@@ -190,6 +190,7 @@ static const struct world_ops world_ops = {
     .now = world_now,
     .at = world_at,
     .take_lateness = world_take_lateness,
+    .disturb = sim_disturb,
     .free = world_free,
 };
 
@@ -209,6 +210,7 @@ static void begin(struct sim *s, uint64_t seed)
     s->next_host = 0;
     s->digest = 0;
     s->packets = 0;
+    s->drops = (struct link_drops){0};
     for (size_t i = 0; i < s->layout.link_count; i++) {
         for (uint64_t dir = 0; dir < 2; dir++) {
             uint64_t parts[3] = {seed, i, dir};
@@ -248,11 +250,12 @@ int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out
 int sim_world_reset(struct world *w, uint64_t seed, struct lab_error *err)
 {
     struct sim *s = sim_of(w);
-    if (s->hosts > 0)
+    if (s->hosts != NULL)
         return lab_fail(err, LAB_BROKEN, "hosts still stand in the world");
     drop_events(s);
     sim_routers_free(s);
     sim_sockets_reset(s);
+    sim_calm(s);
     s->tap = NULL;
     begin(s, seed);
     for (size_t i = 0; i < s->layout.node_count; i++)
@@ -316,6 +319,11 @@ uint64_t sim_digest(const struct world *w)
 uint64_t sim_packets(const struct world *w)
 {
     return ((const struct sim *)(const void *)w)->packets;
+}
+
+struct link_drops sim_drops(const struct world *w)
+{
+    return ((const struct sim *)(const void *)w)->drops;
 }
 
 void sim_tap(struct world *w, enum sim_verdict (*tap)(void *user, const struct sim_tap_packet *p),

@@ -35,6 +35,8 @@ bool sim_run_while(struct world *w, ph_ns limit, bool (*done)(void *user), void 
  */
 uint64_t sim_digest(const struct world *w);
 uint64_t sim_packets(const struct world *w);
+/* What its links lost since the world began. */
+struct link_drops sim_drops(const struct world *w);
 /* How many mappings the port-mapping servers of all its routers hold together. */
 size_t sim_mappings(const struct world *w);
 
