@@ -347,10 +347,23 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
 void ph_call_send_as_media(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total)
 {
     const struct ph_steering *s = &c->steering;
+    int sent = PH_OK;
     if (s->path)
-        (void)ph_call_send_inband(c, now, m, total, s->path);
+        sent = ph_call_send_inband(c, now, m, total, s->path);
     if (s->state != PH_STEERING_DIRECT)
-        (void)ph_call_send_inband(c, now, m, total, NULL);
+        sent = ph_call_send_inband(c, now, m, total, NULL);
+    if (ph_call_established(c))
+        ph_carrier_note_window(&c->carrier, now, sent == PH_ERR_AGAIN);
+}
+
+void ph_call_repeat_media(struct ph_call *c, ph_ns now)
+{
+    struct ph_inband frame;
+    if (!c->steering.path || !ph_media_last(&c->media, &frame))
+        return;
+    frame.epoch = c->steering.epoch;
+    (void)ph_call_send_inband(c, now, &frame, ph_adapt_frame_bytes(&c->adapt, now, frame.number),
+                              c->steering.path);
 }
 
 static void send_media(struct ph_call *c, ph_ns now)

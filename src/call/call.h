@@ -108,6 +108,9 @@ int ph_call_send_inband(struct ph_call *c, ph_ns now, struct ph_inband *m, size_
                         struct ph_path *path);
 /* Sends one the way that media takes now, or both. */
 void ph_call_send_as_media(struct ph_call *c, ph_ns now, struct ph_inband *m, size_t total);
+/* The last frame once more, by a direct path that has just been taken: the next one may be 20 ms
+ * away, or be lost. */
+void ph_call_repeat_media(struct ph_call *c, ph_ns now);
 /* Says something to the relay that the call is set up by. PH_ERR_AGAIN while not registered there.
  */
 int ph_call_tell(struct ph_call *c, const struct ph_signal *m);

@@ -7,13 +7,11 @@
 
 #include <string.h>
 
-/* The peer acknowledges within a round trip, and media comes all the time. */
-#define SILENCE  (400 * PH_MS)
-#define COPY_GAP (250 * PH_MS)
+#define COPY_GAP (100 * PH_MS)
 
 void ph_carrier_init(struct ph_carrier *k, struct ph_call *call)
 {
-    *k = (struct ph_carrier){.call = call, .heard = PH_NEVER};
+    *k = (struct ph_carrier){.call = call, .copy_at = PH_NEVER};
 }
 
 static void send_by_relay(struct ph_carrier *k, const uint8_t *data, size_t len)
@@ -56,26 +54,27 @@ void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len)
     struct ph_path *p = k->forced ? k->target : s->path;
     if (k->forced)
         k->written_bytes += len;
-    keep_latest(k, data, len);
+    if (k->forced) /* a datagram: it asks for an acknowledgement, as not every packet does */
+        keep_latest(k, data, len);
     send_by(k, p, data, len);
     if (p && !k->forced && s->state == PH_STEERING_BOTH)
         send_by(k, NULL, data, len);
 }
 
-/* When the next copy is due: while media flows silence means something. */
-static ph_ns copy_at(const struct ph_carrier *k)
+void ph_carrier_note_window(struct ph_carrier *k, ph_ns now, bool full)
 {
-    if (k->heard == PH_NEVER || k->call->media.next == PH_NEVER || !ph_call_established(k->call))
-        return PH_NEVER;
-    return ph_max_ns(k->heard + SILENCE, k->copied + COPY_GAP);
+    if (!full)
+        k->copy_at = PH_NEVER;
+    else if (k->copy_at == PH_NEVER)
+        k->copy_at = now;
 }
 
 void ph_carrier_pump(struct ph_carrier *k, ph_ns now)
 {
     const struct ph_latest_packet *l = &k->latest[k->next_copy % PH_LATEST_MAX];
-    if (now < copy_at(k))
+    if (now < k->copy_at)
         return;
-    k->copied = now;
+    k->copy_at = now + COPY_GAP;
     k->next_copy++;
     if (l->len == 0)
         return;
@@ -86,19 +85,7 @@ void ph_carrier_pump(struct ph_carrier *k, ph_ns now)
 
 ph_ns ph_carrier_deadline(const struct ph_carrier *k)
 {
-    return copy_at(k);
-}
-
-static void hold(struct ph_carrier *k, const uint8_t *data, size_t len,
-                 const struct ph_source *from)
-{
-    if (k->held_count == PH_HELD_MAX || len > PH_QUIC_PACKET_MAX)
-        return;
-    struct ph_held_packet *h = &k->held[k->held_count++];
-    h->direct = from != NULL;
-    h->from = from ? *from : (struct ph_source){0};
-    h->len = len;
-    memcpy(h->data, data, len);
+    return k->copy_at;
 }
 
 void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_t len,
@@ -110,25 +97,22 @@ void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_
     /* Left to itself QUIC would keep this packet and read it together with a later one, which may
      * have come another way: then nobody could say by which path it came. */
     if (!ph_call_established(c) && ph_quic_is_short_header(data, len)) {
-        hold(k, data, len, from);
+        ph_held_add(&k->held, data, len, from);
         return;
     }
     k->reading_direct = from != NULL;
     k->reading_from = from ? *from : (struct ph_source){0};
-    uint64_t taken = ph_quic_conn_taken(c->quic);
     ph_quic_read(c->quic, now, data, len);
-    if (c->quic && !c->quic_closed && ph_quic_conn_taken(c->quic) > taken)
-        k->heard = now;
     k->reading_direct = false;
 }
 
 void ph_carrier_release_held(struct ph_carrier *k, ph_ns now)
 {
-    size_t n = k->held_count;
-    k->held_count = 0; /* established by now: nothing is held again */
+    size_t n = k->held.count;
+    k->held.count = 0; /* established by now: nothing is held again */
     for (size_t i = 0; i < n; i++) {
-        struct ph_held_packet *h = &k->held[i];
-        ph_carrier_read(k, now, h->data, h->len, h->direct ? &h->from : NULL);
+        const struct ph_held_packet *h = &k->held.packets[i];
+        ph_carrier_read(k, now, k->held.bytes + h->at, h->len, h->direct ? &h->from : NULL);
     }
 }
 

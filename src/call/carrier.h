@@ -8,30 +8,21 @@
 #ifndef PH_CALL_CARRIER_H
 #define PH_CALL_CARRIER_H
 
+#include "call/held.h"
 #include "path/table.h"
 #include "quic/quic.h"
 #include "wire/inband.h"
 
-#define PH_HELD_MAX   8
 #define PH_LATEST_MAX 4
 /* A sealed probe or echo at its largest: the in-band header, an acknowledgement, QUIC around it. */
 #define PH_PROBE_PACKET_BYTES 80
 
 struct ph_call;
 
-/* A packet that needs keys which are not there yet (it has overtaken the end of the handshake,
- * which took the other way). It is read later as what it is: with the address that it came from. */
-struct ph_held_packet {
-    bool direct;
-    struct ph_source from;
-    size_t len;
-    uint8_t data[PH_QUIC_PACKET_MAX];
-};
-
 /* A packet that went out, for when nothing comes back: the connection fills its window within a
- * second or two and then asks ever more rarely, so that after ten seconds of darkness it may stay
- * blind for ten more. A copy of a packet that was lost is as good as the packet: it is acknowledged
- * at once, by whichever way is there again, and opens the window. */
+ * second or two, sends no more, and asks ever more rarely, so that after ten seconds of darkness it
+ * may stay blind for ten more. A copy of a packet that was lost is as good as the packet: it is
+ * acknowledged at once, by whichever way is there again, and opens the window. */
 struct ph_latest_packet {
     size_t len;
     uint8_t data[PH_QUIC_PACKET_MAX];
@@ -46,13 +37,11 @@ struct ph_carrier {
     bool reading_direct;
     struct ph_source reading_from;
     uint64_t next_probe;
-    struct ph_held_packet held[PH_HELD_MAX];
-    size_t held_count;
+    struct ph_held held;
     struct ph_latest_packet latest[PH_LATEST_MAX];
     unsigned next_latest; /* place of the next one to be kept */
     unsigned next_copy;   /* and to be sent again */
-    ph_ns heard;          /* the last packet of the peer's that counted; PH_NEVER: none yet */
-    ph_ns copied;         /* when one was last sent again */
+    ph_ns copy_at;        /* the next one, while the window is full; PH_NEVER: it is not */
 };
 
 void ph_carrier_init(struct ph_carrier *k, struct ph_call *call);
@@ -64,7 +53,8 @@ void ph_carrier_read(struct ph_carrier *k, ph_ns now, const uint8_t *data, size_
 /* Reads what was held, once the keys are there. */
 void ph_carrier_release_held(struct ph_carrier *k, ph_ns now);
 
-/* Sends copies while nothing comes back. */
+/* Whether the connection took what was to be sent, or its window is full: then copies go out. */
+void ph_carrier_note_window(struct ph_carrier *k, ph_ns now, bool full);
 void ph_carrier_pump(struct ph_carrier *k, ph_ns now);
 ph_ns ph_carrier_deadline(const struct ph_carrier *k);
 

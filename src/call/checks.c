@@ -185,6 +185,7 @@ void ph_checks_use(struct ph_call *c, ph_ns now, struct ph_path *path)
     ph_call_trace(c, "path", c->steering.path ? "direct" : "relay",
                   ph_addr_format(&path->remote, addr));
     ph_steering_take(&c->steering, now, path);
+    ph_call_repeat_media(c, now);
     ph_waterfall_carry(&c->waterfall, ph_checks_stage_of(c, path), now);
     ph_warm_on_taken(&c->warm, now);
     c->changed = true;

@@ -21,6 +21,13 @@ void ph_media_stop(struct ph_media *m)
     m->next = PH_NEVER;
 }
 
+bool ph_media_last(const struct ph_media *m, struct ph_inband *out)
+{
+    *out = (struct ph_inband){
+        .kind = PH_INBAND_MEDIA, .number = m->next_number, .sent_us = m->sent_us};
+    return m->next != PH_NEVER && m->next_number > 0;
+}
+
 bool ph_media_next(struct ph_media *m, ph_ns now, struct ph_inband *out)
 {
     if (now < m->next)
@@ -29,12 +36,9 @@ bool ph_media_next(struct ph_media *m, ph_ns now, struct ph_inband *out)
         m->next = now;
     m->next += PH_MEDIA_INTERVAL;
     m->report.sent++;
-    *out = (struct ph_inband){
-        .kind = PH_INBAND_MEDIA,
-        .number = ++m->next_number,
-        .sent_us = now / PH_US,
-    };
-    return true;
+    m->next_number++;
+    m->sent_us = now / PH_US;
+    return ph_media_last(m, out);
 }
 
 /* Makes room for numbers up to n. */

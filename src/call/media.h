@@ -27,6 +27,7 @@ struct ph_media_second {
 struct ph_media {
     ph_ns next; /* of the next frame to send; PH_NEVER: not sending */
     uint64_t next_number;
+    uint64_t sent_us; /* time stamp of the last one */
     struct ph_media_report report;
     uint64_t highest; /* frame number received */
     /* Of each lane (wire/inband.h): the numbers below `highest` that came by it. */
@@ -46,6 +47,8 @@ void ph_media_stop(struct ph_media *m);
 /* Gives the next frame that is due; false when none is. After a stall the missed ones follow at
  * once, at most 3 of them. */
 bool ph_media_next(struct ph_media *m, ph_ns now, struct ph_inband *out);
+/* The last frame that was given, again; false: there is none, or no media flows. */
+bool ph_media_last(const struct ph_media *m, struct ph_inband *out);
 /* True: it is a new one, not a duplicate. */
 bool ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame);
 /* To be called about once a second. */

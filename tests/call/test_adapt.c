@@ -136,10 +136,11 @@ static void test_loss_comes_and_goes(void **state)
         assert_true(until(w, rows[i].profile, 8 * PH_SEC) <= 6 * PH_SEC);
         for (int k = 0; k < 2; k++) {
             if (rows[i].loss[1 - k])
-                assert_in_range(w->f->peer[k].report.in.loss, 10 * rows[i].loss[1 - k] / 2,
+                /* In doubt frames go both ways, and then fewer are lost. */
+                assert_in_range(w->f->peer[k].report.in.loss, 10 * rows[i].loss[1 - k] / 3,
                                 20 * rows[i].loss[1 - k]);
             if (rows[i].loss[k] && rows[i].loss[1 - k] == 0)
-                assert_in_range(w->f->peer[k].report.out.loss, 10 * rows[i].loss[k] / 2,
+                assert_in_range(w->f->peer[k].report.out.loss, 10 * rows[i].loss[k] / 3,
                                 20 * rows[i].loss[k]);
         }
         w->loss[0] = w->loss[1] = 0;
