@@ -373,7 +373,8 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
     memcpy(out->peer, c->peer, sizeof(out->peer));
     memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
     if (c->carrier.use) {
-        out->local = c->agent->local;
+        out->local =
+            ph_agent_socket(c->agent, (enum ph_family)c->carrier.use->remote.family)->local;
         out->remote = c->carrier.use->remote;
     }
 }

@@ -55,6 +55,22 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
     return NULL;
 }
 
+bool ph_presence_is_there_already(const struct ph_presence *p, const struct ph_registrar *r)
+{
+    const uint8_t *key = ph_quic_conn_peer(r->conn);
+    if (!key || r == p->next)
+        return false;
+    for (size_t i = 0; i < PH_REGISTRARS_MAX; i++) {
+        const struct ph_registrar *other = &p->registrars[i];
+        const uint8_t *theirs = other != r && other->state == PH_REGISTRAR_REGISTERED
+                                    ? ph_quic_conn_peer(other->conn)
+                                    : NULL;
+        if (theirs && memcmp(theirs, key, PH_FINGERPRINT_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *addr)
 {
     for (size_t i = 0; i < p->map.count; i++) {
@@ -230,9 +246,11 @@ static void learn(struct ph_presence *p, ph_ns now, const struct ph_registrar *r
     size_t n = p->agent->host->ops->local_addrs(p->agent->host, own, 8);
     for (size_t i = 0; i < ack->relay_count; i++) {
         const struct ph_addr *addr = &ack->relays[i];
-        bool self = ph_addr_eq(addr, &ack->observed) || ph_addr_eq(addr, &p->agent->local);
+        const struct ph_addr *local =
+            &ph_agent_socket(p->agent, (enum ph_family)addr->family)->local;
+        bool self = ph_addr_eq(addr, &ack->observed) || ph_addr_eq(addr, local);
         for (size_t k = 0; k < n; k++)
-            self = self || (addr->port == p->agent->local.port && ph_addr_ip_eq(addr, &own[k]));
+            self = self || (addr->port == local->port && ph_addr_ip_eq(addr, &own[k]));
         if (!self && ph_relay_map_learn(&p->map, &r->relay, addr, ack->relay_regions[i]))
             news = true;
     }
@@ -250,8 +268,24 @@ void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const str
         become_home(p, r);
 }
 
+/* The relays of the config that there is a way to by now, IPv6 first: without a clear difference
+ * the first one serves. */
+static void add_configured(struct ph_presence *p)
+{
+    static const enum ph_family order[2] = {PH_AF_V6, PH_AF_V4};
+    const struct ph_agent_config *c = &p->agent->config;
+    p->map.families = ph_agent_families(p->agent);
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < c->relay_count; i++) {
+            if (c->relays[i].family == order[k])
+                ph_relay_map_add(&p->map, &c->relays[i]);
+        }
+    }
+}
+
 void ph_presence_on_network(struct ph_presence *p, ph_ns now)
 {
+    add_configured(p);
     measure_soon(p, now);
 }
 
@@ -323,12 +357,10 @@ static void pump_ranging(struct ph_presence *p, ph_ns now)
         ph_agent_send(p->agent, 0, &to, 0, buf, len);
 }
 
-int ph_presence_start(struct ph_presence *p, ph_ns now, enum ph_family family)
+int ph_presence_start(struct ph_presence *p, ph_ns now)
 {
-    const struct ph_agent_config *c = &p->agent->config;
-    ph_relay_map_init(&p->map, family);
-    for (size_t i = 0; i < c->relay_count; i++)
-        ph_relay_map_add(&p->map, &c->relays[i]);
+    ph_relay_map_init(&p->map, 0);
+    add_configured(p);
     if (p->map.count == 0)
         return PH_ERR_INVAL;
     p->started = now;

@@ -44,6 +44,11 @@ static void on_state(void *user, enum ph_quic_state state)
     }
     if (state != PH_QUIC_ESTABLISHED || r->state != PH_REGISTRAR_CONNECTING)
         return;
+    /* Whom we ask for is not known there, and a second registration would end the first. */
+    if (ph_presence_is_there_already(&r->agent->presence, r)) {
+        r->closed = true;
+        return;
+    }
     struct ph_signal m = {.type = PH_SIGNAL_REGISTER_PRESENCE};
     memcpy(m.fingerprint, ph_agent_fingerprint(r->agent), PH_FINGERPRINT_LEN);
     uint8_t buf[256];

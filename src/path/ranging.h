@@ -9,9 +9,17 @@
 #include "base/time.h"
 #include "wire/stun.h"
 
+#include <stdbool.h>
+
 #define PH_RANGING_MAX      16
 #define PH_RANGING_REQUESTS 3
 #define PH_RANGING_TIME     (1500 * PH_MS)
+
+/* Better by so much that it is worth a change: more than 20% and more than 5 ms. */
+static inline bool ph_rtt_clearly_nearer(ph_ns rtt, ph_ns than)
+{
+    return rtt + 5 * PH_MS < than && rtt < than - than / 5;
+}
 
 struct ph_ranging_server {
     struct ph_addr addr;

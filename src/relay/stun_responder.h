@@ -14,7 +14,7 @@
 #include "base/bucket.h"
 #include "base/time.h"
 
-#define PH_STUN_ADDRESSES_MAX 16
+#define PH_STUN_ADDRESSES_MAX 32
 #define PH_STUN_ANSWER_MAX    80
 #define PH_STUN_RATE          200 /* answers a second to one source IP */
 #define PH_STUN_BURST         400
