@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Axes of the file format that this version cannot run. */
-static const char *const later_axes[] = {"family"};
-
 /* The axes whose name alone says what they are. */
 static const struct {
     const char *name;
@@ -17,6 +14,7 @@ static const struct {
 } named_axes[] = {
     {"gateway", AXIS_GATEWAY},
     {"link", AXIS_LINK},
+    {"family", AXIS_FAMILY},
     {"port_mapping", AXIS_PORT_MAPPING},
     {"mapping_routers", AXIS_MAPPING_ROUTERS},
     {"fault", AXIS_FAULT},
@@ -170,6 +168,7 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     static const char *const switches[] = {"on", "off"};
     struct link_params params;
     struct nat_profile profile;
+    enum topo_family families[2];
     struct lab_error why = {0};
     char path[NAT_PATH_MAX];
     double share;
@@ -183,6 +182,13 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
         if (link_preset(text, &params, &why) == 0)
             return 0;
         return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
+    case AXIS_FAMILY:
+        if (topo_family_pair(text, families))
+            return 0;
+        return yaml_fail(value, err,
+                         "family \"%s\" must be v4, v6, dual or nat64, or two of these for the "
+                         "caller and the callee (v6-v4)",
+                         text);
     case AXIS_PORT_MAPPING:
     case AXIS_SIDE_MAPPING:
         return check_port_mapping(value, axis->kind == AXIS_SIDE_MAPPING, err);
@@ -344,9 +350,6 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
         axis->kind = named_axes[i].kind;
         return 0;
     }
-    for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
-        if (strcmp(name, later_axes[i]) == 0)
-            return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
     char hint[YAML_HINT_MAX], list[256];
     size_t used = 0;
     for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)

@@ -109,6 +109,8 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         return nat_profile_set(&out->profiles[axis->nat], axis->field, value, err);
     case AXIS_LINK:
         return world_spec_set_link(out, value, err);
+    case AXIS_FAMILY:
+        return world_spec_set_family(out, value, err);
     case AXIS_GATEWAY:
         if (strcmp(value, "accept") == 0)
             gateway = NAT_GATEWAY_ACCEPT;

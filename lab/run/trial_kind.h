@@ -51,8 +51,11 @@ void trial_finish(struct trial *t, struct trial_result *result);
 /* The same for a lab that has failed; err may be PH_OK. */
 void trial_finish_lab_error(struct trial *t, const char *why, int err);
 
-/* The relay's address; the STUN servers' (their first ports), returns how many. */
+/* The relay's IPv4 address; the STUN servers' (their first ports), returns how many. */
 struct ph_addr trial_relay_addr(const struct trial *t);
 size_t trial_stun_addrs(const struct trial *t, struct ph_addr *out, size_t cap);
+/* Those of IPv6, where the world has it. */
+size_t trial_relay_addrs6(const struct trial *t, struct ph_addr *out, size_t cap);
+size_t trial_stun_addrs6(const struct trial *t, struct ph_addr *out, size_t cap);
 
 #endif

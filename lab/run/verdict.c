@@ -10,8 +10,11 @@ static bool node_has(const struct layout_node *node, const struct ph_addr *a)
     for (size_t i = 0; i < node->wan_count; i++)
         if (ph_addr_ip_eq(&node->wan[i], a))
             return true;
+    for (size_t i = 0; i < node->addr6_count; i++)
+        if (ph_addr_ip_eq(&node->addrs6[i], a))
+            return true;
     for (size_t i = 0; i < node->if_count; i++)
-        if (ph_addr_ip_eq(&node->ifs[i].addr, a))
+        if (ph_addr_ip_eq(&node->ifs[i].addr, a) || ph_addr_ip_eq(&node->ifs[i].addr6, a))
             return true;
     return false;
 }

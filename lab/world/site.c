@@ -41,7 +41,12 @@ static void find_subscribers(const struct layout *l, size_t nat, struct nat_site
         for (size_t k = 0; k < n->wan_count; k++) {
             add_subscriber(s, n->wan[k]);
         }
-        if (n->kind == LAYOUT_HOST || access) {
+        if (n->nat64 && n->kind == LAYOUT_HOST) {
+            struct ph_addr translated = l->nodes[n->upstream].xlat_net;
+
+            translated.ip[3] = n->addrs6[0].ip[15];
+            add_subscriber(s, translated);
+        } else if (ph_addr_is_set(&n->ifs[n->wan_if].addr) && (n->kind == LAYOUT_HOST || access)) {
             uint32_t lan = ph_addr_v4_get(&n->ifs[n->wan_if].addr) & 0xffffff00u;
 
             if (access) {

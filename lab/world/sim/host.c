@@ -74,8 +74,10 @@ static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t ca
     const struct layout_node *n = &host->sim->layout.nodes[host->node];
     size_t count = 0;
     for (size_t i = 0; i < n->if_count && count < cap; i++) {
-        if (n->ifs[i].addr.family != PH_AF_NONE)
+        if (ph_addr_is_set(&n->ifs[i].addr))
             out[count++] = n->ifs[i].addr;
+        if (ph_addr_is_set(&n->ifs[i].addr6) && count < cap)
+            out[count++] = n->ifs[i].addr6;
     }
     return count;
 }
