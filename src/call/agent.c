@@ -480,10 +480,17 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
         a->config.stages = (1u << PH_STAGE_COUNT) - 1;
     if (a->config.give_up == 0)
         a->config.give_up = GIVE_UP_DEFAULT;
+    int err = ph_clat_new(config->host, &a->clat);
+    if (err != PH_OK) {
+        free(a);
+        return err;
+    }
+    if (a->clat)
+        a->host = ph_clat_host(a->clat);
     ph_presence_init(&a->presence, a);
     ph_opener_init(&a->opener, a->host);
 
-    int err = ph_identity_new(config->seed, &a->identity);
+    err = ph_identity_new(config->seed, &a->identity);
     if (err != PH_OK)
         goto fail;
     struct ph_quic_config quic = {
@@ -533,6 +540,7 @@ void ph_agent_free(struct ph_agent *a)
     }
     a->host->ops->wake_at(a->host, PH_NEVER);
     a->host->endpoint = NULL;
+    ph_clat_free(a->clat);
     free(a);
 }
 

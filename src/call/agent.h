@@ -6,6 +6,7 @@
 #ifndef PH_CALL_AGENT_H
 #define PH_CALL_AGENT_H
 
+#include "call/clat.h"
 #include "call/early.h"
 #include "call/network.h"
 #include "call/presence.h"
@@ -17,7 +18,8 @@
 
 struct ph_agent {
     struct ph_endpoint endpoint;
-    struct ph_host *host;
+    struct ph_host *host; /* the config's, or the clat's on top of it */
+    struct ph_clat *clat; /* NULL: this host has IPv4, or none and no translator */
     struct ph_agent_config config;
     struct ph_identity *identity;
     struct ph_quic *quic;

@@ -246,14 +246,14 @@ static void count_sampled(const struct ph_network *n, const struct ph_survey *su
 {
     struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
     struct ph_addr given[PH_SURVEY_SERVERS_MAX];
-    if (!survey || ph_survey_done(survey))
+    if (!survey)
         return;
     size_t wanted = servers_of(n, family, given);
     size_t count = ph_survey_servers(survey, servers, PH_SURVEY_SERVERS_MAX);
     out->wanted += wanted;
     /* Those that were given stand first; behind them stand the addresses that they named. */
     for (size_t i = 0; i < count && i < wanted; i++) {
-        out->answered += servers[i].answered;
+        out->answered += servers[i].answered || ph_survey_done(survey);
         out->slowest = ph_max_ns(out->slowest, servers[i].rtt);
     }
 }

@@ -14,6 +14,7 @@
 #define PH_HOST_HOST_H
 
 #include "base/addr.h"
+#include "base/nat64.h"
 #include "base/time.h"
 
 #include <stdbool.h>
@@ -122,6 +123,9 @@ struct ph_host_ops {
      * PH_ERR_NOMEM, PH_ERR_SYS. */
     int (*http_start)(struct ph_host *h, const struct ph_http_request *request, ph_http *out);
     void (*http_cancel)(struct ph_host *h, ph_http id);
+    /* The translator by which this host's network leads to IPv4 (RFC 7050); false: none is known.
+     * NULL where the host cannot know. */
+    bool (*nat64)(struct ph_host *h, struct ph_nat64 *out);
     /* One line of JSON, without its newline, for the trace; NULL when nobody listens. */
     void (*trace)(struct ph_host *h, const char *line);
 };

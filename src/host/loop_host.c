@@ -287,6 +287,12 @@ static void op_http_cancel(struct ph_host *h, ph_http id)
     }
 }
 
+static bool op_nat64(struct ph_host *h, struct ph_nat64 *out)
+{
+    *out = host_of(h)->config.nat64;
+    return out->bits != 0;
+}
+
 static void op_trace(struct ph_host *h, const char *line)
 {
     struct ph_loop_host *host = host_of(h);
@@ -307,6 +313,7 @@ static const struct ph_host_ops quiet_ops = {
     .watch_network = op_watch_network,
     .http_start = op_http_start,
     .http_cancel = op_http_cancel,
+    .nat64 = op_nat64,
     .trace = NULL,
 };
 
@@ -323,6 +330,7 @@ static const struct ph_host_ops traced_ops = {
     .watch_network = op_watch_network,
     .http_start = op_http_start,
     .http_cancel = op_http_cancel,
+    .nat64 = op_nat64,
     .trace = op_trace,
 };
 
