@@ -5,6 +5,7 @@
 #define LAB_TOPO_LAYOUT_H
 
 #include "base/addr.h"
+#include "base/nat64.h"
 #include "lab/topo/topology.h"
 
 #define LAYOUT_NODES_MAX 40
@@ -71,6 +72,9 @@ struct layout_link {
     size_t node[2], iface[2];
     struct link_params params; /* up: from node[0] to node[1] */
     bool shaped;               /* params are not all zero: goes through the shaper */
+    /* Both ends are the same router's: what leaves by the first as IPv6 comes in by the other one
+     * as IPv4. The simulator needs no such wire. */
+    bool translates;
 };
 
 struct layout {
@@ -82,7 +86,9 @@ struct layout {
 };
 
 /* 64:ff9b::/96, the well-known prefix (RFC 6052 section 2.1). */
-extern const struct ph_addr layout_nat64;
+extern const struct ph_nat64 layout_nat64;
+/* What a host would learn of its translator from a name server; false: there is none. */
+bool layout_nat64_of(const struct layout *l, size_t node, struct ph_nat64 *out);
 
 /* Works it out. LAB_USAGE when the topology cannot be (a NAT outside of nothing, a loop, too many).
  */
@@ -99,6 +105,9 @@ bool layout_find_peers(const struct layout *l, size_t peers[2]);
  * time; for two nodes with no way between them: UINT64_MAX. */
 uint64_t layout_delay_ns(const struct layout *l, size_t from, size_t to);
 
+/* The IPv4 address that a translator lends a host that has none; family NONE: it has a NAT64 before
+ * it no more than others. */
+struct ph_addr layout_translated(const struct layout *l, size_t node);
 /* Whether there is IPv6 anywhere. */
 bool layout_has_ipv6(const struct layout *l);
 

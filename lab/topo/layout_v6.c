@@ -13,7 +13,16 @@
 
 #define LAN_FIRST 0x100u
 
-const struct ph_addr layout_nat64 = {.family = PH_AF_V6, .ip = {0x00, 0x64, 0xff, 0x9b}};
+const struct ph_nat64 layout_nat64 = {
+    .prefix = {.family = PH_AF_V6, .ip = {0x00, 0x64, 0xff, 0x9b}}, .bits = 96};
+
+bool layout_nat64_of(const struct layout *l, size_t node, struct ph_nat64 *out)
+{
+    const struct layout_node *n = &l->nodes[node];
+
+    *out = n->nat64 && n->kind == LAYOUT_HOST ? layout_nat64 : (struct ph_nat64){0};
+    return out->bits != 0;
+}
 
 static struct ph_addr v6(unsigned block, unsigned subnet, unsigned host)
 {
@@ -223,12 +232,42 @@ static void drop_ipv4(struct layout_node *n)
 }
 
 /* The LAN of the translator's router has IPv6 alone; its IPv4 block is the translator's. */
-static void set_translator(struct layout_node *n)
+static void set_translator(struct layout_build *b, size_t node)
 {
+    /* RFC 8215 and RFC 7335: for what a translator has to itself. The second of each is nobody's;
+     * the frames to it are what the translator takes. */
+    static const struct ph_addr own6 = {.family = PH_AF_V6,
+                                        .ip = {0x00, 0x64, 0xff, 0x9b, 0x00, 0x01, [15] = 1}};
+    struct ph_addr via6 = own6, own4 = ph_addr_v4(192, 0, 0, 1, 0), via4 = own4;
+    struct layout_node *n = &b->l->nodes[node];
+    size_t link = b->l->link_count;
+    size_t six = layout_add_if(b, node, "xlat6", 0, 0);
+    size_t four = layout_add_if(b, node, "xlat4", ph_addr_v4_get(&own4), 30);
+
     n->xlat_net = n->ifs[n->lan_if].addr;
     n->xlat_net.ip[3] = 0;
     n->ifs[n->lan_if].addr = (struct ph_addr){0};
     n->ifs[n->lan_if].prefix = 0;
+    via6.ip[15] = via4.ip[3] = 2;
+    set_address(n, six, own6, 126);
+    layout_add_link(b, node, six, node, four);
+    if (!b->full) {
+        b->l->links[link].translates = true;
+    }
+    add_route(b, node, &layout_nat64.prefix, layout_nat64.bits, &via6, six);
+    add_route(b, node, &n->xlat_net, 24, &via4, four);
+}
+
+struct ph_addr layout_translated(const struct layout *l, size_t node)
+{
+    const struct layout_node *n = &l->nodes[node];
+    struct ph_addr a = {0};
+
+    if (n->nat64 && n->kind == LAYOUT_HOST) {
+        a = l->nodes[n->upstream].xlat_net;
+        a.ip[3] = n->addrs6[0].ip[15];
+    }
+    return a;
 }
 
 bool layout_has_ipv6(const struct layout *l)
@@ -271,7 +310,7 @@ int layout_add_ipv6(struct layout_build *b)
             drop_ipv4(n);
         }
         if (n->kind == LAYOUT_ROUTER && n->nat64) {
-            set_translator(n);
+            set_translator(b, i);
         }
     }
     return 0;

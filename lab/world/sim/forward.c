@@ -82,15 +82,12 @@ static bool translate(const struct layout_node *n, struct sim_packet *p)
 {
     const struct ph_addr *lan = &n->ifs[n->lan_if].addr6;
     struct ph_addr src = p->src, dst = p->dst;
-    if (dst.family == PH_AF_V6 && memcmp(dst.ip, layout_nat64.ip, 12) == 0) {
+    if (ph_nat64_extract(&layout_nat64, &dst, &p->dst)) {
         p->src = n->xlat_net;
         p->src.ip[3] = src.ip[15];
         p->src.port = src.port;
-        p->dst = ph_addr_v4(dst.ip[12], dst.ip[13], dst.ip[14], dst.ip[15], dst.port);
     } else if (dst.family == PH_AF_V4 && memcmp(dst.ip, n->xlat_net.ip, 3) == 0) {
-        p->src = layout_nat64;
-        memcpy(p->src.ip + 12, src.ip, 4);
-        p->src.port = src.port;
+        p->src = ph_nat64_embed(&layout_nat64, &src);
         p->dst = *lan;
         p->dst.ip[15] = dst.ip[3];
         p->dst.port = dst.port;

@@ -95,6 +95,12 @@ static int host_watch_network(struct ph_host *h, bool on)
     return PH_OK;
 }
 
+static bool host_nat64(struct ph_host *h, struct ph_nat64 *out)
+{
+    struct sim_host *host = sim_host_of(h);
+    return layout_nat64_of(&host->sim->layout, host->node, out);
+}
+
 static void host_trace(struct ph_host *h, const char *line)
 {
     struct sim_host *host = sim_host_of(h);
@@ -115,6 +121,7 @@ static const struct ph_host_ops host_ops = {
     .watch_network = host_watch_network,
     .http_start = sim_http_start,
     .http_cancel = sim_http_cancel,
+    .nat64 = host_nat64,
     .trace = host_trace,
 };
 
