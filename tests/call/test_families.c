@@ -90,11 +90,13 @@ static void test_v6_is_blackholed(void **state)
 {
     (void)state;
     static const char *const blocked[][2] = {{"block", NULL}, {NULL, "block"}, {"block", "block"}};
-    struct sim_fixture_config v4 = {.seed = 30};
+    struct sim_fixture_config v4 = {.nat = {"open", "open"}, .seed = 30};
     ph_ns registration = registered_after(&v4);
     for (size_t i = 0; i < 3; i++) {
-        struct sim_fixture_config c = {
-            .family = "dual", .ipv6 = {blocked[i][0], blocked[i][1]}, .seed = 31 + i};
+        struct sim_fixture_config c = {.nat = {"open", "open"},
+                                       .family = "dual",
+                                       .ipv6 = {blocked[i][0], blocked[i][1]},
+                                       .seed = 31 + i};
         assert_true(registered_after(&c) <= registration + 250 * PH_MS);
         struct sim_fixture *f = call(&c);
         assert_path(f, PH_AF_V4);
@@ -141,6 +143,61 @@ static void test_both_and_one(void **state)
         assert_int_equal(to_direct(f), 160 * PH_MS);
         sim_fixture_free(f);
     }
+}
+
+/* Behind a NAT64 a host has the IPv4 of that, and is behind it as behind any NAT. */
+static void test_nat64(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *nat, *other, *family;
+        enum ph_family a, b; /* of the path, as either sees it */
+    } rows[] = {
+        {"port-preserving", "port-preserving", "nat64-v4", PH_AF_V4, PH_AF_V4},
+        {"port-restricted", "full-cone", "nat64-v4", PH_AF_V4, PH_AF_V4},
+        {"random", "full-cone", "nat64-v4", PH_AF_V4, PH_AF_V4},
+        {"random", "random", "nat64-v4", PH_AF_NONE, PH_AF_NONE},
+        {"port-preserving", "port-preserving", "v4-nat64", PH_AF_V4, PH_AF_V4},
+        {"random", "random", "nat64-dual", PH_AF_V6, PH_AF_V6},
+        {"random", "random", "nat64-nat64", PH_AF_V6, PH_AF_V6},
+    };
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct sim_fixture_config c = {
+            .nat = {rows[i].nat, rows[i].other}, .family = rows[i].family, .seed = 80 + i};
+        struct sim_fixture *f = call(&c);
+        assert_connected(f);
+        assert_int_equal(f->peer[0].report.remote.family, rows[i].a);
+        assert_int_equal(f->peer[1].report.remote.family, rows[i].b);
+        sim_fixture_free(f);
+    }
+}
+
+/* A relay that has IPv4 alone is reached through it, and what it sees is the caller's candidate. */
+static void test_nat64_to_a_relay_of_ipv4(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.family = "nat64-v4", .seed = 90};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    struct ph_host *host;
+    struct ph_agent *agent;
+    sim_fixture_register(f);
+    assert_int_equal(f->world->ops->host_new(f->world, f->peer[0].node, NULL, NULL, &host), PH_OK);
+    struct ph_agent_config config = {
+        .host = host, .relays = {f->relay_addr}, .relay_count = 1, .deterministic = true};
+    memset(config.seed, 77, sizeof(config.seed));
+    assert_int_equal(ph_agent_new(&config, &agent), PH_OK);
+    sim_fixture_run(f, 5 * PH_SEC);
+    assert_true(ph_agent_registered(agent));
+    const struct ph_addr *observed = &agent->presence.home->observed;
+    const struct layout_node *nat = &f->layout.nodes[layout_find(&f->layout, "a.nat")];
+    assert_true(ph_addr_ip_eq(observed, &nat->wan[0]));
+    assert_non_null(ph_candidate_find(agent->candidates.items, agent->candidates.count, observed));
+    /* Its own end of the translation is told to nobody. */
+    for (size_t i = 0; i < agent->candidates.count; i++)
+        assert_false(ph_addr_is_of_translator(&agent->candidates.items[i].addr));
+    ph_agent_free(agent);
+    f->world->ops->host_free(f->world, host);
+    sim_fixture_free(f);
 }
 
 /* A relay's other address is no other relay to look for somebody at. */
@@ -258,6 +315,8 @@ int main(void)
         cmocka_unit_test(test_v6_is_blackholed),
         cmocka_unit_test(test_one_has_v6_the_other_v4),
         cmocka_unit_test(test_both_and_one),
+        cmocka_unit_test(test_nat64),
+        cmocka_unit_test(test_nat64_to_a_relay_of_ipv4),
         cmocka_unit_test(test_relay_is_met_once),
         cmocka_unit_test(test_link_local_is_never_a_candidate),
         cmocka_unit_test(test_shares_are_of_a_family),
