@@ -6,11 +6,11 @@
 #ifndef PH_CALL_AGENT_H
 #define PH_CALL_AGENT_H
 
-#include "call/clat.h"
 #include "call/early.h"
 #include "call/network.h"
 #include "call/presence.h"
 #include "path/candidate.h"
+#include "path/clat.h"
 #include "path/opener.h"
 #include "pinhole.h"
 

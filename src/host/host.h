@@ -112,7 +112,8 @@ struct ph_host_ops {
     void (*udp_send)(struct ph_host *h, ph_sock sock, const struct ph_datagram *out, size_t n);
     /* Asks for on_timer at `when`, in place of what was asked before; PH_NEVER cancels. */
     void (*wake_at)(struct ph_host *h, ph_ns when);
-    /* The addresses of the interfaces that are up, without loopback, port 0; returns how many. */
+    /* The addresses of the interfaces that are up, port 0, the likeliest sources first; without
+     * loopback, link-local and deprecated ones. Returns how many. */
     size_t (*local_addrs)(struct ph_host *h, struct ph_addr *out, size_t cap);
     /* The default gateways of both families, the best first; returns how many. */
     size_t (*gateways)(struct ph_host *h, struct ph_gateway *out, size_t cap);

@@ -6,8 +6,8 @@
  * from the IPv4 address. So whoever is on top has an IPv4 socket behind a NAT, the NAT64's, and
  * surveys, punches and guesses as behind any other; what relays and peers say of addresses fits as
  * it is. */
-#ifndef PH_CALL_CLAT_H
-#define PH_CALL_CLAT_H
+#ifndef PH_PATH_CLAT_H
+#define PH_PATH_CLAT_H
 
 #include "host/host.h"
 

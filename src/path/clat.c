@@ -1,4 +1,4 @@
-#include "call/clat.h"
+#include "path/clat.h"
 
 #include "base/err.h"
 
