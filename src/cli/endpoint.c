@@ -23,7 +23,9 @@ enum {
 
 static const struct argp_option options[] = {
     {"relay", OPT_RELAY, "HOST[:PORT]", 0,
-     "A relay to register with; may be given again: the nearest serves, the others when it dies",
+     "A relay to register with, by IPv6 or IPv4; may be given again: the nearest serves, the "
+     "others "
+     "when it dies",
      0},
     {"stun", OPT_STUN, "HOST[:PORT]", 0,
      "A STUN server; may be given again (default: the relays and public ones, see the manual)", 0},
@@ -99,10 +101,12 @@ static bool is_beside(const struct ph_agent_config *config)
 /* Of each name the addresses of both families: the agent has a socket for each that this machine
  * has. Without STUN servers of the user's the relays serve, which answer STUN, and then public
  * ones: what a NAT does shows only to several of them. */
-static int resolve_all(const struct endpoint_options *o, struct ph_agent_config *config)
+static int resolve_all(const struct endpoint_options *o, struct ph_agent_config *config,
+                       struct ph_nat64 *nat64)
 {
-    struct resolved r[PH_RELAYS_MAX + PH_STUNS_MAX + PUBLIC_STUN_COUNT] = {0};
+    struct resolved r[PH_RELAYS_MAX + PH_STUNS_MAX + PUBLIC_STUN_COUNT + 1] = {0};
     size_t n = 0;
+    bool asks_nat64;
     int code;
 
     for (size_t i = 0; i < o->relay_count; i++) {
@@ -114,9 +118,13 @@ static int resolve_all(const struct endpoint_options *o, struct ph_agent_config 
     for (size_t i = 0; o->stun_count == 0 && i < PUBLIC_STUN_COUNT; i++) {
         r[n++] = (struct resolved){.text = public_stun_servers[i], .optional = true};
     }
-    code = resolve_many(r, n);
+    asks_nat64 = resolve_asks_nat64(&r[n]);
+    code = resolve_many(r, asks_nat64 ? n + 1 : n);
     if (code) {
         return code;
+    }
+    if (asks_nat64) {
+        resolve_take_nat64(&r[n], nat64);
     }
     add(config->relays, &config->relay_count, PH_RELAYS_MAX, r, o->relay_count);
     if (o->stun_count == 0 && is_beside(config)) {
@@ -141,7 +149,7 @@ int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
     if (code) {
         return code;
     }
-    code = resolve_all(o, config);
+    code = resolve_all(o, config, &host.nat64);
     if (code) {
         return code;
     }

@@ -57,8 +57,7 @@ size_t ph_own_addrs_choose(const struct ph_own_addr *in, size_t n, struct ph_add
     for (int stable = 0; stable < 2; stable++) {
         for (size_t i = 0; i < n && count < cap; i++) {
             /* Of IPv4 the same bit says that an address is its interface's second. */
-            bool temporary =
-                in[i].addr.family == PH_AF_V6 && (in[i].flags & IFA_F_TEMPORARY) != 0;
+            bool temporary = in[i].addr.family == PH_AF_V6 && (in[i].flags & IFA_F_TEMPORARY) != 0;
 
             if (temporary == !stable && may_be_used(&in[i])) {
                 out[count] = in[i].addr;
