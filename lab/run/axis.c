@@ -64,9 +64,9 @@ const struct axis_port_mapping *axis_port_mapping(const char *name)
 
 bool axis_is_of_calls(enum axis_kind kind)
 {
-    return kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY || kind == AXIS_PROBE ||
-           kind == AXIS_GUESSING || kind == AXIS_CANARY || kind == AXIS_OPENERS ||
-           kind == AXIS_PROBES || kind == AXIS_RATE;
+    return kind == AXIS_FAMILY || kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY ||
+           kind == AXIS_PROBE || kind == AXIS_GUESSING || kind == AXIS_CANARY ||
+           kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
 bool axis_is_of_an_end(enum axis_kind kind)

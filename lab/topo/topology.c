@@ -385,7 +385,8 @@ int topology_find(const char *name, struct topology *out, struct lab_error *err)
         return lab_fail(
             err, LAB_USAGE,
             "topology \"%s\": there is no %s; shipped are two-nats, same-lan, same-nat, "
-            "same-cgnat, no-nat; one of your own is named by its path, ./%s.yaml",
+            "same-cgnat, no-nat, dual-stack, v6-only, nat64; one of your own is named by its path, "
+            "./%s.yaml",
             name, path, name);
     }
     return topology_load(path, out, err);
