@@ -26,6 +26,17 @@ static void on_call(void *user, struct ph_call *call)
     p->call = call;
 }
 
+void sim_fixture_start_relay(struct sim_fixture *f)
+{
+    assert_int_equal(ph_relay_new(&f->relay_config, &f->relay), PH_OK);
+}
+
+void sim_fixture_kill_relay(struct sim_fixture *f)
+{
+    ph_relay_free(f->relay);
+    f->relay = NULL;
+}
+
 static size_t node_of(const struct layout *l, enum topo_runs runs, size_t from)
 {
     size_t node = layout_find_host(l, runs, from);
@@ -93,7 +104,8 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         hostile.listen = f->relay_addr;
         f->hostile = hostile_relay_new(&hostile);
     } else {
-        assert_int_equal(ph_relay_new(&relay, &f->relay), PH_OK);
+        f->relay_config = relay;
+        sim_fixture_start_relay(f);
     }
 
     struct ph_addr stun[4 * TOPO_ADDRESSES_MAX];

@@ -48,7 +48,8 @@ struct sim_fixture {
     struct sim_peer peer[2];
     struct ph_host *relay_host, *stun_host;
     size_t relay_node;
-    struct ph_relay *relay;
+    struct ph_relay_config relay_config;
+    struct ph_relay *relay; /* NULL: dead */
     struct hostile_relay *hostile;
     struct ph_addr relay_addr, relay_addr6; /* family NONE: it has none */
     struct ph_stun_server *stun;
@@ -57,6 +58,10 @@ struct sim_fixture {
 /* Fails the test on any error. */
 struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config);
 void sim_fixture_free(struct sim_fixture *f);
+/* The relay ends without a word, and begins anew: on the same address, with the same seed, and no
+ * memory. */
+void sim_fixture_kill_relay(struct sim_fixture *f);
+void sim_fixture_start_relay(struct sim_fixture *f);
 /* Runs until both peers are registered; fails the test when they are not within 10 s. */
 void sim_fixture_register(struct sim_fixture *f);
 /* a dials b; runs until both are settled, or `limit` has passed since the dial. */

@@ -33,6 +33,8 @@ const char *ph_strerror(int err)
         return "no such thing";
     case PH_ERR_REFUSED:
         return "refused by the other side";
+    case PH_ERR_RESET:
+        return "the other side has forgotten it";
     default:
         return "unknown error";
     }

@@ -18,6 +18,7 @@ enum ph_err {
     PH_ERR_PROTO = -12,   /* the peer broke the protocol */
     PH_ERR_NOENT = -13,   /* no such thing */
     PH_ERR_REFUSED = -14, /* the other side said no */
+    PH_ERR_RESET = -15,   /* the other side is there, but knows nothing of it (any more) */
 };
 
 /* A short English text, never NULL; unknown codes say so. */

@@ -125,11 +125,22 @@ static void gather_candidates(struct ph_agent *a)
     ph_network_candidates(&a->network, &a->candidates);
 }
 
+void ph_agent_gather(struct ph_agent *a)
+{
+    a->candidates.count = 0;
+    gather_candidates(a);
+}
+
 static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
 {
     uint64_t tag;
     const uint8_t *payload;
     size_t len;
+    if (ph_relay_notice_parse(in->data, in->len, &tag)) {
+        if (ph_calls_by_tag(a, &in->peer, tag))
+            ph_presence_on_notice(&a->presence, now, &in->peer);
+        return;
+    }
     if (ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
         return;
     struct ph_call *c = ph_calls_by_tag(a, &in->peer, tag);
@@ -149,6 +160,11 @@ static void on_quic(struct ph_agent *a, ph_ns now, ph_sock sock, const struct ph
     bool initial;
     struct ph_quic_conn *conn = ph_quic_route(a->quic, in->data, in->len, &initial);
     struct ph_source from = {sock, in->peer};
+    if (!conn && sock == 0 && ph_quic_is_short_header(in->data, in->len)) {
+        /* A stateless reset looks like a packet of no connection. */
+        struct ph_registrar *r = ph_presence_at(&a->presence, &in->peer);
+        conn = r ? r->conn : NULL;
+    }
     if (!conn) {
         for (size_t i = 0; initial && i < PH_CALLS_MAX; i++) {
             if (a->calls[i] && ph_hard_on_initial(&a->calls[i]->hard, now, &from, in->len))
@@ -454,8 +470,11 @@ static void on_network(struct ph_endpoint *ep, ph_ns now)
     /* What was ours and what was learnt were the old network's. */
     ph_opener_fini(&a->opener);
     ph_opener_init(&a->opener, a->host);
-    a->candidates.count = 0;
-    gather_candidates(a);
+    ph_agent_gather(a);
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && a->calls[i]->state != PH_CALL_ENDED)
+            ph_renewal_on_network(&a->calls[i]->renewal, now);
+    }
     pump(a, now);
 }
 

@@ -42,6 +42,20 @@ struct ph_call **ph_calls_free_slot(struct ph_agent *a)
     return NULL;
 }
 
+void ph_calls_resume(struct ph_agent *a, struct ph_registrar *at)
+{
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        const struct ph_call *c = a->calls[i];
+        if (!c || (c->state != PH_CALL_CONNECTING && c->state != PH_CALL_CONNECTED) ||
+            !ph_addr_eq(&c->relay, &at->relay))
+            continue;
+        struct ph_signal m = {.type = PH_SIGNAL_CALL_RESUME, .relay_token = c->tag};
+        memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
+        memcpy(m.fingerprint, c->peer, PH_FINGERPRINT_LEN);
+        (void)ph_registrar_send(at, &m);
+    }
+}
+
 bool ph_calls_any(const struct ph_agent *a, const struct ph_addr *relay)
 {
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {

@@ -10,6 +10,8 @@
 /* Long enough for a lost request of a server that is no farther than the others to be repeated. */
 #define OVERDUE_RTTS 4
 #define OVERDUE      (100 * PH_MS)
+/* A survey that was begun so short a time ago tells what is true now. */
+#define RENEW_MIN (400 * PH_MS)
 
 /* The sockets that the two surveys and mappers are of; 0: none. */
 static ph_sock first_socket(const struct ph_network *n)
@@ -174,6 +176,17 @@ static void pump_mapper6(struct ph_network *n, ph_ns now, size_t calls)
         (state == PH_MAPPER_IDLE || state == PH_MAPPER_DISCOVERING) &&
         !ph_mapper_found_nobody(n->mapper6))
         ph_mapper_acquire(n->mapper6, now);
+}
+
+void ph_network_renew(struct ph_network *n, ph_ns now)
+{
+    if (n->closing || now < n->surveyed + RENEW_MIN)
+        return;
+    start_survey(n, now);
+    if (n->mapper && ph_mapper_state(n->mapper) == PH_MAPPER_MAPPED)
+        ph_mapper_on_network(n->mapper, now);
+    if (n->mapper6 && ph_mapper_state(n->mapper6) == PH_MAPPER_MAPPED)
+        ph_mapper_on_network(n->mapper6, now);
 }
 
 void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls)

@@ -2,6 +2,7 @@
 
 #include "base/err.h"
 #include "call/agent.h"
+#include "call/call.h"
 #include "call/calls.h"
 
 #include <string.h>
@@ -13,11 +14,19 @@
 #define MEASURE_EVERY (300 * PH_SEC)
 #define CONFIRM_AFTER (2 * PH_SEC)
 #define LINGER        (30 * PH_SEC)
+/* A relay that has forgotten us is gone to again at once, but not over and over. */
+#define FORGOTTEN_EVERY (5 * PH_SEC)
 
 void ph_presence_init(struct ph_presence *p, struct ph_agent *agent)
 {
     *p = (struct ph_presence){
-        .agent = agent, .measure_at = PH_NEVER, .choose_at = PH_NEVER, .retry_at = PH_NEVER};
+        .agent = agent,
+        .measure_at = PH_NEVER,
+        .choose_at = PH_NEVER,
+        .retry_at = PH_NEVER,
+        .rejoin_at = PH_NEVER,
+        .rejoin_wait = BACKOFF_FIRST,
+    };
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
         ph_registrar_init(&p->registrars[i], agent);
     p->home = &p->registrars[0];
@@ -113,6 +122,12 @@ int ph_presence_go(struct ph_presence *p, ph_ns now, const struct ph_addr *relay
     return r ? ph_registrar_start(r, now, relay) : PH_ERR_SPACE;
 }
 
+static void rejoin_later(struct ph_presence *p, ph_ns now)
+{
+    p->rejoin_at = ph_min_ns(p->rejoin_at, now + p->rejoin_wait);
+    p->rejoin_wait = ph_min_ns(2 * p->rejoin_wait, BACKOFF_MAX);
+}
+
 static void measure(struct ph_presence *p, ph_ns now, bool forgiving)
 {
     struct ph_addr servers[PH_RELAY_MAP_MAX];
@@ -168,14 +183,28 @@ static struct ph_registrar *registered_elsewhere(struct ph_presence *p)
     return NULL;
 }
 
+/* It has been restarted, and is there: no reason to look for another one. */
+static bool forgotten(struct ph_presence *p, ph_ns now, int error)
+{
+    if (error != PH_ERR_RESET || (p->forgotten_at && now < p->forgotten_at + FORGOTTEN_EVERY))
+        return false;
+    p->forgotten_at = now;
+    return true;
+}
+
 /* To the next relay, at once unless that has failed as well since anybody last registered us. */
 static void home_failed(struct ph_presence *p, ph_ns now, int error, bool was_registered)
 {
     size_t order[PH_RELAY_MAP_MAX];
-    ph_relay_map_failed(&p->map, &p->home->relay);
-    struct ph_registrar *other = registered_elsewhere(p);
     if (was_registered)
         ph_agent_on_unregistered(p->agent, error);
+    if (was_registered && forgotten(p, now, error)) {
+        struct ph_addr same = p->home->relay;
+        start_home(p, now, &same);
+        return;
+    }
+    ph_relay_map_failed(&p->map, &p->home->relay);
+    struct ph_registrar *other = registered_elsewhere(p);
     if (p->map.count > 1 && !p->measuring)
         measure(p, now, false);
     if (other) {
@@ -266,6 +295,28 @@ void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const str
         learn(p, ph_host_now(p->agent->host), r, ack);
     if (r == p->next || (r != p->home && !p->home->conn))
         become_home(p, r);
+    p->rejoin_wait = BACKOFF_FIRST;
+    ph_calls_resume(p->agent, r);
+}
+
+void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay)
+{
+    struct ph_registrar *r = ph_presence_at(p, relay);
+    if (r)
+        ph_registrar_ask(r, now);
+}
+
+/* Back to the relays of the calls that run. */
+static void rejoin(struct ph_presence *p, ph_ns now)
+{
+    p->rejoin_at = PH_NEVER;
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        const struct ph_call *c = p->agent->calls[i];
+        if (!c || c->state == PH_CALL_ENDED || ph_presence_at(p, &c->relay))
+            continue;
+        if (ph_presence_go(p, now, &c->relay) != PH_OK)
+            rejoin_later(p, now);
+    }
 }
 
 /* The relays of the config that there is a way to by now, IPv6 first: without a clear difference
@@ -287,6 +338,9 @@ void ph_presence_on_network(struct ph_presence *p, ph_ns now)
 {
     add_configured(p);
     measure_soon(p, now);
+    /* The relays follow us by the next packet of ours that they can read. */
+    for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
+        ph_registrar_ask(&p->registrars[i], now);
 }
 
 static void move(struct ph_presence *p, ph_ns now)
@@ -388,13 +442,19 @@ static void pump_registrar(struct ph_presence *p, ph_ns now, struct ph_registrar
             ph_registrar_stop(r, now);
         return;
     }
+    struct ph_addr relay = r->relay;
     if (r == p->home) {
         home_failed(p, now, error, was_registered);
-        return;
+    } else if (was_registered && forgotten(p, now, error)) {
+        if (ph_calls_any(p->agent, &relay))
+            (void)ph_registrar_start(r, now, &relay);
+    } else {
+        if (r == p->next)
+            p->next = NULL;
+        ph_relay_map_failed(&p->map, &relay);
     }
-    if (r == p->next)
-        p->next = NULL;
-    ph_relay_map_failed(&p->map, &r->relay);
+    if (ph_calls_any(p->agent, &relay) && !ph_presence_at(p, &relay))
+        rejoin_later(p, now);
 }
 
 void ph_presence_pump(struct ph_presence *p, ph_ns now)
@@ -409,11 +469,13 @@ void ph_presence_pump(struct ph_presence *p, ph_ns now)
     }
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
         pump_registrar(p, now, &p->registrars[i]);
+    if (now >= p->rejoin_at)
+        rejoin(p, now);
 }
 
 ph_ns ph_presence_deadline(const struct ph_presence *p)
 {
-    ph_ns t = ph_min_ns(p->choose_at, p->retry_at);
+    ph_ns t = ph_min_ns(ph_min_ns(p->choose_at, p->retry_at), p->rejoin_at);
     t = ph_min_ns(t, p->measuring ? ph_ranging_deadline(&p->ranging) : p->measure_at);
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++) {
         const struct ph_registrar *r = &p->registrars[i];

@@ -7,9 +7,10 @@
  * old home, where callers may still look for it. Those that no call uses are left after half a
  * minute.
  *
- * A call stays with the relay that it was set up by. When that dies, a call with a direct path goes
- * on without signalling; a relayed one ends when its own idle time is over. It is not moved to
- * another relay. */
+ * A call stays with the relay that it was set up by, and the agent registered there, or trying to.
+ * When that dies, a call with a direct path goes on without signalling; a relayed one goes on when
+ * the relay is back before its own idle time is over: with what the relay has kept, or because both
+ * peers tell it of the call anew (CallResume). It is not moved to another relay. */
 #ifndef PH_CALL_PRESENCE_H
 #define PH_CALL_PRESENCE_H
 
@@ -35,6 +36,10 @@ struct ph_presence {
     ph_ns started;
     ph_ns choose_at; /* start: when the nearest so far is taken; PH_NEVER */
     ph_ns retry_at;  /* after home has failed on every relay; PH_NEVER */
+    /* When calls whose relay we are not registered with (any more) get it back; PH_NEVER: all have
+     * theirs. And how long that waits after a failure. */
+    ph_ns rejoin_at, rejoin_wait;
+    ph_ns forgotten_at; /* when a relay last said that it had forgotten us; 0: never */
 };
 
 void ph_presence_init(struct ph_presence *p, struct ph_agent *agent);
@@ -58,6 +63,8 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
 bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *addr);
 
 void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const struct ph_signal *ack);
+/* The relay says that it does not know a tag of ours, or not from where our frames come. */
+void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay);
 /* True when the response was to a measurement. */
 bool ph_presence_on_stun(struct ph_presence *p, ph_ns now, const struct ph_stun *msg,
                          const struct ph_addr *from);

@@ -14,6 +14,10 @@
  * keep-alive is well below the shortest UDP timeout that is common, 30 s. */
 #define KEEP_ALIVE   (5 * PH_SEC)
 #define IDLE_TIMEOUT (10 * PH_SEC)
+/* The relay's silence after a question: enough for the question to be sent three times. */
+#define ASK_TIMEOUT PH_SEC
+#define ASK_RTTS    4
+#define ASK_EVERY   (200 * PH_MS)
 
 static void set_state(struct ph_registrar *r, enum ph_registrar_state state)
 {
@@ -35,6 +39,16 @@ static void on_packet(void *user, const uint8_t *data, size_t len)
     ph_agent_send(r->agent, 0, &r->relay, 0, data, len);
 }
 
+static void say_who_we_are(struct ph_registrar *r)
+{
+    struct ph_signal m = {.type = PH_SIGNAL_REGISTER_PRESENCE};
+    memcpy(m.fingerprint, ph_agent_fingerprint(r->agent), PH_FINGERPRINT_LEN);
+    uint8_t buf[256];
+    int len = ph_signal_encode(&m, buf, sizeof(buf));
+    if (len > 0)
+        ph_quic_stream_send(r->conn, buf, (size_t)len);
+}
+
 static void on_state(void *user, enum ph_quic_state state)
 {
     struct ph_registrar *r = user;
@@ -49,12 +63,7 @@ static void on_state(void *user, enum ph_quic_state state)
         r->closed = true;
         return;
     }
-    struct ph_signal m = {.type = PH_SIGNAL_REGISTER_PRESENCE};
-    memcpy(m.fingerprint, ph_agent_fingerprint(r->agent), PH_FINGERPRINT_LEN);
-    uint8_t buf[256];
-    int len = ph_signal_encode(&m, buf, sizeof(buf));
-    if (len > 0)
-        ph_quic_stream_send(r->conn, buf, (size_t)len);
+    say_who_we_are(r);
     r->give_up_at = ph_host_now(r->agent->host) + ACK_TIMEOUT;
     set_state(r, PH_REGISTRAR_WAITING);
 }
@@ -62,10 +71,11 @@ static void on_state(void *user, enum ph_quic_state state)
 static void on_message(struct ph_registrar *r, const struct ph_signal *m)
 {
     if (m->type == PH_SIGNAL_REGISTER_PRESENCE_ACK) {
-        if (r->state != PH_REGISTRAR_WAITING)
+        if (r->state != PH_REGISTRAR_WAITING && !r->asking)
             return;
         r->observed = m->observed;
         r->give_up_at = PH_NEVER;
+        r->asking = false;
         set_state(r, PH_REGISTRAR_REGISTERED);
         ph_presence_on_ack(&r->agent->presence, r, m);
         return;
@@ -127,6 +137,7 @@ static void reset(struct ph_registrar *r)
 {
     r->conn = NULL;
     r->closed = false;
+    r->asking = false;
     r->give_up_at = PH_NEVER;
     set_state(r, PH_REGISTRAR_IDLE);
 }
@@ -136,6 +147,17 @@ void ph_registrar_stop(struct ph_registrar *r, ph_ns now)
     if (r->conn)
         ph_quic_conn_close(r->conn, now);
     reset(r);
+}
+
+void ph_registrar_ask(struct ph_registrar *r, ph_ns now)
+{
+    if (r->state != PH_REGISTRAR_REGISTERED || r->closed || r->asking ||
+        now < r->asked_at + ASK_EVERY)
+        return;
+    r->asking = true;
+    r->asked_at = now;
+    r->give_up_at = now + ASK_TIMEOUT + ASK_RTTS * ph_registrar_rtt(r);
+    say_who_we_are(r);
 }
 
 int ph_registrar_send(struct ph_registrar *r, const struct ph_signal *m)
@@ -156,7 +178,7 @@ ph_ns ph_registrar_rtt(const struct ph_registrar *r)
 
 int ph_registrar_pump(struct ph_registrar *r, ph_ns now)
 {
-    if (r->state == PH_REGISTRAR_WAITING && now >= r->give_up_at) {
+    if (r->conn && now >= r->give_up_at) {
         r->closed = true;
         r->error = PH_ERR_TIMEOUT;
     }

@@ -24,7 +24,9 @@ struct ph_registrar {
     struct ph_quic_conn *conn; /* NULL in IDLE */
     bool closed;               /* conn has ended and waits to be freed outside its callbacks */
     int error;                 /* why, where it was not the connection that ended it */
-    ph_ns give_up_at;          /* WAITING for the ack; PH_NEVER otherwise */
+    ph_ns give_up_at;          /* for the ack: WAITING, or REGISTERED and asked again; PH_NEVER */
+    bool asking;               /* whether the relay still knows us */
+    ph_ns asked_at;            /* the last time */
     ph_ns unused_since;        /* presence.h: PH_NEVER while it is used */
     struct ph_addr
         observed; /* our own address as the relay sees it; family NONE until registered */
@@ -37,6 +39,10 @@ void ph_registrar_init(struct ph_registrar *r, struct ph_agent *agent);
 int ph_registrar_start(struct ph_registrar *r, ph_ns now, const struct ph_addr *relay);
 /* Ends the registration, with a word to the relay; IDLE afterwards. */
 void ph_registrar_stop(struct ph_registrar *r, ph_ns now);
+/* There is reason to doubt that the relay knows us, or knows where we are: asks it at once. Its
+ * answer is another ack; without one the registration is over in a second and a few round trips,
+ * or at once, where the relay has forgotten it (PH_ERR_RESET). */
+void ph_registrar_ask(struct ph_registrar *r, ph_ns now);
 /* PH_ERR_AGAIN while not registered. */
 int ph_registrar_send(struct ph_registrar *r, const struct ph_signal *m);
 /* Round trip to the relay, 0: not known. */

@@ -25,7 +25,8 @@ struct ph_quic {
     struct ph_quic_conn *conns; /* doubly linked */
     size_t conn_count;
     uint8_t token_secret[32];
-    uint8_t reset_secret[32];
+    uint8_t reset_secret[PH_QUIC_RESET_KEY_LEN];
+    bool resets; /* that secret outlives this run */
 };
 
 struct ph_quic_conn {
@@ -48,6 +49,7 @@ struct ph_quic_conn {
 
     enum ph_quic_state state;
     enum ph_quic_state coming; /* the last one that is in the inbox */
+    bool reset;                /* the peer has forgotten it */
     int error;
     struct ph_inbox inbox;
     bool telling; /* the owner is being told: not again from inside */

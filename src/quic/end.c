@@ -48,6 +48,8 @@ static int reason_of(struct ph_quic_conn *c, int liberr, ngtcp2_ccerr *err)
     err->type = NGTCP2_CCERR_TYPE_IDLE_CLOSE;
     switch (liberr) {
     case NGTCP2_ERR_DRAINING:
+        if (c->reset)
+            return PH_ERR_RESET;
         return reason_of_peer(ngtcp2_conn_get_ccerr(c->ng));
     case NGTCP2_ERR_IDLE_CLOSE:
     case NGTCP2_ERR_HANDSHAKE_TIMEOUT:

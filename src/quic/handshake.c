@@ -164,6 +164,16 @@ static int on_remove_cid(ngtcp2_conn *ng, const ngtcp2_cid *cid, void *user)
     return 0;
 }
 
+static int on_reset(ngtcp2_conn *ng, const ngtcp2_pkt_stateless_reset2 *packet, void *user)
+{
+    struct ph_quic_conn *c = user;
+
+    (void)ng;
+    (void)packet;
+    c->reset = true;
+    return 0;
+}
+
 static int on_path_challenge(ngtcp2_conn *ng, ngtcp2_path_challenge_data *data, void *user)
 {
     struct ph_quic_conn *c = user;
@@ -194,6 +204,7 @@ static const ngtcp2_callbacks client_callbacks = {
     .recv_datagram = on_datagram,
     .get_path_challenge_data2 = on_path_challenge,
     .version_negotiation = ngtcp2_crypto_version_negotiation_cb,
+    .recv_stateless_reset2 = on_reset,
 };
 
 static const ngtcp2_callbacks server_callbacks = {
@@ -295,6 +306,13 @@ static int make_server(struct ph_quic_conn *c, const struct ph_quic_conn_config 
     settings_for(c, config, &settings, &params);
     params.original_dcid = *original_dcid;
     params.original_dcid_present = 1;
+    if (c->q->resets) {
+        if (ngtcp2_crypto_generate_stateless_reset_token(params.stateless_reset_token,
+                                                         c->q->reset_secret,
+                                                         sizeof(c->q->reset_secret), &scid) != 0)
+            return PH_ERR_CRYPTO;
+        params.stateless_reset_token_present = 1;
+    }
     if (!ngtcp2_cid_eq(original_dcid, &initial->dcid)) {
         params.retry_scid = initial->dcid;
         params.retry_scid_present = 1;

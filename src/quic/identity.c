@@ -1,6 +1,7 @@
 #include "quic/identity.h"
 
 #include "base/err.h"
+#include "base/mac.h"
 #include "quic/identity_key.h"
 
 #include <openssl/crypto.h>
@@ -124,6 +125,12 @@ void ph_identity_free(struct ph_identity *id)
 const uint8_t *ph_identity_fingerprint(const struct ph_identity *id)
 {
     return id->fingerprint;
+}
+
+void ph_identity_derive(const struct ph_identity *id, const char *label,
+                        uint8_t out[PH_DERIVED_LEN])
+{
+    ph_hmac_sha256(id->seed, sizeof(id->seed), label, strlen(label), NULL, 0, out);
 }
 
 const uint8_t *ph_identity_cert(const struct ph_identity *id, size_t *len)

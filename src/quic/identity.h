@@ -7,6 +7,7 @@
 #include <stdint.h>
 
 #define PH_SEED_LEN        32
+#define PH_DERIVED_LEN     32
 #define PH_FINGERPRINT_LEN 32 /* SHA-256 of the DER SubjectPublicKeyInfo */
 
 struct ph_identity;
@@ -15,6 +16,9 @@ struct ph_identity;
 int ph_identity_new(const uint8_t seed[PH_SEED_LEN], struct ph_identity **out);
 void ph_identity_free(struct ph_identity *id);
 const uint8_t *ph_identity_fingerprint(const struct ph_identity *id);
+/* A secret of the seed's for another use, which the label names; the same for equal seeds. */
+void ph_identity_derive(const struct ph_identity *id, const char *label,
+                        uint8_t out[PH_DERIVED_LEN]);
 /* The DER certificate (for tests and for `pinhole id`). */
 const uint8_t *ph_identity_cert(const struct ph_identity *id, size_t *len);
 

@@ -6,6 +6,7 @@
 
 #include <openssl/crypto.h>
 #include <stdlib.h>
+#include <string.h>
 
 int ph_quic_new(const struct ph_quic_config *config, struct ph_quic **out)
 {
@@ -23,6 +24,9 @@ int ph_quic_new(const struct ph_quic_config *config, struct ph_quic **out)
     q->draw.random(q->draw.user, key, sizeof(key));
     q->draw.random(q->draw.user, q->token_secret, sizeof(q->token_secret));
     q->draw.random(q->draw.user, q->reset_secret, sizeof(q->reset_secret));
+    q->resets = config->reset_key != NULL;
+    if (q->resets)
+        memcpy(q->reset_secret, config->reset_key, sizeof(q->reset_secret));
     ph_cid_map_init(&q->cids, key);
 
     before = ph_quic_enter(q);

@@ -18,9 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define PH_QUIC_CID_LEN      8
-#define PH_QUIC_PACKET_MAX   1200
-#define PH_QUIC_DATAGRAM_MAX 1100 /* application bytes of one datagram that always fit a packet */
+#define PH_QUIC_CID_LEN       8
+#define PH_QUIC_PACKET_MAX    1200
+#define PH_QUIC_DATAGRAM_MAX  1100 /* application bytes of one datagram that always fit a packet */
+#define PH_QUIC_RESET_KEY_LEN 32
+#define PH_QUIC_RESET_MAX     42 /* bytes of a stateless reset */
 
 struct ph_quic;
 struct ph_quic_conn;
@@ -54,6 +56,10 @@ struct ph_quic_config {
     void (*random)(void *user, void *out, size_t len);
     void *random_user;
     ph_ns initial_rtt; /* 0: 100 ms */
+    /* For servers that want to tell clients of an earlier run that they have forgotten them
+     * (stateless reset, RFC 9000 section 10.3): PH_QUIC_RESET_KEY_LEN secret bytes that are the
+     * same in each run, copied. NULL: none. */
+    const uint8_t *reset_key;
     /* Also make OpenSSL draw from `random` (process-wide from then on): exact repetition in the
      * simulator. Left false everywhere else. */
     bool deterministic;
@@ -104,8 +110,15 @@ int ph_quic_accept(struct ph_quic *q, ph_ns now, const uint8_t *data, size_t len
                    const struct ph_addr *from, const struct ph_quic_conn_config *config,
                    struct ph_quic_conn **out);
 
-/* Reads a packet that ph_quic_route gave to this connection. Errors close the connection. Answers
- * come out of the next flush. */
+/* A stateless reset in answer to a packet of no connection that ph_quic_route knows. Returns its
+ * length, less than `len` and at most PH_QUIC_RESET_MAX; 0: this packet deserves none, or there is
+ * no key. How often one may go out is for the owner to say. */
+size_t ph_quic_reset(struct ph_quic *q, const uint8_t *data, size_t len,
+                     uint8_t out[PH_QUIC_RESET_MAX]);
+
+/* Reads a packet that ph_quic_route gave to this connection, or that it gave to none and that came
+ * from where the connection's packets go: a stateless reset looks like that. Errors close the
+ * connection. Answers come out of the next flush. */
 void ph_quic_read(struct ph_quic_conn *c, ph_ns now, const uint8_t *data, size_t len);
 
 /* Queues bytes on the stream (PH_ERR_SPACE above 64 kB unsent, PH_ERR_CLOSED). Before the handshake
@@ -128,7 +141,8 @@ void ph_quic_on_timer(struct ph_quic *q, ph_ns now);
 
 enum ph_quic_state ph_quic_conn_state(const struct ph_quic_conn *c);
 /* PH_OK while open; afterwards why it ended: PH_ERR_AUTH (a pin did not match, on either side),
- * PH_ERR_TIMEOUT, PH_ERR_CLOSED (by application), PH_ERR_PROTO, PH_ERR_CRYPTO. */
+ * PH_ERR_TIMEOUT, PH_ERR_CLOSED (by application), PH_ERR_RESET (stateless), PH_ERR_PROTO,
+ * PH_ERR_CRYPTO. */
 int ph_quic_conn_error(const struct ph_quic_conn *c);
 /* The peer's fingerprint once established, else NULL. */
 const uint8_t *ph_quic_conn_peer(const struct ph_quic_conn *c);

@@ -1,4 +1,5 @@
-/* Address validation with Retry (RFC 9000 section 8.1.2): the token carries all the state. */
+/* What an endpoint answers without a connection: address validation with Retry (RFC 9000 section
+ * 8.1.2), where the token carries all the state, and the stateless reset (section 10.3). */
 #include "base/err.h"
 #include "quic/conn.h"
 
@@ -100,4 +101,30 @@ int ph_quic_retry(struct ph_quic *q, ph_ns now, const uint8_t *data, size_t len,
     if (n <= 0)
         return cap < len ? PH_ERR_SPACE : PH_ERR_CRYPTO;
     return (int)n;
+}
+
+size_t ph_quic_reset(struct ph_quic *q, const uint8_t *data, size_t len,
+                     uint8_t out[PH_QUIC_RESET_MAX])
+{
+    ngtcp2_stateless_reset_token token;
+    ngtcp2_cid cid = {.datalen = PH_QUIC_CID_LEN};
+    uint8_t noise[PH_QUIC_RESET_MAX];
+    size_t size = len <= PH_QUIC_RESET_MAX ? len - 1 : PH_QUIC_RESET_MAX;
+    const struct ph_draw *before;
+    ngtcp2_ssize n = 0;
+
+    /* RFC 9000 section 10.3.3: smaller than what it answers, so that two endpoints that have both
+     * forgotten do not go on for ever; and section 10.3: at least 21 bytes. */
+    if (!q->resets || !ph_quic_is_short_header(data, len) ||
+        len <= NGTCP2_STATELESS_RESET_TOKENLEN + NGTCP2_MIN_STATELESS_RESET_RANDLEN)
+        return 0;
+    memcpy(cid.data, data + 1, cid.datalen);
+    q->draw.random(q->draw.user, noise, sizeof(noise));
+    before = ph_quic_enter(q);
+    if (ngtcp2_crypto_generate_stateless_reset_token(token.data, q->reset_secret,
+                                                     sizeof(q->reset_secret), &cid) == 0)
+        n = ngtcp2_pkt_write_stateless_reset2(out, size, &token, noise,
+                                              size - NGTCP2_STATELESS_RESET_TOKENLEN);
+    ph_quic_leave(before);
+    return n > 0 ? (size_t)n : 0;
 }

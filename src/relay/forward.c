@@ -1,4 +1,5 @@
-/* The data path: no state is made, no memory is asked for, nothing is answered. */
+/* The data path: no state is made, no memory is asked for, and nobody is answered but by a notice.
+ */
 #include "relay/relay.h"
 
 #include "base/err.h"
@@ -6,13 +7,26 @@
 
 #include <string.h>
 
+/* Its sender is told, now and then, so that it need not find out by silence: the relay has been
+ * restarted, or a NAT has given the sender another port. */
+static void notify(struct ph_relay *relay, size_t listen, const struct ph_datagram *d, uint64_t tag)
+{
+    uint8_t notice[PH_RELAY_NOTICE_LEN];
+
+    if (!ph_relay_may_notify(relay, &d->peer)) {
+        return;
+    }
+    ph_relay_notice_write(notice, tag);
+    ph_relay_send(relay, listen, &d->peer, notice, sizeof(notice));
+    relay->stats.notices++;
+}
+
 void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_datagram *d)
 {
     struct ph_relay_stats *stats = &relay->stats;
-    struct ph_client *to;
     const uint8_t *payload;
     size_t payload_len;
-    struct ph_leg *leg, *other;
+    struct ph_leg *leg, *to;
     uint64_t tag;
     uint8_t *out;
 
@@ -23,11 +37,13 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
     leg = ph_sessions_leg(&relay->sessions, tag);
     if (!leg) {
         stats->dropped_unknown_tag++;
+        notify(relay, listen, d, tag);
         return;
     }
     /* A tag that was overheard is of no use from elsewhere. */
-    if (leg->client->listen != listen || !ph_addr_eq(&leg->client->addr, &d->peer)) {
+    if (leg->listen != listen || !ph_addr_eq(&leg->addr, &d->peer)) {
         stats->dropped_wrong_source++;
+        notify(relay, listen, d, tag);
         return;
     }
     if (!ph_bucket_take(&leg->packets, relay->now, relay->config.packets_per_second_max,
@@ -35,10 +51,15 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
         stats->dropped_rate++;
         return;
     }
-    leg->client->came += d->len;
-    other = ph_leg_other(leg);
-    to = other->client;
-    if (!ph_relay_may_send(to, PH_RELAY_FRAME_OVERHEAD + payload_len)) {
+    if (leg->client) {
+        leg->client->came += d->len;
+    }
+    to = ph_leg_other(leg);
+    if (to->tag == 0) {
+        stats->dropped_no_peer++;
+        return;
+    }
+    if (to->client && !ph_relay_may_send(to->client, PH_RELAY_FRAME_OVERHEAD + payload_len)) {
         stats->dropped_rate++;
         return;
     }
@@ -47,7 +68,7 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
     if (!out) {
         return;
     }
-    ph_relay_frame_header(out, other->tag);
+    ph_relay_frame_header(out, to->tag);
     memcpy(out + PH_RELAY_FRAME_OVERHEAD, payload, payload_len);
     stats->forwarded_packets++;
     stats->forwarded_bytes += payload_len;

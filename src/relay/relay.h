@@ -1,7 +1,8 @@
 /* The inside of ph_relay (pinhole.h): one endpoint that ties the registry, the sessions and the
  * STUN responder to QUIC. Only this room includes it.
  *
- *   relay.c       sockets, demultiplexing, connections, timers
+ *   relay.c       sockets, demultiplexing, timers
+ *   clients.c     connections with clients: accepted, followed, dropped
  *   signalling.c  messages of clients, and who is told what
  *   forward.c     relay frames from one leg to the other */
 #ifndef PH_RELAY_RELAY_H
@@ -12,6 +13,7 @@
 #include "relay/outbox.h"
 #include "relay/registry.h"
 #include "relay/session.h"
+#include "relay/source_limit.h"
 #include "relay/stun_responder.h"
 
 #define PH_RELAY_ALPN "pinhole-signal/1"
@@ -24,6 +26,11 @@
 #define PH_RELAY_CLIENTS_PER_SOURCE 512
 /* A connection that does not register within this time is closed. */
 #define PH_RELAY_REGISTER_TIME (10 * PH_SEC)
+/* Notices and stateless resets, to strangers: of one source IP, and in all. */
+#define PH_RELAY_NOTICE_RATE      10
+#define PH_RELAY_NOTICE_BURST     20
+#define PH_RELAY_NOTICE_RATE_ALL  2000
+#define PH_RELAY_NOTICE_BURST_ALL 2000
 /* Signalling messages of one client. */
 #define PH_RELAY_MESSAGE_RATE  100
 #define PH_RELAY_MESSAGE_BURST 200
@@ -40,6 +47,8 @@ struct ph_relay {
     struct ph_registry registry;
     struct ph_sessions sessions;
     struct ph_stun_responder stun;
+    struct ph_source_limit notices;
+    struct ph_bucket notices_all;
     struct ph_outbox outbox;
     uint64_t secret;
     uint16_t handshakes[PH_RELAY_SOURCES];
@@ -57,13 +66,25 @@ struct ph_relay {
 };
 
 /* relay.c */
+/* Sends one datagram at the end of the event, at the latest. */
+void ph_relay_send(struct ph_relay *relay, size_t listen, const struct ph_addr *to,
+                   const uint8_t *data, size_t len);
+/* Whether a stranger at this address may be told something: a notice or a reset. */
+bool ph_relay_may_notify(struct ph_relay *relay, const struct ph_addr *to);
+
+/* clients.c */
+/* A QUIC packet. */
+void ph_relay_on_quic(struct ph_relay *relay, size_t listen, const struct ph_datagram *d);
 /* Something is to be sent to the client when the event is over. */
 void ph_relay_touch(struct ph_client *c);
 /* Whether `len` more bytes may go to the client's address; counts them then. */
 bool ph_relay_may_send(struct ph_client *c, size_t len);
-/* Takes the client out of the registry and its calls at once, and closes it when the event is over.
- */
+/* Takes the client out of the registry at once, and closes it when the event is over. Calls that
+ * wait for an answer end. The others wait for it to register again, for a time, unless it has taken
+ * its leave. */
 void ph_relay_drop(struct ph_client *c);
+/* Closes and frees those that were dropped. */
+void ph_relay_free_gone(struct ph_relay *relay);
 
 /* signalling.c */
 void ph_relay_on_stream(struct ph_client *c, const uint8_t *data, size_t len);

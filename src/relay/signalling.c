@@ -5,9 +5,10 @@
 
 #include <string.h>
 
+/* To nobody, where a leg's client is away. */
 static void send_bytes(struct ph_client *c, const uint8_t *data, size_t len)
 {
-    if (c->gone) {
+    if (!c || c->gone) {
         return;
     }
     if (ph_quic_stream_send(c->conn, data, len)) {
@@ -68,6 +69,7 @@ static void on_register(struct ph_client *c, const struct ph_signal *m)
     if (before) {
         ph_relay_drop(before);
     }
+    relay->stats.returns += ph_sessions_return(&relay->sessions, c);
     ack.observed = c->addr;
     memcpy(ack.region, relay->config.region, sizeof(ack.region));
     ack.relay_count = relay->config.other_count;
@@ -124,14 +126,14 @@ static void send_setup(struct ph_leg *to, const struct ph_signal *terms, enum ph
     setup.type = PH_SIGNAL_CALL_SETUP;
     setup.mode = mode;
     setup.relay_token = to->tag;
-    memcpy(setup.fingerprint, ph_leg_other(to)->client->fingerprint, PH_FINGERPRINT_LEN);
+    memcpy(setup.fingerprint, ph_leg_other(to)->owner, PH_FINGERPRINT_LEN);
     send_message(to->client, &setup);
 }
 
 static void on_answer(struct ph_client *c, const struct ph_signal *m)
 {
     struct ph_relay *relay = c->relay;
-    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id);
+    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id, c->fingerprint);
     struct ph_signal answer = *m;
     struct ph_signal offer;
     struct ph_leg *caller, *callee;
@@ -160,10 +162,10 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
     ph_sessions_answered(&relay->sessions, session, m->mode);
     /* A client that cannot be told anything is dropped, and its sessions with it. */
     send_message(caller->client, &answer);
-    session = ph_sessions_find(&relay->sessions, m->call_id);
+    session = ph_sessions_find(&relay->sessions, m->call_id, c->fingerprint);
     if (session) {
         send_setup(caller, &answer, m->mode);
-        session = ph_sessions_find(&relay->sessions, m->call_id);
+        session = ph_sessions_find(&relay->sessions, m->call_id, c->fingerprint);
     }
     if (session) {
         send_setup(callee, &offer, m->mode);
@@ -174,8 +176,8 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
 static void on_pass(struct ph_client *c, const struct ph_signal *m, const uint8_t *raw, size_t len)
 {
     struct ph_relay *relay = c->relay;
-    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id);
-    struct ph_leg *leg = session ? ph_session_leg_of(session, c) : NULL;
+    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id, c->fingerprint);
+    struct ph_leg *leg = session ? ph_session_leg_of(session, c->fingerprint) : NULL;
     struct ph_client *to;
 
     if (!leg) {
@@ -188,6 +190,39 @@ static void on_pass(struct ph_client *c, const struct ph_signal *m, const uint8_
         return;
     }
     send_bytes(to, raw, len);
+}
+
+/* A running call that this relay may not know (any more). It knows it again when both ends have
+ * said so, each naming the other: nobody gets into a call by its id alone. */
+static void on_resume(struct ph_client *c, const struct ph_signal *m)
+{
+    struct ph_relay *relay = c->relay;
+    struct ph_session *session = ph_sessions_find(&relay->sessions, m->call_id, c->fingerprint);
+    struct ph_session_facts facts = {.leg = {{.tag = m->relay_token}}};
+    struct ph_leg *leg;
+
+    if (session) {
+        leg = ph_session_leg_of(session, c->fingerprint);
+        if (leg->client == c && leg->tag == m->relay_token) {
+            return;
+        }
+        if (leg->tag == 0 &&
+            memcmp(ph_leg_other(leg)->owner, m->fingerprint, PH_FINGERPRINT_LEN) == 0 &&
+            c->leg_count < relay->config.sessions_per_client_max &&
+            ph_sessions_arrive(&relay->sessions, leg, c, m->relay_token) == PH_OK) {
+            relay->stats.resumes++;
+            return;
+        }
+    } else if (m->relay_token != 0 && c->leg_count < relay->config.sessions_per_client_max) {
+        memcpy(facts.call_id, m->call_id, PH_CALL_ID_LEN);
+        memcpy(facts.leg[0].owner, c->fingerprint, PH_FINGERPRINT_LEN);
+        memcpy(facts.leg[1].owner, m->fingerprint, PH_FINGERPRINT_LEN);
+        if (ph_sessions_restore(&relay->sessions, relay->now, &facts, &session) == PH_OK) {
+            ph_sessions_return(&relay->sessions, c);
+            return;
+        }
+    }
+    send_hangup(c, m->call_id, PH_HANGUP_LOST);
 }
 
 static void on_message(struct ph_client *c, const struct ph_signal *m, const uint8_t *raw,
@@ -214,8 +249,12 @@ static void on_message(struct ph_client *c, const struct ph_signal *m, const uin
     case PH_SIGNAL_HANGUP:
         on_pass(c, m, raw, len);
         break;
+    case PH_SIGNAL_CALL_RESUME:
+        on_resume(c, m);
+        break;
     case PH_SIGNAL_REGISTER_PRESENCE_ACK:
     case PH_SIGNAL_CALL_SETUP:
+    case PH_SIGNAL_DRAIN:
     default: /* a newer peer's, or a relay's own */
         break;
     }

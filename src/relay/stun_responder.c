@@ -1,6 +1,5 @@
 #include "relay/stun_responder.h"
 
-#include "base/rng.h"
 #include "wire/stun.h"
 
 #include <string.h>
@@ -13,15 +12,7 @@ void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *a
     memset(r, 0, sizeof(*r));
     memcpy(r->addrs, addrs, count * sizeof(addrs[0]));
     r->count = count;
-    r->secret = secret;
-}
-
-/* One bucket for an IPv4 address or an IPv6 /64, which one customer has. */
-static struct ph_bucket *source_bucket(struct ph_stun_responder *r, const struct ph_addr *source)
-{
-    size_t len = source->family == PH_AF_V6 ? 8 : 4;
-
-    return &r->sources[ph_hash64(r->secret, source->ip, len) % PH_STUN_SOURCES];
+    ph_source_limit_init(&r->limit, secret, PH_STUN_RATE, PH_STUN_BURST);
 }
 
 static bool can_name(const struct ph_addr *a)
@@ -133,8 +124,7 @@ size_t ph_stun_answer(struct ph_stun_responder *r, ph_ns now, size_t i,
     /* Responses and indications are never answered, so that two servers cannot be set to answer
      * each other. */
     if (ph_addr_is_unusable(source) || ph_stun_parse(data, len, &m) ||
-        m.type != PH_STUN_BINDING_REQUEST ||
-        !ph_bucket_take(source_bucket(r, source), now, PH_STUN_RATE, PH_STUN_BURST)) {
+        m.type != PH_STUN_BINDING_REQUEST || !ph_source_limit_take(&r->limit, now, source)) {
         return 0;
     }
     *from = change(r, i, m.change_request);

@@ -10,22 +10,18 @@
 #ifndef PH_RELAY_STUN_RESPONDER_H
 #define PH_RELAY_STUN_RESPONDER_H
 
-#include "base/addr.h"
-#include "base/bucket.h"
-#include "base/time.h"
+#include "relay/source_limit.h"
 
 #define PH_STUN_ADDRESSES_MAX 32
 #define PH_STUN_ANSWER_MAX    80
 #define PH_STUN_RATE          200 /* answers a second to one source IP */
 #define PH_STUN_BURST         400
-#define PH_STUN_SOURCES       1024 /* buckets; sources that share one share its tokens */
 
 struct ph_stun_responder {
     struct ph_addr addrs[PH_STUN_ADDRESSES_MAX];
     size_t count;
-    uint64_t secret;
     uint64_t requests; /* that were answered */
-    struct ph_bucket sources[PH_STUN_SOURCES];
+    struct ph_source_limit limit;
 };
 
 void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *addrs, size_t count,

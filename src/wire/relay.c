@@ -9,12 +9,31 @@ bool ph_relay_frame_looks_like(const uint8_t *data, size_t len)
     return len > 0 && (data[0] & 0xf0) == (PH_RELAY_FRAME_FIRST & 0xf0);
 }
 
-void ph_relay_frame_header(uint8_t *out, uint64_t tag)
+static void write_tag(uint8_t *out, uint8_t first, uint64_t tag)
 {
     struct ph_writer w = ph_writer_init(out, PH_RELAY_FRAME_OVERHEAD);
 
-    ph_write_u8(&w, PH_RELAY_FRAME_FIRST);
+    ph_write_u8(&w, first);
     ph_write_u64(&w, tag);
+}
+
+void ph_relay_frame_header(uint8_t *out, uint64_t tag)
+{
+    write_tag(out, PH_RELAY_FRAME_FIRST, tag);
+}
+
+void ph_relay_notice_write(uint8_t *out, uint64_t tag)
+{
+    write_tag(out, PH_RELAY_NOTICE_FIRST, tag);
+}
+
+bool ph_relay_notice_parse(const uint8_t *data, size_t len, uint64_t *tag)
+{
+    struct ph_reader r = ph_reader_init(data, len);
+    uint8_t first = ph_read_u8(&r);
+
+    *tag = ph_read_u64(&r);
+    return !r.bad && first == PH_RELAY_NOTICE_FIRST;
 }
 
 int ph_relay_frame_parse(const uint8_t *data, size_t len, uint64_t *tag, const uint8_t **payload,

@@ -38,6 +38,11 @@ enum ph_signal_type {
     PH_SIGNAL_ICE_CANDIDATE = 6,
     PH_SIGNAL_CANDIDATE_UPDATE = 7,
     PH_SIGNAL_HANGUP = 12,
+    /* A peer to its relay, of a call that runs: the relay may have forgotten it. A session comes of
+     * it when the other peer says the same of this one. */
+    PH_SIGNAL_CALL_RESUME = 13,
+    /* A relay to its clients: it stops, and takes no new calls; `relays` are others. */
+    PH_SIGNAL_DRAIN = 14,
 };
 
 /* Kinds of candidates (RFC 8445 section 5.1.1; `mapped` is one that a port-mapping protocol made).
@@ -83,8 +88,9 @@ struct ph_signal {
 
     uint8_t call_id[PH_CALL_ID_LEN];         /* all but the register ones */
     uint8_t fingerprint[PH_FINGERPRINT_LEN]; /* register: own. offer to the relay: the callee's;
-                                              * offer from the relay, setup: the other peer's */
-    /* RegisterPresenceAck */
+                                              * offer from the relay, setup, resume: the other
+                                              * peer's */
+    /* RegisterPresenceAck; Drain: the other relays */
     /* Also of offer, answer and setup as they come from the relay: the other peer's, where that
      * names any address. A relay's word for what a peer says of its own (call/hard.h). */
     struct ph_addr observed;                     /* the source address that the relay sees */
@@ -103,8 +109,11 @@ struct ph_signal {
                                    * its relay; 0: not known */
     uint64_t relay_token;         /* offer: the tag of the caller's relay leg when it
                                    * comes from the caller, of the callee's when it
-                                   * comes from the relay. setup: the receiver's own */
+                                   * comes from the relay. setup: the receiver's own.
+                                   * resume: the sender's own */
     uint32_t generation;          /* CandidateUpdate: only ever grows */
+    uint32_t answers;             /* CandidateUpdate: the peer's generation that made this one be
+                                   * sent; 0: none did */
     enum ph_hangup_reason reason; /* Hangup */
 };
 

@@ -1,4 +1,4 @@
-/* Relay frames: what is taken as one is written again byte for byte. */
+/* Relay frames and notices: what is taken as one is written again byte for byte. */
 #include "base/err.h"
 #include "wire/relay.h"
 
@@ -19,8 +19,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const uint8_t *payload;
     size_t payload_len;
     uint64_t tag;
-    int err = ph_relay_frame_parse(data, size, &tag, &payload, &payload_len);
+    int err;
 
+    if (ph_relay_notice_parse(data, size, &tag)) {
+        check(ph_relay_frame_looks_like(data, size));
+        ph_relay_notice_write(header, tag);
+        check(memcmp(header, data, PH_RELAY_NOTICE_LEN) == 0);
+    }
+    err = ph_relay_frame_parse(data, size, &tag, &payload, &payload_len);
     if (err != PH_OK) {
         check(err == (size > 0 && data[0] != PH_RELAY_FRAME_FIRST ? PH_ERR_FORMAT : PH_ERR_SHORT));
         check(payload == NULL && payload_len == 0);

@@ -30,6 +30,8 @@ struct client {
     uint64_t frame_tag;
     uint8_t frame[PH_DATAGRAM_MAX];
     size_t frame_len;
+    unsigned notices;
+    uint64_t notice_tag;
 };
 
 static inline void client_on_packet(void *user, const uint8_t *data, size_t len)
@@ -90,6 +92,10 @@ static inline void client_on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_soc
         bool initial;
         struct ph_quic_conn *conn;
 
+        if (ph_relay_notice_parse(in[i].data, in[i].len, &c->notice_tag)) {
+            c->notices++;
+            continue;
+        }
         if (ph_relay_frame_looks_like(in[i].data, in[i].len)) {
             assert_true(ph_addr_eq(&in[i].peer, &c->relay));
             assert_int_equal(
@@ -100,6 +106,9 @@ static inline void client_on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_soc
             continue;
         }
         conn = ph_quic_route(c->quic, in[i].data, in[i].len, &initial);
+        if (!conn && ph_quic_is_short_header(in[i].data, in[i].len)) {
+            conn = c->conn; /* it may be a stateless reset */
+        }
         if (conn) {
             ph_quic_read(conn, now, in[i].data, in[i].len);
         }
@@ -222,6 +231,28 @@ static inline void client_register(struct client *c)
     client_send(c, &m);
 }
 
+/* Connects and registers once more, with the same key from the same address. */
+static inline void client_again(struct client *c)
+{
+    struct ph_quic_conn_config conn = {
+        .alpn = "pinhole-signal/1",
+        .callbacks = {.on_packet = client_on_packet,
+                      .on_state = client_on_state,
+                      .on_stream = client_on_stream},
+        .keep_alive = 10 * PH_SEC,
+        .user = c,
+    };
+
+    ph_quic_conn_free(c->conn);
+    c->raw_len = c->raw_done = 0;
+    assert_int_equal(ph_quic_connect(c->quic, c->host->net->now, &conn, &c->conn), PH_OK);
+    client_flush(c);
+    fake_run(c->host->net, 10 * FAKE_DELAY);
+    client_register(c);
+    fake_run(c->host->net, 10 * FAKE_DELAY);
+    client_next(c, PH_SIGNAL_REGISTER_PRESENCE_ACK);
+}
+
 /* Connects, registers, and takes the Ack. */
 static inline struct client *client_registered(struct fake_net *net, const struct ph_addr *relay,
                                                uint8_t key)
@@ -240,6 +271,7 @@ static inline struct client *client_registered(struct fake_net *net, const struc
 struct subject {
     struct fake_net *net;
     struct fake_host *host;
+    struct ph_relay_config config;
     struct ph_relay *relay;
     struct ph_addr addr;
     struct ph_addr addr2;
@@ -247,17 +279,31 @@ struct subject {
 
 static inline void subject_init(struct subject *s, const struct ph_relay_config *given)
 {
-    struct ph_relay_config config = given ? *given : (struct ph_relay_config){0};
+    struct ph_relay_config *config = &s->config;
 
+    *config = given ? *given : (struct ph_relay_config){0};
     s->net = fake_net_new();
     s->host = fake_host_new(s->net);
     s->addr = ph_addr_v4(198, 51, 100, 1, 3478);
     s->addr2 = ph_addr_v4(198, 51, 100, 2, 3479);
-    config.host = &s->host->base;
-    memset(config.seed, 0xee, sizeof(config.seed));
-    config.listen[0] = s->addr;
-    config.listen[1] = s->addr2;
-    assert_int_equal(ph_relay_new(&config, &s->relay), PH_OK);
+    config->host = &s->host->base;
+    memset(config->seed, 0xee, sizeof(config->seed));
+    config->listen[0] = s->addr;
+    config->listen[1] = s->addr2;
+    assert_int_equal(ph_relay_new(config, &s->relay), PH_OK);
+}
+
+/* Without a word to anybody. */
+static inline void subject_kill(struct subject *s)
+{
+    ph_relay_free(s->relay);
+    s->relay = NULL;
+    s->host->wake = PH_NEVER;
+}
+
+static inline void subject_start(struct subject *s)
+{
+    assert_int_equal(ph_relay_new(&s->config, &s->relay), PH_OK);
 }
 
 static inline void subject_fini(struct subject *s)

@@ -102,6 +102,10 @@ static void a_tag_is_of_no_use_from_elsewhere(void **state)
     fake_inject(w.s.net, &near, &w.s.addr2, frame, sizeof(frame));
     fake_run(w.s.net, PH_SEC);
     assert_int_equal(subject_stats(&w.s).dropped_wrong_source, 3);
+    /* Each is told, there and no more than that. */
+    assert_int_equal(subject_stats(&w.s).notices, 3);
+    assert_int_equal(w.s.host->strays, 2);
+    assert_int_equal(w.s.host->stray_len, PH_RELAY_NOTICE_LEN);
     /* The other leg's client with this leg's tag. */
     client_send_frame(w.b, CALLER_TAG, "x", 1);
     fake_run(w.s.net, PH_SEC);
@@ -110,9 +114,10 @@ static void a_tag_is_of_no_use_from_elsewhere(void **state)
     world_fini(&w);
 }
 
-static void an_unknown_tag_is_dropped(void **state)
+static void an_unknown_tag_is_noticed(void **state)
 {
-    static const uint8_t other_version[] = {0x22, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const uint8_t notice[] = {0x22, 1, 2, 3, 4, 5, 6, 7, 8, 9};
+    static const uint8_t other_version[] = {0x2f, 1, 2, 3, 4, 5, 6, 7, 8, 9};
     static const uint8_t cut[] = {0x21, 1, 2, 3, 4, 5, 6, 7};
     struct world w;
     struct ph_addr a;
@@ -125,10 +130,47 @@ static void an_unknown_tag_is_dropped(void **state)
     client_send_frame(w.a, CALLER_TAG + 1, "x", 1);
     client_send_frame(w.a, 0, "x", 1);
     fake_inject(w.s.net, &a, &w.s.addr, other_version, sizeof(other_version));
+    fake_inject(w.s.net, &a, &w.s.addr, notice, sizeof(notice));
     fake_inject(w.s.net, &a, &w.s.addr, cut, sizeof(cut));
     fake_run(w.s.net, PH_SEC);
-    assert_int_equal(subject_stats(&w.s).dropped_unknown_tag, 4);
-    assert_int_equal(w.s.host->packets_out, out);
+    assert_int_equal(subject_stats(&w.s).dropped_unknown_tag, 5);
+    /* What is no frame gets no answer: nor does a notice, or two relays could go on for ever. */
+    assert_int_equal(w.s.host->packets_out, out + 2);
+    assert_int_equal(w.a->notices, 2);
+    assert_true(w.a->notice_tag == 0);
+    world_fini(&w);
+}
+
+static void notices_have_a_rate(void **state)
+{
+    struct ph_addr stranger = ph_addr_v4(203, 0, 113, 66, 6666);
+    uint8_t frame[PH_RELAY_FRAME_OVERHEAD];
+    struct world w;
+
+    (void)state;
+    world_init(&w, NULL);
+    ph_relay_frame_header(frame, CALLER_TAG + 1);
+    for (int i = 0; i < 100; i++) {
+        fake_inject(w.s.net, &stranger, &w.s.addr, frame, sizeof(frame));
+    }
+    fake_run(w.s.net, 2 * FAKE_DELAY);
+    assert_int_equal(w.s.host->strays, 20);
+    fake_run(w.s.net, PH_SEC);
+    for (int i = 0; i < 100; i++) {
+        fake_inject(w.s.net, &stranger, &w.s.addr, frame, sizeof(frame));
+    }
+    /* Another source has its own. */
+    client_send_frame(w.a, CALLER_TAG + 1, "x", 1);
+    fake_run(w.s.net, 2 * FAKE_DELAY);
+    assert_int_equal(w.s.host->strays, 30);
+    assert_int_equal(w.a->notices, 1);
+    /* However many there are, they are not told more than the relay can bear. */
+    for (int i = 0; i < 4000; i++) {
+        stranger = ph_addr_v4(100, 1, (uint8_t)(i >> 8), (uint8_t)i, 5);
+        fake_inject(w.s.net, &stranger, &w.s.addr, frame, sizeof(frame));
+    }
+    fake_run(w.s.net, 2 * FAKE_DELAY);
+    assert_in_range(w.s.host->strays, 1030, 2070);
     world_fini(&w);
 }
 
@@ -257,7 +299,8 @@ int main(void)
         cmocka_unit_test(frames_go_both_ways_from_the_offer_on),
         cmocka_unit_test(a_batch_goes_out_in_one_call),
         cmocka_unit_test(a_tag_is_of_no_use_from_elsewhere),
-        cmocka_unit_test(an_unknown_tag_is_dropped),
+        cmocka_unit_test(an_unknown_tag_is_noticed),
+        cmocka_unit_test(notices_have_a_rate),
         cmocka_unit_test(a_hangup_ends_the_tags),
         cmocka_unit_test(a_leg_has_a_rate),
         cmocka_unit_test(frames_follow_a_client_that_moves),

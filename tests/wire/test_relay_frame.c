@@ -70,12 +70,31 @@ static void test_first_byte(void **state)
     assert_false(ph_relay_frame_looks_like(NULL, 0));
 }
 
+static void test_notice(void **state)
+{
+    static const uint8_t bytes[] = {0x22, 0x81, 2, 3, 4, 5, 6, 7, 8, 'n', 'e', 'w'};
+    uint8_t out[PH_RELAY_NOTICE_LEN];
+    uint64_t tag;
+
+    (void)state;
+    ph_relay_notice_write(out, 0x8102030405060708u);
+    assert_memory_equal(out, bytes, sizeof(out));
+    assert_true(ph_relay_notice_parse(bytes, sizeof(bytes), &tag));
+    assert_true(tag == 0x8102030405060708u);
+    assert_true(ph_relay_notice_parse(bytes, sizeof(out), &tag));
+    for (size_t len = 0; len < sizeof(out); len++) {
+        assert_false(ph_relay_notice_parse(bytes, len, &tag));
+    }
+    assert_false(ph_relay_notice_parse(frame, sizeof(frame), &tag));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_header),
         cmocka_unit_test(test_parse),
         cmocka_unit_test(test_first_byte),
+        cmocka_unit_test(test_notice),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

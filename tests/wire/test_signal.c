@@ -97,6 +97,22 @@ static const uint8_t hangup_bytes[] = {
     0x00, 0x0d, 0x00, 0x01, 4,                              /* reason: lost */
 };
 
+static const uint8_t resume_bytes[] = {
+    0x00, 0x46,                                             /* 70 bytes follow */
+    0x00, 0x0d,                                             /* CallResume */
+    0x00, 0x01, 0x00, 0x10, CALL_ID,                        /* call id */
+    0x00, 0x02, 0x00, 0x20, FINGERPRINT,                    /* the other peer */
+    0x00, 0x0b, 0x00, 0x08, 0x81, 2, 3, 4, 5, 6, 7, 8,      /* the sender's own tag */
+};
+
+static const uint8_t drain_bytes[] = {
+    0x00, 0x1b,                                             /* 27 bytes follow */
+    0x00, 0x0e,                                             /* Drain */
+    0x00, 0x05, 0x00, 0x0a, 4, 0x0d, 0x96, 192, 0, 2, 9,    /* relay: 192.0.2.9:3478 */
+    0x02, 'e', 'u',                                         /* and its region */
+    0x00, 0x05, 0x00, 0x07, 4, 0x11, 0x51, 192, 0, 2, 10,   /* relay: 192.0.2.10:4433 */
+};
+
 #define V4(a, b, c, d, p) {.family = PH_AF_V4, .port = (p), .ip = {a, b, c, d}}
 #define V6(p)             {.family = PH_AF_V6, .port = (p), .ip = {V6_BYTES}}
 #define CANDIDATE_LIST \
@@ -172,6 +188,20 @@ static const struct {
      hangup_bytes,
      sizeof(hangup_bytes),
      {.type = PH_SIGNAL_HANGUP, .call_id = {CALL_ID}, .reason = PH_HANGUP_LOST}},
+    {"CallResume",
+     resume_bytes,
+     sizeof(resume_bytes),
+     {.type = PH_SIGNAL_CALL_RESUME,
+      .call_id = {CALL_ID},
+      .fingerprint = {FINGERPRINT},
+      .relay_token = 0x8102030405060708u}},
+    {"Drain",
+     drain_bytes,
+     sizeof(drain_bytes),
+     {.type = PH_SIGNAL_DRAIN,
+      .relays = {V4(192, 0, 2, 9, 3478), V4(192, 0, 2, 10, 4433)},
+      .relay_regions = {"eu"},
+      .relay_count = 2}},
 };
 
 #define GOLDEN_COUNT (sizeof(golden) / sizeof(golden[0]))
@@ -222,7 +252,7 @@ static void test_golden(void **state)
     }
     assert_string_equal(ph_signal_name((enum ph_signal_type)0), "unknown");
     assert_string_equal(ph_signal_name((enum ph_signal_type)8), "unknown");
-    assert_string_equal(ph_signal_name((enum ph_signal_type)13), "unknown");
+    assert_string_equal(ph_signal_name((enum ph_signal_type)15), "unknown");
     assert_string_equal(ph_signal_name((enum ph_signal_type) - 1), "unknown");
 }
 
@@ -313,7 +343,7 @@ static void test_encode_limits(void **state)
     } while (0)
     REFUSED(.type = 0);
     REFUSED(.type = 8);
-    REFUSED(.type = 13);
+    REFUSED(.type = 15);
     REFUSED(.type = PH_SIGNAL_CALL_SETUP, .candidate_count = PH_SIGNAL_CANDIDATES_MAX + 1);
     REFUSED(.type = PH_SIGNAL_CALL_SETUP, .candidate_count = 1); /* no type, no address */
     REFUSED(.type = PH_SIGNAL_CALL_SETUP, .candidate_count = 1,
