@@ -248,11 +248,35 @@ static bool all_have_answered(const struct ph_presence *p)
     return true;
 }
 
+/* Tells a relay where we are by the other family than that of our connection, if it has said so to
+ * us by STUN: peers take its word for what we tell them of that. Which of the others' addresses are
+ * the same relay's, it knows by its vouchers. */
+static void vouch(struct ph_registrar *r, const struct ph_relay_entry *e)
+{
+    struct ph_signal m = {
+        .type = PH_SIGNAL_ALSO_AT, .observed = e->seen, .relay_token = e->voucher};
+    if (r->state == PH_REGISTRAR_REGISTERED && e->voucher != 0 && e->addr.family != r->relay.family)
+        (void)ph_registrar_send(r, &m);
+}
+
+static void take_voucher(struct ph_presence *p, const struct ph_stun *msg,
+                         const struct ph_addr *from)
+{
+    struct ph_relay_entry *e = ph_relay_map_find(&p->map, from);
+    if (!e || msg->voucher == 0 || e->voucher == msg->voucher)
+        return;
+    e->seen = msg->mapped;
+    e->voucher = msg->voucher;
+    for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
+        vouch(&p->registrars[i], e);
+}
+
 bool ph_presence_on_stun(struct ph_presence *p, ph_ns now, const struct ph_stun *msg,
                          const struct ph_addr *from)
 {
     if (!p->measuring || !ph_ranging_on_response(&p->ranging, msg, from, now))
         return false;
+    take_voucher(p, msg, from);
     if (p->choose_at == PH_NEVER)
         return true;
     if (all_have_answered(p)) {
@@ -290,6 +314,8 @@ static void learn(struct ph_presence *p, ph_ns now, const struct ph_registrar *r
 void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const struct ph_signal *ack)
 {
     ph_relay_map_registered(&p->map, &r->relay, ack->region);
+    for (size_t i = 0; i < p->map.count; i++)
+        vouch(r, &p->map.items[i]);
     /* What a relay says that was only visited on a search counts for less: nothing. */
     if (r == p->home || r == p->next)
         learn(p, ph_host_now(p->agent->host), r, ack);

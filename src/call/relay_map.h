@@ -26,9 +26,11 @@ struct ph_relay_entry {
     bool region_own;                   /* the relay itself has said so */
     bool configured;
     enum ph_relay_standing standing;
-    ph_ns rtt;         /* smoothed; 0: never measured */
-    ph_ns answered;    /* last; PH_NEVER: never */
-    unsigned failures; /* of connections with it, in a row */
+    ph_ns rtt;           /* smoothed; 0: never measured */
+    ph_ns answered;      /* last; PH_NEVER: never */
+    unsigned failures;   /* of connections with it, in a row */
+    struct ph_addr seen; /* where its STUN server sees us ... */
+    uint64_t voucher;    /* ... and what shows to the relay that we are there; 0: nothing */
 };
 
 struct ph_relay_map {

@@ -1,7 +1,8 @@
 /* Round trips to several servers at once, by STUN Binding requests (RFC 8489) from the call's own
  * socket. Each server gets up to three, each with a transaction of its own, so that a lost one does
  * not lengthen what is measured; two answers are enough, and the shortest counts, for the others
- * stood in a queue somewhere. All is over PH_RANGING_TIME after the start. */
+ * stood in a queue somewhere. They ask for vouchers, too (wire/stun.h). All is over PH_RANGING_TIME
+ * after the start. */
 #ifndef PH_PATH_RANGING_H
 #define PH_PATH_RANGING_H
 

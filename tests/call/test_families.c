@@ -145,6 +145,26 @@ static void test_both_and_one(void **state)
     }
 }
 
+/* Ports are guessed at an IP that the relay has seen the peer at: also where that is registered by
+ * IPv6, and its IPv4 address is the one that counts. */
+static void test_guessing_at_the_other_family(void **state)
+{
+    (void)state;
+    static const char *const families[] = {"dual-v4", "v4-dual", "nat64-v4"};
+    for (size_t i = 0; i < 3; i++) {
+        for (int k = 0; k < 2; k++) {
+            struct sim_fixture_config c = {
+                .nat = {k ? "port-restricted" : "random", k ? "random" : "port-restricted"},
+                .family = families[i],
+                .seed = 100 + 2 * i + (size_t)k};
+            struct sim_fixture *f = call(&c);
+            assert_path(f, PH_AF_V4);
+            assert_int_equal(f->peer[0].report.stage, PH_STAGE_BIRTHDAY);
+            sim_fixture_free(f);
+        }
+    }
+}
+
 /* Behind a NAT64 a host has the IPv4 of that, and is behind it as behind any NAT. */
 static void test_nat64(void **state)
 {
@@ -315,6 +335,7 @@ int main(void)
         cmocka_unit_test(test_v6_is_blackholed),
         cmocka_unit_test(test_one_has_v6_the_other_v4),
         cmocka_unit_test(test_both_and_one),
+        cmocka_unit_test(test_guessing_at_the_other_family),
         cmocka_unit_test(test_nat64),
         cmocka_unit_test(test_nat64_to_a_relay_of_ipv4),
         cmocka_unit_test(test_relay_is_met_once),
