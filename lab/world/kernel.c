@@ -225,6 +225,23 @@ static int wait_ready(const struct layout_node *n, struct rtnl *rtnl, struct lab
     return rtnl_wait_ready(rtnl, indexes, count, err);
 }
 
+/* The addresses of IPv6, which come up behind our back. */
+static int wait_addresses(const struct layout_node *n, struct rtnl *rtnl, struct lab_error *err)
+{
+    for (size_t i = 0; i < n->if_count; i++) {
+        if (ph_addr_is_set(&n->ifs[i].addr6) &&
+            rtnl_wait_address(rtnl, &n->ifs[i].addr6, err) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 1; i < n->addr6_count; i++) {
+        if (rtnl_wait_address(rtnl, &n->addrs6[i], err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct lab_error *err)
 {
     if (complete_frames(w, rtnl, err) != 0) {
@@ -237,7 +254,8 @@ static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct la
         }
     }
     for (size_t i = 0; i < w->layout.node_count; i++) {
-        if (wait_ready(&w->layout.nodes[i], rtnl[i], err) != 0) {
+        if (wait_ready(&w->layout.nodes[i], rtnl[i], err) != 0 ||
+            wait_addresses(&w->layout.nodes[i], rtnl[i], err) != 0) {
             return -1;
         }
     }
