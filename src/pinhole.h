@@ -23,7 +23,7 @@
 #define PH_SEED_LEN      32
 #define PH_RELAYS_MAX    8
 #define PH_RELAY_LISTENS 4
-#define PH_STUNS_MAX     8
+#define PH_STUNS_MAX     16
 
 /* The stages of the waterfall, best first. */
 enum ph_stage {
@@ -180,9 +180,12 @@ struct ph_agent_callbacks {
 struct ph_agent_config {
     struct ph_host *host;      /* its own: one agent on one host */
     uint8_t seed[PH_SEED_LEN]; /* of the Ed25519 identity */
-    struct ph_addr bind;       /* family NONE: 0.0.0.0:0 */
-    /* At least one of the socket's family. Of several the nearest serves, and the others when that
-     * one does not; without a clear difference it is the first. */
+    /* Of the IPv4 and of the IPv6 socket. Family NONE: any address and port, if this host has an
+     * address of that family; so a host with one family has one socket. */
+    struct ph_addr bind[2];
+    /* At least one of a family that the host has. All are asked at once, and of several the nearest
+     * serves, the others when that one does not. Without a clear difference it is the first, those
+     * of IPv6 before those of IPv4 (RFC 8305); a relay's address of either family may be given. */
     struct ph_addr relays[PH_RELAYS_MAX];
     size_t relay_count;
     struct ph_addr stuns[PH_STUNS_MAX]; /* may be none: then the relay's reflection serves */

@@ -61,6 +61,13 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         if (config->nat[i] && world_spec_set_profile(spec, nats[i], config->nat[i], &err) != 0)
             fail_msg("%s", err.text);
     }
+    if (config->family && world_spec_set_family(spec, config->family, &err) != 0)
+        fail_msg("%s", err.text);
+    for (size_t i = 0; i < 2; i++) {
+        if (config->ipv6[i] &&
+            nat_profile_set(&spec->profiles[i], "ipv6", config->ipv6[i], &err) != 0)
+            fail_msg("%s", err.text);
+    }
     for (size_t i = 0; i < 2; i++) {
         if (config->routers[i])
             world_spec_set_router(spec, i, config->routers[i], config->faults[i]);
@@ -86,6 +93,11 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
     relay.listen[0] = f->layout.nodes[f->relay_node].addrs[0];
     relay.listen[0].port = RELAY_PORT;
     f->relay_addr = relay.listen[0];
+    if (f->layout.nodes[f->relay_node].addr6_count > 0) {
+        relay.listen[1] = f->layout.nodes[f->relay_node].addrs6[0];
+        relay.listen[1].port = RELAY_PORT;
+        f->relay_addr6 = relay.listen[1];
+    }
     if (config->hostile) {
         struct hostile_relay_config hostile = *config->hostile;
         hostile.host = f->relay_host;
@@ -96,7 +108,7 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         sim_fixture_start_relay(f);
     }
 
-    struct ph_addr stun[2 * TOPO_ADDRESSES_MAX];
+    struct ph_addr stun[4 * TOPO_ADDRESSES_MAX];
     size_t stun_count = f->layout.nodes[stun_node].addr_count;
     for (size_t i = 0; i < stun_count; i++) {
         stun[i] = f->layout.nodes[stun_node].addrs[i];
@@ -104,10 +116,13 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         stun[stun_count + i] = stun[i];
         stun[stun_count + i].port = STUN_PORT + 1;
     }
+    size_t named = stun_count, served = stun_count * (config->two_ports ? 2 : 1);
+    for (size_t i = 0; i < f->layout.nodes[stun_node].addr6_count; i++) {
+        stun[served] = f->layout.nodes[stun_node].addrs6[i];
+        stun[served++].port = STUN_PORT;
+    }
     assert_int_equal(w->host_new(f->world, stun_node, NULL, NULL, &f->stun_host), PH_OK);
-    assert_int_equal(
-        ph_stun_server_new(f->stun_host, stun, stun_count * (config->two_ports ? 2 : 1), &f->stun),
-        PH_OK);
+    assert_int_equal(ph_stun_server_new(f->stun_host, stun, served, &f->stun), PH_OK);
 
     for (unsigned i = 0; i < 2; i++) {
         struct sim_peer *p = &f->peer[i];
@@ -117,8 +132,8 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         assert_int_equal(w->host_new(f->world, p->node, config->trace, p, &p->host), PH_OK);
         struct ph_agent_config c = {
             .host = p->host,
-            .relays = {relay.listen[0]},
-            .relay_count = 1,
+            .relays = {relay.listen[0], relay.listen[1]},
+            .relay_count = ph_addr_is_set(&relay.listen[1]) ? 2 : 1,
             .stages = config->stages[i],
             .answer_mode = config->answer,
             .no_ttl_learning = config->no_ttl_learning,
@@ -130,8 +145,12 @@ struct sim_fixture *sim_fixture_new(const struct sim_fixture_config *config)
         };
         memset(c.seed, (int)(i + 1), sizeof(c.seed));
         if (!config->no_stun) {
-            memcpy(c.stuns, stun, stun_count * sizeof(stun[0]));
-            c.stun_count = stun_count;
+            memcpy(c.stuns, stun, named * sizeof(stun[0]));
+            c.stun_count = named;
+            for (size_t k = 0; k < f->layout.nodes[stun_node].addr6_count; k++) {
+                c.stuns[c.stun_count] = f->layout.nodes[stun_node].addrs6[k];
+                c.stuns[c.stun_count++].port = STUN_PORT;
+            }
         }
         if (config->dead_stun) {
             c.stuns[c.stun_count] = relay.listen[0];

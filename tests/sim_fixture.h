@@ -12,6 +12,8 @@ struct sim_fixture_config {
     const char *topology; /* NULL: two-nats */
     const char *nat[2];   /* profiles of a and b; NULL: port-preserving */
     const char *link;     /* preset; NULL: 20ms */
+    const char *family;   /* of both peers, as of the axis `family`; NULL: v4 */
+    const char *ipv6[2];  /* of each NAT, in place of what its profile says; NULL */
     /* Protocols for port mapping that each NAT's router (the home NAT inside it, where there is
      * one) speaks: 1u << PH_PORTMAP_x, 0: what the profile says; and a fault of its, NULL: none. */
     unsigned routers[2];
@@ -51,7 +53,7 @@ struct sim_fixture {
     struct ph_relay_config relay_config;
     struct ph_relay *relay; /* NULL: dead */
     struct hostile_relay *hostile;
-    struct ph_addr relay_addr;
+    struct ph_addr relay_addr, relay_addr6; /* family NONE: it has none */
     struct ph_stun_server *stun;
 };
 

@@ -57,6 +57,10 @@ static void describe_node(const struct layout_node *n, struct living_node *out)
         len += (size_t)snprintf(out->addresses + len, sizeof(out->addresses) - len, "%s%s",
                                 len == 0 ? "" : " ", ph_addr_format_ip(&addrs[i], text));
     }
+    for (size_t i = 0; i < n->addr6_count && len < sizeof(out->addresses); i++) {
+        len += (size_t)snprintf(out->addresses + len, sizeof(out->addresses) - len, "%s%s",
+                                len == 0 ? "" : " ", ph_addr_format_ip(&n->addrs6[i], text));
+    }
     /* Routers have no address of their own: those of their devices. */
     for (size_t i = 0; n->kind == LAYOUT_ROUTER && i < n->if_count; i++) {
         if (ph_addr_is_set(&n->ifs[i].addr) && len < sizeof(out->addresses)) {

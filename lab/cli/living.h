@@ -27,7 +27,7 @@ struct living_request {
 struct living_node {
     char name[TOPO_NAME_MAX];
     char what[80]; /* "peer", "NAT full-cone", "router" */
-    char addresses[200];
+    char addresses[400];
 };
 
 struct living_reply {

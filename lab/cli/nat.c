@@ -67,7 +67,7 @@ static json_t *profile_json(const struct nat_profile *p)
         "range_low", (int)p->allocation.range_lo, "range_high", (int)p->allocation.range_hi);
     return json_pack(
         "{s:s, s:s, s:s, s:o, s:s, s:b, s:{s:i, s:i}, s:{s:i, s:i}, s:{s:i, s:s}, s:{s:i, s:i}, "
-        "s:s, s:{s:b, s:b, s:b, s:o}, s:s}",
+        "s:s, s:s, s:{s:b, s:b, s:b, s:o}, s:s}",
         "name", p->name, "mapping", nat_mapping_name(p->mapping), "filtering",
         nat_filtering_name(p->filtering), "allocation", allocation, "gateway",
         nat_gateway_name(p->gateway), "hairpin", p->hairpin, "timeout", "udp_s",
@@ -75,9 +75,10 @@ static json_t *profile_json(const struct nat_profile *p)
         (int)p->limits.mappings, "new_per_second", (int)p->limits.new_per_second, "pool",
         "addresses", (int)p->pool.addresses, "pairing", p->pool.arbitrary ? "arbitrary" : "paired",
         "background", "hosts", (int)p->background.hosts, "flows_per_second",
-        (int)p->background.flows_per_second, "udp", p->udp_blocked ? "block" : "allow",
-        "port_mapping", "nat_pmp", p->port_mapping.nat_pmp, "pcp", p->port_mapping.pcp, "upnp",
-        p->port_mapping.upnp, "faults", faults, "inside", p->inside);
+        (int)p->background.flows_per_second, "udp", p->udp_blocked ? "block" : "allow", "ipv6",
+        nat_ipv6_name(nat_profile_ipv6(p)), "port_mapping", "nat_pmp", p->port_mapping.nat_pmp,
+        "pcp", p->port_mapping.pcp, "upnp", p->port_mapping.upnp, "faults", faults, "inside",
+        p->inside);
 }
 
 static void print_json(json_t *value)
@@ -100,6 +101,8 @@ static void print_row(const struct nat_profile *p)
         at += (size_t)snprintf(notes + at, sizeof(notes) - at, " no-udp");
     if (p->background.flows_per_second > 0)
         at += (size_t)snprintf(notes + at, sizeof(notes) - at, " busy");
+    if (p->ipv6 != NAT_IPV6_AS_IPV4)
+        at += (size_t)snprintf(notes + at, sizeof(notes) - at, " ipv6:%s", nat_ipv6_name(p->ipv6));
     if (p->inside[0] != '\0')
         at += (size_t)snprintf(notes + at, sizeof(notes) - at, " around:%s", p->inside);
     (void)snprintf(notes + at, sizeof(notes) - at, " %u/%us", p->timeout.udp_s,

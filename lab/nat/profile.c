@@ -13,6 +13,7 @@ static const char *const filtering_names[] = {"endpoint-independent", "address-d
 static const char *const allocation_names[] = {"preserving", "sequential", "random", "hash",
                                                "block"};
 static const char *const gateway_names[] = {"accept", "drop", "reject"};
+static const char *const ipv6_names[] = {"as-ipv4", "open", "firewall", "block"};
 
 const char *nat_mapping_name(enum nat_mapping m)
 {
@@ -32,6 +33,18 @@ const char *nat_allocation_name(enum nat_allocation_type t)
 const char *nat_gateway_name(enum nat_gateway g)
 {
     return gateway_names[g];
+}
+
+const char *nat_ipv6_name(enum nat_ipv6 v)
+{
+    return ipv6_names[v];
+}
+
+enum nat_ipv6 nat_profile_ipv6(const struct nat_profile *p)
+{
+    if (p->ipv6 != NAT_IPV6_AS_IPV4)
+        return p->ipv6;
+    return p->mapping == NAT_MAPPING_NONE && !p->firewall ? NAT_IPV6_OPEN : NAT_IPV6_FIREWALL;
 }
 
 void nat_profile_init(struct nat_profile *p)

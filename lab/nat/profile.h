@@ -42,6 +42,15 @@ enum nat_gateway {
     NAT_GATEWAY_REJECT,
 };
 
+/* What it does with IPv6, which it never translates. */
+enum nat_ipv6 {
+    NAT_IPV6_AS_IPV4,  /* not said: open where its IPv4 is, else a firewall: a home router is a NAT
+                        * for the one and a firewall for the other */
+    NAT_IPV6_OPEN,     /* a router */
+    NAT_IPV6_FIREWALL, /* stateful: what nobody inside has asked for is dropped */
+    NAT_IPV6_BLOCK,    /* all of it is lost: addresses are there, and nothing gets through */
+};
+
 struct nat_profile {
     char name[NAT_NAME_MAX];
     enum nat_mapping mapping;
@@ -79,6 +88,7 @@ struct nat_profile {
         uint32_t flows_per_second;
     } background;
     bool udp_blocked;
+    enum nat_ipv6 ipv6;
     struct {
         bool nat_pmp, pcp, upnp;
         char faults[NAT_FAULTS_MAX][NAT_NAME_MAX];
@@ -119,6 +129,8 @@ struct nat_profile nat_profile_compose(const struct nat_profile *outer,
  * (lab/router/fault.h). 0: there is none. */
 unsigned nat_profile_protocols(const struct nat_profile *p);
 
+/* What it does with IPv6: never AS_IPV4. */
+enum nat_ipv6 nat_profile_ipv6(const struct nat_profile *p);
 /* An endpoint-independent mapping that never gives one inside endpoint two ports. Only `preserving`
  * and `block` can do without, as netfilter itself does: while nobody else wants the port. */
 bool nat_profile_exact(const struct nat_profile *p);
@@ -140,5 +152,6 @@ const char *nat_mapping_name(enum nat_mapping m);
 const char *nat_filtering_name(enum nat_filtering f);
 const char *nat_allocation_name(enum nat_allocation_type t);
 const char *nat_gateway_name(enum nat_gateway g);
+const char *nat_ipv6_name(enum nat_ipv6 v);
 
 #endif

@@ -10,8 +10,8 @@
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
 static const char *const root_keys[] = {
-    "name",   "mapping", "filtering",  "allocation", "gateway",      "hairpin", "timeout",
-    "limits", "pool",    "background", "udp",        "port_mapping", "inside",  NULL};
+    "name", "mapping",    "filtering", "allocation",   "gateway", "hairpin", "timeout", "limits",
+    "pool", "background", "udp",       "port_mapping", "inside",  "ipv6",    NULL};
 static const char *const allocation_keys[] = {"type",    "step",  "start",     "block", "range",
                                               "aligned", "exact", "exclusive", NULL};
 static const char *const timeout_keys[] = {"udp", "udp_stream", NULL};
@@ -91,6 +91,18 @@ static int read_gateway(struct yaml_node *root, struct nat_profile *p, struct la
     if (read_enum(root, "gateway", "gateway", names, COUNT(names), &v, err) != 0)
         return -1;
     p->gateway = (enum nat_gateway)v;
+    return 0;
+}
+
+static int read_ipv6(struct yaml_node *root, struct nat_profile *p, struct lab_error *err)
+{
+    const char *names[NAT_IPV6_BLOCK + 1];
+    int v = (int)p->ipv6;
+    for (int i = 0; i <= NAT_IPV6_BLOCK; i++)
+        names[i] = nat_ipv6_name((enum nat_ipv6)i);
+    if (read_enum(root, "ipv6", "ipv6", names, COUNT(names), &v, err) != 0)
+        return -1;
+    p->ipv6 = (enum nat_ipv6)v;
     return 0;
 }
 
@@ -290,7 +302,7 @@ static int read_root(struct yaml_node *root, enum profile_source source, struct 
     if (n != NULL && yaml_string(n, "name", p->name, sizeof(p->name), err) != 0)
         return -1;
     if (read_mapping(root, p, err) != 0 || read_filtering(root, p, err) != 0 ||
-        read_gateway(root, p, err) != 0 ||
+        read_gateway(root, p, err) != 0 || read_ipv6(root, p, err) != 0 ||
         read_enum(root, "udp", "udp", udps, COUNT(udps), &udp, err) != 0 ||
         read_bool(root, "hairpin", "hairpin", &p->hairpin, err) != 0)
         return -1;

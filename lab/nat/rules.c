@@ -119,6 +119,8 @@ static void write_table(const struct ruleset *rs)
         (void)fprintf(f, "\t}\n");
     }
     (void)fprintf(f, "}\n");
+    if (rs->site->ipv6)
+        ipv6_table(rs);
 }
 
 /* An interface's name goes into the text as it is. */

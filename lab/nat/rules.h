@@ -22,10 +22,12 @@ struct nat_site {
     struct ph_addr subscribers[NAT_SUBSCRIBERS_MAX];
     size_t subscriber_count;
     uint64_t seed; /* for hashes and for where a block lies */
+    bool ipv6;     /* it routes IPv6, too */
 };
 
-/* The rules as text for libnftables (or `nft -f`), one `table ip pinhole`, starting from an empty
- * ruleset, malloc'ed. LAB_USAGE when the profile cannot be emulated. */
+/* The rules as text for libnftables (or `nft -f`), one `table ip pinhole`, and where it routes IPv6
+ * and does not let all of that pass a `table ip6 pinhole`; starting from an empty ruleset,
+ * malloc'ed. LAB_USAGE when the profile cannot be emulated. */
 int nat_rules(const struct nat_profile *p, const struct nat_site *site, char **out,
               struct lab_error *err);
 

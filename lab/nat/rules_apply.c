@@ -30,7 +30,8 @@ static int write_sysctls(const struct nat_profile *p, const struct nat_site *sit
             write_sysctl(name, 0, err) != 0)
             return -1;
     }
-    if (p->mapping == NAT_MAPPING_NONE && !p->firewall)
+    if (p->mapping == NAT_MAPPING_NONE && !p->firewall &&
+        !(site->ipv6 && nat_profile_ipv6(p) == NAT_IPV6_FIREWALL))
         return 0;
     if (write_sysctl("netfilter/nf_conntrack_udp_timeout", p->timeout.udp_s, err) != 0 ||
         write_sysctl("netfilter/nf_conntrack_udp_timeout_stream", p->timeout.udp_stream_s, err) !=

@@ -287,7 +287,8 @@ int nat_flush(int netns_fd, const struct nat_profile *p, struct lab_error *err)
     struct flush x = {.err = err};
     int rc = -1;
     if (p->mapping == NAT_MAPPING_NONE && !p->firewall && !p->udp_blocked &&
-        p->limits.mappings == 0 && p->limits.new_per_second == 0)
+        p->limits.mappings == 0 && p->limits.new_per_second == 0 &&
+        nat_profile_ipv6(p) != NAT_IPV6_FIREWALL)
         return 0; /* it tracks nothing */
     x.fd = open_inside(netns_fd, err);
     if (x.fd < 0)

@@ -38,4 +38,7 @@ void filtering_forward(const struct ruleset *rs); /* lines of the chain `forward
 void filtering_learn(const struct ruleset *rs);
 bool filtering_learns(const struct ruleset *rs);
 
+/* rules_v6.c: a table of its own, where the profile wants one */
+void ipv6_table(const struct ruleset *rs);
+
 #endif

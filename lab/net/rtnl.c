@@ -14,9 +14,12 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <time.h>
 
 #define REQUEST_BYTES 1024
 #define READY_MS      5000
+/* Between two looks at something that the kernel does not announce. */
+#define PAUSE_NS 200000u
 
 int rtnl_open(struct rtnl **out, struct lab_error *err)
 {
@@ -252,6 +255,64 @@ int rtnl_wait_ready(struct rtnl *r, const int *indexes, size_t n, struct lab_err
         }
     }
     return 0;
+}
+
+/* The kind of route that leads to an address (RTN_x), RTN_UNSPEC for none; -1 with err. */
+static int ask_route(struct rtnl *r, const struct ph_addr *addr, struct lab_error *err)
+{
+    _Alignas(NLMSG_ALIGNTO) uint8_t in[8192];
+    struct nl_msg *msg = rtnl_request(r, RTM_GETROUTE, 0);
+    struct rtmsg header = {.rtm_family = AF_INET6, .rtm_dst_len = 128};
+    uint32_t seq = r->seq;
+    int sent;
+
+    if (msg == NULL || nlmsg_append(msg, &header, sizeof(header), NLMSG_ALIGNTO) != 0 ||
+        nla_put(msg, RTA_DST, 16, addr->ip) != 0) {
+        nlmsg_free(msg);
+        r->bad = false;
+        return lab_fail(err, LAB_BROKEN, "out of memory");
+    }
+    r->first = ++r->seq;
+    sent = nl_sendto(r->sock, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
+    nlmsg_free(msg);
+    if (sent < 0) {
+        return lab_fail(err, LAB_BROKEN, "netlink: cannot send: %s", nl_geterror(sent));
+    }
+    for (;;) {
+        ssize_t n = recv(nl_socket_get_fd(r->sock), in, sizeof(in), 0);
+        struct nlmsghdr *h = (struct nlmsghdr *)(void *)in;
+        int left = (int)n;
+
+        if (n < 0 && (errno == EINTR || errno == ENOBUFS)) {
+            continue;
+        }
+        if (n < 0) {
+            return lab_fail_errno(err, LAB_BROKEN, "netlink: no answer");
+        }
+        for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
+            if (h->nlmsg_seq == seq && h->nlmsg_pid == nl_socket_get_local_port(r->sock)) {
+                return h->nlmsg_type == RTM_NEWROUTE ? ((struct rtmsg *)nlmsg_data(h))->rtm_type
+                                                     : RTN_UNSPEC;
+            }
+        }
+    }
+}
+
+int rtnl_wait_address(struct rtnl *r, const struct ph_addr *addr, struct lab_error *err)
+{
+    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
+    char text[PH_ADDR_STRLEN];
+
+    for (unsigned i = 0; i < READY_MS * 1000000u / PAUSE_NS; i++) {
+        int type = ask_route(r, addr, err);
+
+        if (type < 0 || type == RTN_LOCAL) {
+            return type < 0 ? -1 : 0;
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+    return lab_fail(err, LAB_BROKEN, "netlink: the address %s does not come up",
+                    ph_addr_format_ip(addr, text));
 }
 
 int rtnl_offloads_off(struct rtnl *r, const char *name, struct lab_error *err)

@@ -56,6 +56,10 @@ int rtnl_commit(struct rtnl *r, struct lab_error *err);
  * kernel has seen to it. The ports of a bridge must stand before the bridge. */
 int rtnl_wait_ready(struct rtnl *r, const int *indexes, size_t n, struct lab_error *err);
 
+/* Waits until what comes to this IPv6 address is taken in. It is there at once, and so is the route
+ * to its network; a worker of the kernel makes the route that leads to the host itself. */
+int rtnl_wait_address(struct rtnl *r, const struct ph_addr *addr, struct lab_error *err);
+
 /* Transmit checksums, and with them segmentation, are done by the sender itself and not left to a
  * device: frames that a program carries must be complete. */
 int rtnl_offloads_off(struct rtnl *r, const char *name, struct lab_error *err);

@@ -128,6 +128,15 @@ int shaper_link_add(struct shaper *s, uint32_t world, int if_a, int if_b, struct
     return ask(s, &req, &reply, err);
 }
 
+int shaper_link_translate(struct shaper *s, int if_a, const struct translator *translator,
+                          struct lab_error *err)
+{
+    struct shaper_request req = {.op = SHAPER_TRANSLATE, .if_a = if_a, .translator = *translator};
+    struct shaper_reply reply;
+
+    return ask(s, &req, &reply, err);
+}
+
 int shaper_world_set(struct shaper *s, uint32_t world, const struct shaper_link *links, size_t n,
                      uint64_t seed, struct lab_error *err)
 {

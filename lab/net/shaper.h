@@ -13,6 +13,7 @@
 
 #include "lab/error.h"
 #include "lab/net/link.h"
+#include "lab/net/translator.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -37,6 +38,9 @@ int shaper_netns(const struct shaper *s);
 /* world: an id of the caller's choice that groups links. if_a, if_b: the inner ends. Frames pass at
  * once until the link is set. */
 int shaper_link_add(struct shaper *s, uint32_t world, int if_a, int if_b, struct lab_error *err);
+/* Frames of the link that if_a belongs to are translated from now on: IPv6 to IPv4 and back. */
+int shaper_link_translate(struct shaper *s, int if_a, const struct translator *translator,
+                          struct lab_error *err);
 /* Links that are not named stay as they are. All are seeded anew. */
 int shaper_world_set(struct shaper *s, uint32_t world, const struct shaper_link *links, size_t n,
                      uint64_t seed, struct lab_error *err);

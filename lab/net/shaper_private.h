@@ -13,6 +13,7 @@ enum shaper_op {
     SHAPER_RESET,
     SHAPER_STATS,
     SHAPER_REMOVE,
+    SHAPER_TRANSLATE,
 };
 
 struct shaper_request {
@@ -20,6 +21,7 @@ struct shaper_request {
     uint32_t world;
     int32_t if_a, if_b;
     uint64_t seed;
+    struct translator translator;
     uint64_t count;
     struct shaper_link links[SHAPER_LINKS_MAX]; /* only `count` of them are sent */
 };

@@ -182,6 +182,8 @@ static int serve(struct process *p, const struct shaper_request *req, struct sha
     switch (req->op) {
     case SHAPER_ADD:
         return shaper_table_add(p->table, req->world, req->if_a, req->if_b, err);
+    case SHAPER_TRANSLATE:
+        return shaper_table_translate(p->table, req->if_a, &req->translator, err);
     case SHAPER_SET:
         return shaper_table_set(p->table, req->world, req->links, req->count, req->seed, err);
     case SHAPER_RESET:

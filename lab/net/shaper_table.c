@@ -20,7 +20,8 @@ struct direction {
     struct direction *next_in_bucket;
     struct shaper_world *world;
     int if_in, if_out;
-    bool up; /* from a to b */
+    bool up;                             /* from a to b */
+    const struct translator *translator; /* the line's; NULL: none */
     struct link_direction params;
     struct ph_rng rng;
     ph_ns last;      /* the deadline of the latest frame, which the next may not overtake */
@@ -29,7 +30,8 @@ struct direction {
 
 struct line {
     struct line *next;
-    struct direction dir[2]; /* a to b, b to a */
+    struct translator translator; /* bits 0: none */
+    struct direction dir[2];      /* a to b, b to a */
 };
 
 struct shaper_world {
@@ -230,6 +232,12 @@ struct shaper_frame *shaper_table_offer(struct shaper_table *t, struct shaper_fr
     struct direction *d = find_direction(t, if_in);
     struct shaper_frame *other;
 
+    if (d != NULL && d->translator != NULL) {
+        f->len = translator_frame(d->translator, f->data, f->len, sizeof(f->data));
+        if (f->len == 0) {
+            return f;
+        }
+    }
     if (d == NULL) {
         return f;
     }
@@ -319,6 +327,22 @@ static void direction_add(struct shaper_table *t, struct direction *d, struct sh
     d->if_out = if_out;
     d->next_in_bucket = *at;
     *at = d;
+}
+
+int shaper_table_translate(struct shaper_table *t, int if_a, const struct translator *translator,
+                           struct lab_error *err)
+{
+    struct direction *a = find_direction(t, if_a);
+    struct line *l;
+
+    if (a == NULL || !a->up) {
+        return lab_fail(err, LAB_BROKEN, "the shaper has no link that starts at interface %d",
+                        if_a);
+    }
+    l = (struct line *)((char *)a - offsetof(struct line, dir[0]));
+    l->translator = *translator;
+    l->dir[0].translator = l->dir[1].translator = &l->translator;
+    return 0;
 }
 
 int shaper_table_add(struct shaper_table *t, uint32_t world, int if_a, int if_b,

@@ -46,6 +46,8 @@ void shaper_table_sent(struct shaper_table *t, struct shaper_frame *f, ph_ns now
 /* As in shaper.h. */
 int shaper_table_add(struct shaper_table *t, uint32_t world, int if_a, int if_b,
                      struct lab_error *err);
+int shaper_table_translate(struct shaper_table *t, int if_a, const struct translator *translator,
+                           struct lab_error *err);
 int shaper_table_set(struct shaper_table *t, uint32_t world, const struct shaper_link *links,
                      size_t n, uint64_t seed, struct lab_error *err);
 int shaper_table_reset(struct shaper_table *t, uint32_t world, uint64_t seed,

@@ -7,9 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Axes of the file format that this version cannot run. */
-static const char *const later_axes[] = {"family"};
-
 /* The axes whose name alone says what they are. */
 static const struct {
     const char *name;
@@ -18,6 +15,7 @@ static const struct {
     {"gateway", AXIS_GATEWAY},
     {"link", AXIS_LINK},
     {"loss", AXIS_LOSS},
+    {"family", AXIS_FAMILY},
     {"port_mapping", AXIS_PORT_MAPPING},
     {"mapping_routers", AXIS_MAPPING_ROUTERS},
     {"fault", AXIS_FAULT},
@@ -67,9 +65,9 @@ const struct axis_port_mapping *axis_port_mapping(const char *name)
 
 bool axis_is_of_calls(enum axis_kind kind)
 {
-    return kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY || kind == AXIS_PROBE ||
-           kind == AXIS_GUESSING || kind == AXIS_CANARY || kind == AXIS_OPENERS ||
-           kind == AXIS_PROBES || kind == AXIS_RATE;
+    return kind == AXIS_FAMILY || kind == AXIS_BYSTANDER || kind == AXIS_STRATEGY ||
+           kind == AXIS_PROBE || kind == AXIS_GUESSING || kind == AXIS_CANARY ||
+           kind == AXIS_OPENERS || kind == AXIS_PROBES || kind == AXIS_RATE;
 }
 
 bool axis_is_of_an_end(enum axis_kind kind)
@@ -178,6 +176,7 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
     static const char *const switches[] = {"on", "off"};
     struct link_params params;
     struct nat_profile profile;
+    enum topo_family families[2];
     struct lab_error why = {0};
     char path[NAT_PATH_MAX];
     double share;
@@ -191,6 +190,13 @@ static int check_value(const struct axis *axis, struct yaml_node *value, const c
         if (link_preset(text, &params, &why) == 0)
             return 0;
         return yaml_fail(value, err, "link \"%s\": %s", text, why.text);
+    case AXIS_FAMILY:
+        if (topo_family_pair(text, families))
+            return 0;
+        return yaml_fail(value, err,
+                         "family \"%s\" must be v4, v6, dual or nat64, or two of these for the "
+                         "caller and the callee (v6-v4)",
+                         text);
     case AXIS_PORT_MAPPING:
     case AXIS_SIDE_MAPPING:
         return check_port_mapping(value, axis->kind == AXIS_SIDE_MAPPING, err);
@@ -353,9 +359,6 @@ static int read_name(const struct yaml_node *at, const struct topology *topology
         axis->kind = named_axes[i].kind;
         return 0;
     }
-    for (size_t i = 0; i < sizeof(later_axes) / sizeof(later_axes[0]); i++)
-        if (strcmp(name, later_axes[i]) == 0)
-            return yaml_fail(at, err, "the axis \"%s\" is not in this version", name);
     char hint[YAML_HINT_MAX], list[256];
     size_t used = 0;
     for (size_t i = 0; i < NAMED_AXES && used < sizeof(list); i++)

@@ -18,6 +18,7 @@ enum axis_kind {
                    * of the scenario's file */
     AXIS_FIELD,   /* "a.nat.FIELD": one field of that profile */
     AXIS_GATEWAY, /* every NAT's gateway policy */
+    AXIS_FAMILY,  /* which address families the peers of a call have: world_spec_set_family */
     AXIS_LINK,    /* every link's parameters, by a preset's name */
     AXIS_LOSS,    /* every link's loss, in %, each way; the rest stays */
     AXIS_PORT_MAPPING,    /* what the router in front of the caller speaks: axis_port_mapping */

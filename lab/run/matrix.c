@@ -111,6 +111,8 @@ static int set_axis(const struct scenario *s, const struct axis *axis, const cha
         return world_spec_set_link(out, value, err);
     case AXIS_LOSS:
         return world_spec_set_loss(out, strtod(value, NULL) / 100.0, err);
+    case AXIS_FAMILY:
+        return world_spec_set_family(out, value, err);
     case AXIS_GATEWAY:
         if (strcmp(value, "accept") == 0)
             gateway = NAT_GATEWAY_ACCEPT;

@@ -323,8 +323,6 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
         return rc;
     struct ph_agent_config config = {
         .host = p->host,
-        .relays = {trial_relay_addr(&t->base)},
-        .relay_count = 1,
         .stages = t->base.spec.stages,
         .give_up = t->base.spec.give_up,
         .answer_mode = p == &t->peers[1] ? t->base.spec.answer : PH_ANSWER_FULL,
@@ -339,7 +337,11 @@ static int start_peer(struct call *t, struct peer *p, struct ph_rng *rng)
                       .on_closed = on_closed},
         .user = p,
     };
-    config.stun_count = trial_stun_addrs(&t->base, config.stuns, PH_STUNS_MAX);
+    config.relay_count = trial_relay_addrs6(&t->base, config.relays, 1);
+    config.relays[config.relay_count++] = trial_relay_addr(&t->base);
+    config.stun_count = trial_stun_addrs6(&t->base, config.stuns, PH_STUNS_MAX / 2);
+    config.stun_count += trial_stun_addrs(&t->base, config.stuns + config.stun_count,
+                                          PH_STUNS_MAX - config.stun_count);
     ph_rng_fill(rng, config.seed, sizeof(config.seed));
     return ph_agent_new(&config, &p->agent);
 }

@@ -41,6 +41,26 @@ size_t trial_stun_addrs(const struct trial *t, struct ph_addr *out, size_t cap)
     return n;
 }
 
+static size_t addrs6_of(const struct trial *t, size_t node, uint16_t port, struct ph_addr *out,
+                        size_t cap)
+{
+    const struct layout_node *n = &t->world->layout->nodes[node];
+    size_t count = n->addr6_count < cap ? n->addr6_count : cap;
+    for (size_t i = 0; i < count; i++)
+        out[i] = with_port(n->addrs6[i], port);
+    return count;
+}
+
+size_t trial_relay_addrs6(const struct trial *t, struct ph_addr *out, size_t cap)
+{
+    return addrs6_of(t, t->servers.relay_node, TRIAL_RELAY_PORT, out, cap);
+}
+
+size_t trial_stun_addrs6(const struct trial *t, struct ph_addr *out, size_t cap)
+{
+    return addrs6_of(t, t->servers.stun_node, TRIAL_STUN_PORT, out, cap);
+}
+
 int trial_relay_start(struct trial *t)
 {
     struct trial_servers *s = &t->servers;
@@ -56,8 +76,10 @@ int trial_relay_start(struct trial *t)
         .deterministic = t->spec.deterministic,
     };
     memcpy(config.seed, s->relay_seed, sizeof(config.seed));
-    for (size_t i = 0; i < relay->addr_count && i < 2; i++)
+    size_t listens = relay->addr_count < 2 ? relay->addr_count : 2;
+    for (size_t i = 0; i < listens; i++)
         config.listen[i] = with_port(relay->addrs[i], TRIAL_RELAY_PORT);
+    (void)trial_relay_addrs6(t, config.listen + listens, 2);
     return ph_relay_new(&config, &s->relay);
 }
 
@@ -76,8 +98,9 @@ void trial_relay_stop(struct trial *t)
 static int start_stun(struct trial *t)
 {
     struct trial_servers *s = &t->servers;
-    struct ph_addr addrs[2 * TOPO_ADDRESSES_MAX];
+    struct ph_addr addrs[4 * TOPO_ADDRESSES_MAX];
     size_t n = trial_stun_addrs(t, addrs, TOPO_ADDRESSES_MAX);
+    n += trial_stun_addrs6(t, addrs + n, TOPO_ADDRESSES_MAX);
     for (size_t i = 0; i < n; i++)
         addrs[n + i] = with_port(addrs[i], TRIAL_STUN_OTHER_PORT);
     int rc = t->world->ops->host_new(t->world, s->stun_node, NULL, NULL, &s->stun_host);

@@ -56,8 +56,11 @@ void trial_finish_lab_error(struct trial *t, const char *why, int err);
 void trial_relay_stop(struct trial *t);
 int trial_relay_start(struct trial *t);
 
-/* The relay's address; the STUN servers' (their first ports), returns how many. */
+/* The relay's IPv4 address; the STUN servers' (their first ports), returns how many. */
 struct ph_addr trial_relay_addr(const struct trial *t);
 size_t trial_stun_addrs(const struct trial *t, struct ph_addr *out, size_t cap);
+/* Those of IPv6, where the world has it. */
+size_t trial_relay_addrs6(const struct trial *t, struct ph_addr *out, size_t cap);
+size_t trial_stun_addrs6(const struct trial *t, struct ph_addr *out, size_t cap);
 
 #endif

@@ -10,8 +10,11 @@ static bool node_has(const struct layout_node *node, const struct ph_addr *a)
     for (size_t i = 0; i < node->wan_count; i++)
         if (ph_addr_ip_eq(&node->wan[i], a))
             return true;
+    for (size_t i = 0; i < node->addr6_count; i++)
+        if (ph_addr_ip_eq(&node->addrs6[i], a))
+            return true;
     for (size_t i = 0; i < node->if_count; i++)
-        if (ph_addr_ip_eq(&node->ifs[i].addr, a))
+        if (ph_addr_ip_eq(&node->ifs[i].addr, a) || ph_addr_ip_eq(&node->ifs[i].addr6, a))
             return true;
     return false;
 }
@@ -22,7 +25,8 @@ static bool may_be_a_peer(const struct layout *layout, const struct ph_addr *rem
     bool peer = false;
     for (size_t i = 0; i < layout->node_count; i++) {
         const struct layout_node *node = &layout->nodes[i];
-        if (!node_has(node, remote))
+        struct ph_addr translated = layout_translated(layout, i);
+        if (!node_has(node, remote) && !ph_addr_ip_eq(&translated, remote))
             continue;
         if (node->runs == TOPO_RUNS_RELAY || node->runs == TOPO_RUNS_STUN ||
             node->kind == LAYOUT_ROUTER)

@@ -327,8 +327,11 @@ static int add_nats(struct layout_build *b)
                                          : set_port_mapping(b, i, &n->profile) != 0) {
             return -1;
         }
-        if (needs_access(b->spec, i)) {
-            b->access_node[i] = layout_add_node(b, LAYOUT_ROUTER, "%s.access", t->nats[i].name);
+        bool nat64 = t->nats[i].family == TOPO_FAMILY_NAT64;
+        if (nat64 || needs_access(b->spec, i)) {
+            b->access_node[i] = layout_add_node(b, LAYOUT_ROUTER, nat64 ? "%s.nat64" : "%s.access",
+                                                t->nats[i].name);
+            b->l->nodes[b->access_node[i]].nat64 = nat64;
         }
     }
     return 0;
@@ -398,7 +401,8 @@ int layout_compute(const struct world_spec *spec, struct layout *out, struct lab
     memset(out, 0, sizeof(*out));
     out->seed = spec->seed;
     add_hosts(&b);
-    if (add_nats(&b) != 0 || add_sites(&b) != 0 || check_complete(&b) != 0) {
+    if (add_nats(&b) != 0 || add_sites(&b) != 0 || check_complete(&b) != 0 ||
+        layout_add_ipv6(&b) != 0 || check_complete(&b) != 0) {
         return -1;
     }
     return layout_apply_links(&spec->topology, out, err);

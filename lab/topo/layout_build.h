@@ -47,6 +47,10 @@ size_t layout_add_region(struct layout_build *b, uint32_t base, size_t holder);
 /* The next /24 of a region. */
 uint32_t layout_take_lan(struct layout_build *b, size_t region);
 
+/* layout_v6.c: IPv6 for all that has it, when everything else stands; and takes IPv4 from what has
+ * IPv6 alone. LAB_USAGE where a host would have neither. */
+int layout_add_ipv6(struct layout_build *b);
+
 /* layout_path.c */
 /* Gives each wire the parameters of the topology's links. LAB_USAGE when one of them has no wire.
  */

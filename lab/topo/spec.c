@@ -110,6 +110,81 @@ int world_spec_set_port_mapping(struct world_spec *spec, unsigned protocols, con
     return 0;
 }
 
+static const char *const family_words[] = {"", "v4", "v6", "dual", "nat64"};
+
+static bool family_of(const char *text, size_t len, enum topo_family *out)
+{
+    for (int i = TOPO_FAMILY_V4; i <= TOPO_FAMILY_NAT64; i++) {
+        if (strlen(family_words[i]) == len && strncmp(family_words[i], text, len) == 0) {
+            *out = (enum topo_family)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool topo_family_pair(const char *value, enum topo_family out[2])
+{
+    size_t first = strcspn(value, "-");
+    const char *second = value[first] == '-' ? value + first + 1 : value;
+
+    return family_of(value, first, &out[0]) && family_of(second, strlen(second), &out[1]);
+}
+
+/* The family of one peer: of the NAT that it is inside, or of the host itself. */
+static int set_peer_family(struct topology *t, struct topo_host *h, enum topo_family family,
+                           struct lab_error *err)
+{
+    if (h->inside[0] == '\0' && family == TOPO_FAMILY_NAT64) {
+        return lab_fail(err, LAB_USAGE,
+                        "topology %s: host %s is inside no NAT, so no NAT64 stands before it",
+                        t->name, h->name);
+    }
+    h->family = h->inside[0] == '\0' ? family : TOPO_FAMILY_UNSET;
+    for (size_t i = 0; i < t->nat_count; i++) {
+        struct topo_nat *n = &t->nats[i];
+
+        if (strcmp(n->name, h->inside) != 0) {
+            continue;
+        }
+        if (n->family != TOPO_FAMILY_UNSET && n->family != family) {
+            return lab_fail(err, LAB_USAGE,
+                            "topology %s: both peers are inside NAT %s, which cannot be %s and %s",
+                            t->name, n->name, family_words[n->family], family_words[family]);
+        }
+        n->family = family;
+    }
+    return 0;
+}
+
+int world_spec_set_family(struct world_spec *spec, const char *value, struct lab_error *err)
+{
+    struct topology *t = &spec->topology;
+    enum topo_family families[2];
+    size_t peer = 0;
+
+    if (!topo_family_pair(value, families)) {
+        return lab_fail(err, LAB_USAGE,
+                        "family \"%.40s\" must be v4, v6, dual or nat64, or two of these for the "
+                        "caller and the callee (v6-v4)",
+                        value);
+    }
+    bool v4 = families[0] == TOPO_FAMILY_V4 && families[1] == TOPO_FAMILY_V4;
+    for (size_t i = 0; i < t->network_count; i++) {
+        t->networks[i].family = v4 ? TOPO_FAMILY_V4 : TOPO_FAMILY_DUAL;
+    }
+    for (size_t i = 0; i < t->nat_count; i++) {
+        t->nats[i].family = TOPO_FAMILY_UNSET;
+    }
+    for (size_t i = 0; i < t->host_count && peer < 2; i++) {
+        if (t->hosts[i].runs == TOPO_RUNS_PEER &&
+            set_peer_family(t, &t->hosts[i], families[peer++], err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err)
 {
     struct link_params params;

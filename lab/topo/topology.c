@@ -12,6 +12,7 @@
 #define HOPS_MIN 3
 
 static const char *const runs_names[] = {"nothing", "peer", "relay", "stun"};
+static const char *const family_names[] = {"v4", "v6", "dual", "nat64"};
 
 /* Names become parts of node names ("a.home") and of paths. */
 static int check_name(const char *file, const struct yaml_pair *p, struct lab_error *err)
@@ -63,9 +64,31 @@ static int section(struct yaml_node *root, const char *key, size_t max, struct y
     return 0;
 }
 
+/* `most`: the first so many of the names are possible here. */
+static int read_family(struct yaml_node *map, const char *const *names, size_t most,
+                       enum topo_family *out, struct lab_error *err)
+{
+    struct yaml_node *n = yaml_get(map, "family");
+    int v;
+
+    if (n == NULL) {
+        return 0;
+    }
+    if (yaml_enum(n, "family", names, most, &v, err) != 0) {
+        return -1;
+    }
+    for (size_t i = 0; i < sizeof(family_names) / sizeof(family_names[0]); i++) {
+        if (strcmp(names[v], family_names[i]) == 0) {
+            *out = (enum topo_family)(i + 1);
+        }
+    }
+    return 0;
+}
+
 static int read_network(struct yaml_pair *p, struct topo_network *out, struct lab_error *err)
 {
-    static const char *const known[] = {"hops", NULL};
+    static const char *const known[] = {"hops", "family", NULL};
+    static const char *const families[] = {"v4", "dual"};
     struct yaml_node *hops = yaml_get(p->value, "hops");
     int64_t v = HOPS_MIN;
 
@@ -75,6 +98,10 @@ static int read_network(struct yaml_pair *p, struct topo_network *out, struct la
         return -1;
     }
     out->hops = (unsigned)v;
+    out->family = TOPO_FAMILY_V4;
+    if (read_family(p->value, families, 2, &out->family, err) != 0) {
+        return -1;
+    }
     return yaml_finish(p->value, known, err);
 }
 
@@ -88,13 +115,14 @@ static int read_word(struct yaml_node *map, const char *key, char *out, size_t c
 
 static int read_nat(struct yaml_pair *p, struct topo_nat *out, struct lab_error *err)
 {
-    static const char *const known[] = {"profile", "outside", NULL};
+    static const char *const known[] = {"profile", "outside", "family", NULL};
     struct yaml_node *profile = yaml_get(p->value, "profile");
 
     snprintf(out->name, sizeof(out->name), "%s", p->key);
     if ((profile != NULL && nat_profile_named(profile, "profile", out->profile,
                                               sizeof(out->profile), NULL, err) != 0) ||
         read_word(p->value, "outside", out->outside, sizeof(out->outside), err) != 0 ||
+        read_family(p->value, family_names, 4, &out->family, err) != 0 ||
         yaml_finish(p->value, known, err) != 0) {
         return -1;
     }
@@ -107,7 +135,7 @@ static int read_nat(struct yaml_pair *p, struct topo_nat *out, struct lab_error 
 
 static int read_host(struct yaml_pair *p, struct topo_host *out, struct lab_error *err)
 {
-    static const char *const known[] = {"inside", "on", "runs", "addresses", NULL};
+    static const char *const known[] = {"inside", "on", "runs", "addresses", "family", NULL};
     struct yaml_node *runs = yaml_get(p->value, "runs");
     struct yaml_node *addresses = yaml_get(p->value, "addresses");
     int64_t count = 1;
@@ -120,6 +148,7 @@ static int read_host(struct yaml_pair *p, struct topo_host *out, struct lab_erro
                                    sizeof(runs_names) / sizeof(runs_names[0]), &what, err) != 0) ||
         (addresses != NULL &&
          yaml_int(addresses, "addresses", 1, TOPO_ADDRESSES_MAX, &count, err) != 0) ||
+        read_family(p->value, family_names, 3, &out->family, err) != 0 ||
         yaml_finish(p->value, known, err) != 0) {
         return -1;
     }
@@ -356,7 +385,8 @@ int topology_find(const char *name, struct topology *out, struct lab_error *err)
         return lab_fail(
             err, LAB_USAGE,
             "topology \"%s\": there is no %s; shipped are two-nats, same-lan, same-nat, "
-            "same-cgnat, no-nat; one of your own is named by its path, ./%s.yaml",
+            "same-cgnat, no-nat, dual-stack, v6-only, nat64; one of your own is named by its path, "
+            "./%s.yaml",
             name, path, name);
     }
     return topology_load(path, out, err);

@@ -19,18 +19,34 @@
 #define TOPO_HOPS_MAX      16
 #define TOPO_ADDRESSES_MAX 8
 
+/* Which address families there are at a place. */
+enum topo_family {
+    TOPO_FAMILY_UNSET, /* as around it */
+    TOPO_FAMILY_V4,
+    TOPO_FAMILY_V6,
+    TOPO_FAMILY_DUAL,
+    TOPO_FAMILY_NAT64, /* of a NAT: IPv6 alone inside; 64:ff9b::/96 (RFC 6052) leads to IPv4 through
+                        * a translator (RFC 7915) and the NAT behind it, which together are a NAT64
+                        * (RFC 6146) that behaves as the NAT's profile says */
+};
+
+#define TOPO_HAS_V4(f) ((f) == TOPO_FAMILY_V4 || (f) == TOPO_FAMILY_DUAL)
+#define TOPO_HAS_V6(f) ((f) != TOPO_FAMILY_V4 && (f) != TOPO_FAMILY_UNSET)
+
 /* A named network that routers chain through: a packet between any two sites (a NAT, or a host that
  * runs no server) passes at least `hops` routers; servers stand in the middle of it. A LAN is not
  * declared: it is what lies inside a NAT. */
 struct topo_network {
     char name[TOPO_NAME_MAX];
-    unsigned hops; /* at least 3 */
+    unsigned hops;           /* at least 3 */
+    enum topo_family family; /* v4 or dual; what stands on it may have less */
 };
 
 struct topo_nat {
     char name[TOPO_NAME_MAX];
     char profile[NAT_PATH_MAX];  /* a relative path in the file starts at the file's folder */
     char outside[TOPO_NAME_MAX]; /* a network, or another NAT (this one is then behind it) */
+    enum topo_family family;     /* inside of it */
 };
 
 enum topo_runs {
@@ -45,7 +61,8 @@ struct topo_host {
     char inside[TOPO_NAME_MAX]; /* a NAT: on its LAN; empty: `on` is set */
     char on[TOPO_NAME_MAX];     /* a network: a public address of its own */
     enum topo_runs runs;
-    unsigned addresses; /* 1..TOPO_ADDRESSES_MAX */
+    unsigned addresses; /* 1..TOPO_ADDRESSES_MAX, of each family */
+    enum topo_family family;
 };
 
 struct topo_link {
@@ -105,6 +122,12 @@ int world_spec_init(struct world_spec *spec, const struct topology *topology,
 int world_spec_set_profile(struct world_spec *spec, const char *nat, const char *profile,
                            struct lab_error *err);
 int world_spec_set_gateway(struct world_spec *spec, enum nat_gateway gateway);
+/* What the caller and the callee have, and the network between them as much as that needs: a value
+ * of the axis `family`, v4, v6, dual or nat64 for both, or "v6-v4" for the caller and the callee.
+ */
+int world_spec_set_family(struct world_spec *spec, const char *value, struct lab_error *err);
+/* Whether it is such a value. */
+bool topo_family_pair(const char *value, enum topo_family out[2]);
 /* Replaces every link's parameters by a preset's. */
 int world_spec_set_link(struct world_spec *spec, const char *preset, struct lab_error *err);
 /* Every link's loss in each direction, 0 to 1; the rest stays. After world_spec_set_link. */

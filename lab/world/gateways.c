@@ -16,7 +16,8 @@ static bool is_link_local(const struct ph_addr *a)
  * (an interface has room for one alone). */
 static struct ph_addr local_for(const struct layout_node *n, const struct layout_route *route)
 {
-    const struct ph_addr *own = &n->ifs[route->iface].addr;
+    const struct layout_if *f = &n->ifs[route->iface];
+    const struct ph_addr *own = route->via.family == f->addr.family ? &f->addr : &f->addr6;
 
     if (own->family == route->via.family && !is_link_local(own)) {
         return *own;

@@ -21,6 +21,7 @@ static int look_around(struct kernel_lab *lab, struct lab_error *err)
     }
     if (rtnl_open(&lab->rtnl, err) == 0) {
         lab->ipv6 = netns_sysctl_get("net/ipv6/conf/all/disable_ipv6", &value) == 0;
+        lab->ipv6_off = lab->ipv6 && value != 0;
         lab->rp_filter = netns_sysctl_get("net/ipv4/conf/all/rp_filter", &value) == 0 && value != 0;
         lab->bridge_nft = netns_sysctl_get("net/bridge/bridge-nf-call-iptables", &value) == 0;
         rc = 0;
@@ -59,9 +60,23 @@ void kernel_lab_close(struct kernel_lab *lab)
     free(lab);
 }
 
-static int set_sysctls(const struct kernel_lab *lab, const struct layout_node *n,
+/* Before there are devices, which begin as the namespace says. */
+static int set_ipv6(const struct kernel_lab *lab, const struct layout_node *n,
+                    struct lab_error *err)
+{
+    if (lab->ipv6_off && (netns_sysctl("net/ipv6/conf/all/disable_ipv6", "0", err) != 0 ||
+                          netns_sysctl("net/ipv6/conf/default/disable_ipv6", "0", err) != 0)) {
+        return -1;
+    }
+    return n->kind == LAYOUT_HOST ? 0 : netns_sysctl("net/ipv6/conf/all/forwarding", "1", err);
+}
+
+static int set_sysctls(const struct kernel_lab *lab, const struct layout_node *n, bool ipv6,
                        struct lab_error *err)
 {
+    if (ipv6 && set_ipv6(lab, n, err) != 0) {
+        return -1;
+    }
     if (lab->rp_filter && netns_sysctl("net/ipv4/conf/all/rp_filter", "0", err) != 0) {
         return -1;
     }
@@ -76,12 +91,18 @@ static int set_sysctls(const struct kernel_lab *lab, const struct layout_node *n
 /* A namespace and a netlink socket in it for each node. The thread ends up back at home. */
 static int make_namespaces(struct kernel_world *w, struct rtnl **rtnl, struct lab_error *err)
 {
+    bool ipv6 = layout_has_ipv6(&w->layout);
     int rc = 0;
 
+    if (ipv6 && !w->lab->ipv6) {
+        return lab_fail(err, LAB_CANNOT,
+                        "this kernel has no IPv6 (ipv6.disable=1 on its command line?), and the "
+                        "world wants it: boot without that, or run it with --world sim");
+    }
     for (size_t i = 0; i < w->layout.node_count && rc == 0; i++) {
         w->fds[i] = netns_new(err);
         if (w->fds[i] < 0 || rtnl_open(&rtnl[i], err) != 0 ||
-            set_sysctls(w->lab, &w->layout.nodes[i], err) != 0) {
+            set_sysctls(w->lab, &w->layout.nodes[i], ipv6, err) != 0) {
             rc = -1;
         }
     }
@@ -119,6 +140,21 @@ static void add_shaped(struct kernel_world *w, size_t link, const struct rtnl_en
     }
 }
 
+static bool in_shaper(const struct layout_link *link)
+{
+    return link->shaped || link->translates;
+}
+
+/* The wire whose two ends are one router's: the translator of a NAT64. */
+static int translate(struct kernel_world *w, size_t link, struct lab_error *err)
+{
+    const struct layout_node *n = &w->layout.nodes[w->layout.links[link].node[0]];
+    struct translator translator = {
+        .nat64 = layout_nat64, .lan6 = n->ifs[n->lan_if].addr6, .net4 = n->xlat_net};
+
+    return shaper_link_translate(w->lab->shaper, w->inner[link], &translator, err);
+}
+
 static int make_wires(struct kernel_world *w, struct lab_error *err)
 {
     const struct layout *l = &w->layout;
@@ -130,7 +166,7 @@ static int make_wires(struct kernel_world *w, struct lab_error *err)
         for (int side = 0; side < 2; side++) {
             node_end(w, link->node[side], link->iface[side], &ends[side]);
         }
-        if (link->shaped) {
+        if (in_shaper(link)) {
             add_shaped(w, i, ends);
         } else {
             rtnl_veth(w->lab->rtnl, &ends[0], &ends[1]);
@@ -140,10 +176,11 @@ static int make_wires(struct kernel_world *w, struct lab_error *err)
         return -1;
     }
     for (size_t i = 0; i < l->link_count; i++) {
-        if (!l->links[i].shaped) {
+        if (!in_shaper(&l->links[i])) {
             continue;
         }
-        if (shaper_link_add(w->lab->shaper, w->id, w->inner[i], w->inner[i] + 1, err) != 0) {
+        if (shaper_link_add(w->lab->shaper, w->id, w->inner[i], w->inner[i] + 1, err) != 0 ||
+            (l->links[i].translates && translate(w, i, err) != 0)) {
             return -1;
         }
         w->shaped = true;
@@ -158,7 +195,7 @@ static int complete_frames(const struct kernel_world *w, struct rtnl *const *rtn
     for (size_t i = 0; i < w->layout.link_count; i++) {
         const struct layout_link *link = &w->layout.links[i];
 
-        for (int side = 0; link->shaped && side < 2; side++) {
+        for (int side = 0; in_shaper(link) && side < 2; side++) {
             size_t node = link->node[side];
 
             if (rtnl_offloads_off(rtnl[node], w->layout.nodes[node].ifs[link->iface[side]].name,
@@ -188,6 +225,23 @@ static int wait_ready(const struct layout_node *n, struct rtnl *rtnl, struct lab
     return rtnl_wait_ready(rtnl, indexes, count, err);
 }
 
+/* The addresses of IPv6, which come up behind our back. */
+static int wait_addresses(const struct layout_node *n, struct rtnl *rtnl, struct lab_error *err)
+{
+    for (size_t i = 0; i < n->if_count; i++) {
+        if (ph_addr_is_set(&n->ifs[i].addr6) &&
+            rtnl_wait_address(rtnl, &n->ifs[i].addr6, err) != 0) {
+            return -1;
+        }
+    }
+    for (size_t i = 1; i < n->addr6_count; i++) {
+        if (rtnl_wait_address(rtnl, &n->addrs6[i], err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
+}
+
 static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct lab_error *err)
 {
     if (complete_frames(w, rtnl, err) != 0) {
@@ -200,7 +254,8 @@ static int configure(struct kernel_world *w, struct rtnl *const *rtnl, struct la
         }
     }
     for (size_t i = 0; i < w->layout.node_count; i++) {
-        if (wait_ready(&w->layout.nodes[i], rtnl[i], err) != 0) {
+        if (wait_ready(&w->layout.nodes[i], rtnl[i], err) != 0 ||
+            wait_addresses(&w->layout.nodes[i], rtnl[i], err) != 0) {
             return -1;
         }
     }

@@ -33,8 +33,17 @@ struct attached {
     struct ph_loop *loop;
     int fds[LAYOUT_NODES_MAX];
     /* Of each node that had a host, for its hosts to borrow. */
+    struct ph_addr addrs[LAYOUT_NODES_MAX][2 * TOPO_ADDRESSES_MAX];
     struct ph_gateway gateways[LAYOUT_NODES_MAX][ATTACHED_GATEWAYS_MAX];
 };
+
+/* Its own addresses of both families; returns how many. */
+static size_t take_addrs(const struct layout_node *n, struct ph_addr out[2 * TOPO_ADDRESSES_MAX])
+{
+    memcpy(out, n->addrs, n->addr_count * sizeof(out[0]));
+    memcpy(out + n->addr_count, n->addrs6, n->addr6_count * sizeof(out[0]));
+    return n->addr_count + n->addr6_count;
+}
 
 static int attached_host_new(struct world *w, size_t node,
                              void (*trace)(void *user, const char *line), void *user,
@@ -48,11 +57,12 @@ static int attached_host_new(struct world *w, size_t node,
         return PH_ERR_NOENT;
     }
     config.netns_fd = a->fds[node];
+    (void)layout_nat64_of(&a->layout, node, &config.nat64);
     if (a->hosts_move) {
         return ph_loop_host_new(a->loop, &config, out);
     }
-    config.addrs = a->layout.nodes[node].addrs;
-    config.addr_count = a->layout.nodes[node].addr_count;
+    config.addrs = a->addrs[node];
+    config.addr_count = take_addrs(&a->layout.nodes[node], a->addrs[node]);
     config.gateways = a->gateways[node];
     config.gateway_count =
         world_gateways(&a->layout, node, a->gateways[node], ATTACHED_GATEWAYS_MAX);

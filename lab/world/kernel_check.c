@@ -62,8 +62,9 @@ static unsigned between(const struct layout *l, size_t node, size_t nat)
     return n;
 }
 
-/* From where to probe it from inside: a host, the one with the fewest NATs between; or an access
- * router where all hosts are behind further NATs. A home NAT of the same profile cannot be avoided.
+/* From where to probe it from inside: a host with IPv4, the one with the fewest NATs between; or an
+ * access router where all hosts are behind further NATs or have IPv6 alone. A home NAT of the same
+ * profile cannot be avoided.
  */
 static size_t inside_point(const struct layout *l, size_t nat)
 {
@@ -71,7 +72,8 @@ static size_t inside_point(const struct layout *l, size_t nat)
 
     for (size_t i = 0; i < l->node_count; i++) {
         const struct layout_node *n = &l->nodes[i];
-        bool can = n->kind == LAYOUT_HOST || (n->kind == LAYOUT_ROUTER && n->lan_if != SIZE_MAX);
+        bool can = (n->kind == LAYOUT_HOST && n->addr_count > 0) ||
+                   (n->kind == LAYOUT_ROUTER && n->lan_if != SIZE_MAX);
 
         if (can && is_inside(l, i, nat) &&
             (best == SIZE_MAX || between(l, i, nat) < between(l, best, nat))) {
@@ -222,6 +224,9 @@ static int check_nat(const struct kernel_world *w, size_t nat, struct lab_error 
     struct nat_check_result result = {.ok = false};
     int rc;
 
+    if (p.inside == SIZE_MAX && ph_addr_is_set(&l->nodes[nat].ifs[l->nodes[nat].lan_if].addr6)) {
+        return 0; /* of its IPv4 nobody sees anything: kernel_check_ipv6 */
+    }
     if (p.inside == SIZE_MAX) {
         return lab_fail(err, LAB_USAGE, "NAT %s has no host inside to probe it from",
                         l->nodes[nat].name);
@@ -256,6 +261,9 @@ int kernel_world_check(struct kernel_world *w, struct lab_error *err)
         if (w->layout.nodes[i].kind == LAYOUT_NAT && check_nat(w, i, err) != 0) {
             return -1;
         }
+    }
+    if (kernel_check_ipv6(w, err) != 0) {
+        return -1;
     }
     return kernel_world_reset(w, w->layout.seed, err);
 }

@@ -18,6 +18,12 @@ static bool on_net(const struct ph_addr *net, unsigned prefix, const struct ph_a
     return (ph_addr_v4_get(net) & mask) == (ph_addr_v4_get(a) & mask);
 }
 
+/* An IPv6 network of the layout is a /64, or a wire that no further address is on. */
+static bool on_net6(const struct layout_if *at, const struct ph_addr *a)
+{
+    return at->prefix6 == 64 && memcmp(at->addr6.ip, a->ip, 8) == 0;
+}
+
 /* The addresses of the interface `to` of node `m` become neighbours at interface `at` of a node. */
 static void add_neighbour(const struct layout *l, const struct layout_if *at, size_t at_index,
                           size_t m, size_t to, struct rtnl *r)
@@ -29,12 +35,20 @@ static void add_neighbour(const struct layout *l, const struct layout_if *at, si
     if (n->ifs[to].addr.family != PH_AF_NONE) {
         rtnl_neighbour(r, kernel_if_index(at_index), &n->ifs[to].addr, mac);
     }
+    if (ph_addr_is_set(&n->ifs[to].addr6) && ph_addr_is_set(&at->addr6)) {
+        rtnl_neighbour(r, kernel_if_index(at_index), &n->ifs[to].addr6, mac);
+    }
     if (to != n->wan_if) {
         return;
     }
     for (size_t i = 1; i < n->addr_count; i++) {
         if (on_net(&at->addr, at->prefix, &n->addrs[i])) {
             rtnl_neighbour(r, kernel_if_index(at_index), &n->addrs[i], mac);
+        }
+    }
+    for (size_t i = 1; i < n->addr6_count; i++) {
+        if (on_net6(at, &n->addrs6[i])) {
+            rtnl_neighbour(r, kernel_if_index(at_index), &n->addrs6[i], mac);
         }
     }
     for (size_t i = 1; i < n->wan_count; i++) {
@@ -72,6 +86,22 @@ static void add_members(const struct layout *l, size_t bridge, size_t except,
     }
 }
 
+/* What is routed to the translator goes to the other end of its wire, whose address is not its own.
+ */
+static void add_translator(const struct layout *l, size_t node, size_t iface, struct rtnl *r)
+{
+    const struct layout_node *n = &l->nodes[node];
+    const struct layout_link *w = &l->links[n->ifs[iface].link];
+    uint8_t mac[6];
+
+    kernel_mac(node, w->iface[w->iface[0] == iface ? 1 : 0], mac);
+    for (size_t i = 0; i < n->route_count; i++) {
+        if (n->routes[i].iface == iface) {
+            rtnl_neighbour(r, kernel_if_index(iface), &n->routes[i].via, mac);
+        }
+    }
+}
+
 /* ARP would cross the delay of a link too, and twice. */
 static void add_neighbours(const struct layout *l, size_t node, size_t iface, struct rtnl *r)
 {
@@ -79,6 +109,10 @@ static void add_neighbours(const struct layout *l, size_t node, size_t iface, st
     size_t m, to;
 
     if (at->port) {
+        return;
+    }
+    if (at->link != SIZE_MAX && l->links[at->link].translates) {
+        add_translator(l, node, iface, r);
         return;
     }
     if (at->link == SIZE_MAX) {
@@ -100,6 +134,12 @@ static void add_addresses(const struct layout_node *n, struct rtnl *r)
         if (n->ifs[i].addr.family != PH_AF_NONE) {
             rtnl_addr_add(r, kernel_if_index(i), &n->ifs[i].addr, n->ifs[i].prefix);
         }
+        if (ph_addr_is_set(&n->ifs[i].addr6)) {
+            rtnl_addr_add(r, kernel_if_index(i), &n->ifs[i].addr6, n->ifs[i].prefix6);
+        }
+    }
+    for (size_t i = 1; i < n->addr6_count; i++) {
+        rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->addrs6[i], 128);
     }
     for (size_t i = 1; i < n->addr_count; i++) {
         rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->addrs[i], 32);

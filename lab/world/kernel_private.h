@@ -15,6 +15,7 @@ struct kernel_lab {
     int next_index;    /* of a device in the shaper's namespace: never used twice */
     uint32_t next_world;
     bool ipv6;       /* the kernel has it: it is to keep quiet */
+    bool ipv6_off;   /* a new namespace starts with it switched off */
     bool rp_filter;  /* a new namespace starts with reverse path filters on */
     bool bridge_nft; /* a new namespace sends bridged frames through its rules */
 };
@@ -64,6 +65,8 @@ void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *
 void kernel_node_meet(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_node_part(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_mac(size_t node, size_t iface, uint8_t mac[6]);
+/* kernel_check6.c: LAB_BROKEN where IPv6 behind NATs is not what they declare. */
+int kernel_check_ipv6(const struct kernel_world *w, struct lab_error *err);
 /* kernel_router.c: starts a port-mapping server on each NAT whose profile wants one. The NATs are
  * configured, and their devices carry packets. */
 int kernel_routers_start(struct kernel_world *w, struct lab_error *err);

@@ -25,6 +25,7 @@ static void find_subscribers(const struct layout *l, size_t nat, struct nat_site
         bool access = n->kind == LAYOUT_ROUTER && n->lan_if != SIZE_MAX;
         bool speaks = n->kind == LAYOUT_HOST || access ||
                       (n->kind == LAYOUT_NAT && n->profile.mapping != NAT_MAPPING_NONE);
+        struct ph_addr translated = layout_translated(l, i);
         size_t at = n->upstream;
 
         while (at != SIZE_MAX && at != nat &&
@@ -41,7 +42,9 @@ static void find_subscribers(const struct layout *l, size_t nat, struct nat_site
         for (size_t k = 0; k < n->wan_count; k++) {
             add_subscriber(s, n->wan[k]);
         }
-        if (n->kind == LAYOUT_HOST || access) {
+        if (ph_addr_is_set(&translated)) {
+            add_subscriber(s, translated);
+        } else if (ph_addr_is_set(&n->ifs[n->wan_if].addr) && (n->kind == LAYOUT_HOST || access)) {
             uint32_t lan = ph_addr_v4_get(&n->ifs[n->wan_if].addr) & 0xffffff00u;
 
             if (access) {
@@ -65,6 +68,7 @@ void world_nat_site(const struct layout *l, size_t node, struct nat_site *out)
     }
     out->lan = n->ifs[n->lan_if].addr;
     out->lan_prefix = n->lan_net_prefix;
+    out->ipv6 = ph_addr_is_set(&n->ifs[n->wan_if].addr6);
     find_subscribers(l, node, out);
     out->seed = ph_hash64(l->seed, n->name, strlen(n->name));
 }

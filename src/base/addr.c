@@ -88,7 +88,24 @@ bool ph_addr_is_private(const struct ph_addr *a)
     if (a->family == PH_AF_V4)
         return ip[0] == 10 || (ip[0] == 172 && (ip[1] & 0xf0) == 16) ||
                (ip[0] == 192 && ip[1] == 168) || (ip[0] == 100 && (ip[1] & 0xc0) == 64);
-    return a->family == PH_AF_V6 && (ip[0] & 0xfe) == 0xfc;
+    return ph_addr_is_ula(a);
+}
+
+bool ph_addr_is_ula(const struct ph_addr *a)
+{
+    return a->family == PH_AF_V6 && (a->ip[0] & 0xfe) == 0xfc;
+}
+
+bool ph_addr_same_ula_site(const struct ph_addr *a, const struct ph_addr *b)
+{
+    return ph_addr_is_ula(a) && ph_addr_is_ula(b) && memcmp(a->ip, b->ip, 6) == 0;
+}
+
+bool ph_addr_is_of_translator(const struct ph_addr *a)
+{
+    static const uint8_t net[3] = {192, 0, 0};
+
+    return a->family == PH_AF_V4 && memcmp(a->ip, net, sizeof(net)) == 0 && a->ip[3] < 8;
 }
 
 uint64_t ph_addr_hash(const struct ph_addr *a)

@@ -38,6 +38,12 @@ bool ph_addr_is_loopback(const struct ph_addr *a);
 bool ph_addr_is_unusable(const struct ph_addr *a);
 /* RFC 1918, RFC 6598 (100.64/10), RFC 4193 (fc00::/7). */
 bool ph_addr_is_private(const struct ph_addr *a);
+/* fc00::/7: a Unique Local Address (RFC 4193); and two of one site, that have the same /48. */
+bool ph_addr_is_ula(const struct ph_addr *a);
+bool ph_addr_same_ula_site(const struct ph_addr *a, const struct ph_addr *b);
+/* 192.0.0.0/29 (RFC 7335): what a host with a translator of its own (RFC 6877) has for an IPv4
+ * address. Packets may leave from it, and nobody can answer to it. */
+bool ph_addr_is_of_translator(const struct ph_addr *a);
 uint64_t ph_addr_hash(const struct ph_addr *a);
 
 /* Parses "1.2.3.4:5", "[::1]:5", and, with port 0 as the result, "1.2.3.4" and "::1".

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define GIVE_UP_DEFAULT (15 * PH_SEC)
+#define LOCALS_MAX      64
 /* How long a registration waits for STUN and for the opener's TTL, which both go on beside it. */
 #define SETTLE_MAX (1500 * PH_MS)
 
@@ -27,16 +28,47 @@ void ph_agent_trace(struct ph_agent *a, const char *who, const char *from, const
         a->host->ops->trace(a->host, line);
 }
 
+const struct ph_agent_socket *ph_agent_socket(const struct ph_agent *a, enum ph_family family)
+{
+    return &a->sockets[family == PH_AF_V6];
+}
+
+unsigned ph_agent_families(const struct ph_agent *a)
+{
+    return (a->sockets[0].sock ? 1u << PH_AF_V4 : 0) | (a->sockets[1].sock ? 1u << PH_AF_V6 : 0);
+}
+
 void ph_agent_send(struct ph_agent *a, ph_sock sock, const struct ph_addr *to, uint8_t ttl,
                    const uint8_t *data, size_t len)
 {
     struct ph_datagram d = {.peer = *to, .data = data, .len = len, .ttl = ttl};
-    a->host->ops->udp_send(a->host, sock ? sock : a->sock, &d, 1);
+    if (sock == 0)
+        sock = ph_agent_socket(a, (enum ph_family)to->family)->sock;
+    if (sock)
+        a->host->ops->udp_send(a->host, sock, &d, 1);
+}
+
+struct ph_addr ph_agent_reflexive(const struct ph_agent *a, enum ph_family family)
+{
+    const struct ph_addr *observed = &a->presence.home->observed;
+    return observed->family == family ? *observed : ph_network_reflexive(&a->network, family);
 }
 
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr)
 {
     return ph_presence_is_relay(&a->presence, addr);
+}
+
+/* The host's addresses, also those that there was no room for among the candidates. */
+static bool is_of_host(const struct ph_agent *a, const struct ph_addr *addr)
+{
+    struct ph_addr local[LOCALS_MAX];
+    size_t n = a->host->ops->local_addrs(a->host, local, LOCALS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (ph_addr_ip_eq(&local[i], addr))
+            return true;
+    }
+    return false;
 }
 
 bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr)
@@ -46,21 +78,45 @@ bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr)
             return true;
     }
     const struct ph_mapping *m = a->network.mapper ? ph_mapper_mapping(a->network.mapper) : NULL;
-    return m && ph_addr_ip_eq(&m->external, addr);
+    return (m && ph_addr_ip_eq(&m->external, addr)) ||
+           (addr->family == PH_AF_V6 && is_of_host(a, addr));
 }
 
+bool ph_agent_is_far(const struct ph_agent *a, const struct ph_addr *addr)
+{
+    struct ph_addr local[LOCALS_MAX];
+    if (!ph_addr_is_ula(addr))
+        return false;
+    size_t n = a->host->ops->local_addrs(a->host, local, LOCALS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        if (ph_addr_same_ula_site(&local[i], addr))
+            return false;
+    }
+    return true;
+}
+
+static void gather_hosts(struct ph_agent *a, const struct ph_agent_socket *s)
+{
+    struct ph_addr local[LOCALS_MAX];
+    if (!ph_addr_is_any(&s->local)) {
+        ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &s->local);
+        return;
+    }
+    size_t n = a->host->ops->local_addrs(a->host, local, LOCALS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        local[i].port = s->local.port;
+        if (local[i].family == s->local.family)
+            ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &local[i]);
+    }
+}
+
+/* In the order in which they are to be checked: IPv6 first within a type (RFC 8445 section 5.1.2).
+ */
 static void gather_candidates(struct ph_agent *a)
 {
-    struct ph_addr local[8];
-    if (ph_addr_is_any(&a->local)) {
-        size_t n = a->host->ops->local_addrs(a->host, local, 8);
-        for (size_t i = 0; i < n; i++) {
-            local[i].port = a->local.port;
-            if (local[i].family == a->local.family)
-                ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &local[i]);
-        }
-    } else {
-        ph_candidate_add(&a->candidates, PH_CANDIDATE_HOST, &a->local);
+    for (int i = 1; i >= 0; i--) {
+        if (a->sockets[i].sock)
+            gather_hosts(a, &a->sockets[i]);
     }
     /* What the relay saw and what STUN saw are the same behind an endpoint-independent mapping;
      * where they differ either may be of use to a peer that filters nothing. */
@@ -201,7 +257,8 @@ static void start_opener(struct ph_agent *a, ph_ns now)
     struct ph_addr server, other;
     ph_ns rtt;
     if (ph_network_second_address(&a->network, &server, &other, &rtt))
-        ph_opener_start(&a->opener, now, &a->local, &server, &other, rtt);
+        ph_opener_start(&a->opener, now, &ph_agent_socket(a, (enum ph_family)server.family)->local,
+                        &server, &other, rtt);
 }
 
 /* The calls that have not ended. */
@@ -311,13 +368,14 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
                          const struct ph_datagram *in, size_t n)
 {
     struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    bool one = sock == a->sockets[0].sock || sock == a->sockets[1].sock;
+    ph_sock other = one ? 0 : sock;
     for (size_t i = 0; i < n; i++) {
         if (ph_network_on_datagram(&a->network, now, sock, &in[i]))
             continue;
-        if (sock != a->sock && (ph_opener_on_datagram(&a->opener, now, sock, &in[i]) ||
-                                !is_of_a_call(a, now, sock, &in[i])))
+        if (!one && (ph_opener_on_datagram(&a->opener, now, sock, &in[i]) ||
+                     !is_of_a_call(a, now, sock, &in[i])))
             continue;
-        ph_sock other = sock == a->sock ? 0 : sock;
         switch (ph_demux(in[i].data, in[i].len)) {
         case PH_PACKET_STUN:
             on_stun(a, now, other, &in[i]);
@@ -349,9 +407,75 @@ static void on_http(struct ph_endpoint *ep, ph_ns now, ph_http id,
     pump(a, now);
 }
 
+/* An address that packets to the world could leave from; where a relay is this machine's own, it
+ * has that of the loopback. */
+static bool has_address(const struct ph_agent *a, enum ph_family family)
+{
+    struct ph_addr local[LOCALS_MAX];
+    size_t n = a->host->ops->local_addrs(a->host, local, LOCALS_MAX);
+    for (size_t i = 0; i < n; i++) {
+        local[i].port = 1; /* none would be unusable */
+        if (local[i].family == family && !ph_addr_is_unusable(&local[i]))
+            return true;
+    }
+    for (size_t i = 0; i < a->config.relay_count; i++) {
+        const struct ph_addr *relay = &a->config.relays[i];
+        if (relay->family == family && ph_addr_is_loopback(relay))
+            return true;
+    }
+    return false;
+}
+
+static int open_socket(struct ph_agent *a, size_t i, enum ph_family family)
+{
+    struct ph_agent_socket *s = &a->sockets[i];
+    struct ph_addr bind = a->config.bind[i];
+    if (!ph_addr_is_set(&bind))
+        bind.family = (uint8_t)family;
+    int err = a->host->ops->udp_open(a->host, &bind, &s->sock);
+    if (err != PH_OK) {
+        s->sock = 0;
+        return err;
+    }
+    s->local = a->host->ops->udp_local(a->host, s->sock);
+    return PH_OK;
+}
+
+static bool has_relay(const struct ph_agent *a, enum ph_family family)
+{
+    for (size_t i = 0; i < a->config.relay_count; i++) {
+        if (a->config.relays[i].family == family)
+            return true;
+    }
+    return false;
+}
+
+static int open_where(struct ph_agent *a,
+                      bool (*wanted)(const struct ph_agent *a, enum ph_family family))
+{
+    static const enum ph_family families[2] = {PH_AF_V4, PH_AF_V6};
+    int err = PH_ERR_INVAL;
+    for (size_t i = 0; i < 2; i++) {
+        if (a->sockets[i].sock || !(ph_addr_is_set(&a->config.bind[i]) || wanted(a, families[i])))
+            continue;
+        int e = open_socket(a, i, families[i]);
+        err = e == PH_OK ? err : e;
+    }
+    return ph_agent_families(a) != 0 ? PH_OK : err;
+}
+
+/* One socket for each family that the host has, besides those that are open; a machine may have
+ * switched one off. Where it has none yet, for those that relays are known of. */
+static int open_sockets(struct ph_agent *a)
+{
+    int err = open_where(a, has_address);
+    return err == PH_OK ? PH_OK : open_where(a, has_relay);
+}
+
 static void on_network(struct ph_endpoint *ep, ph_ns now)
 {
     struct ph_agent *a = (struct ph_agent *)(void *)ep;
+    (void)open_sockets(a);
     ph_network_on_change(&a->network, now);
     ph_presence_on_network(&a->presence, now);
     /* What was ours and what was learnt were the old network's. */
@@ -386,10 +510,17 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
         a->config.stages = (1u << PH_STAGE_COUNT) - 1;
     if (a->config.give_up == 0)
         a->config.give_up = GIVE_UP_DEFAULT;
+    int err = ph_clat_new(config->host, &a->clat);
+    if (err != PH_OK) {
+        free(a);
+        return err;
+    }
+    if (a->clat)
+        a->host = ph_clat_host(a->clat);
     ph_presence_init(&a->presence, a);
     ph_opener_init(&a->opener, a->host);
 
-    int err = ph_identity_new(config->seed, &a->identity);
+    err = ph_identity_new(config->seed, &a->identity);
     if (err != PH_OK)
         goto fail;
     struct ph_quic_config quic = {
@@ -401,20 +532,16 @@ int ph_agent_new(const struct ph_agent_config *config, struct ph_agent **out)
     err = ph_quic_new(&quic, &a->quic);
     if (err != PH_OK)
         goto fail;
-    struct ph_addr bind = config->bind;
-    if (bind.family == PH_AF_NONE)
-        bind = ph_addr_v4(0, 0, 0, 0, 0);
-    err = a->host->ops->udp_open(a->host, &bind, &a->sock);
+    err = open_sockets(a);
     if (err != PH_OK)
         goto fail;
-    a->local = a->host->ops->udp_local(a->host, a->sock);
     err = ph_network_init(&a->network, a);
     if (err != PH_OK)
         goto fail;
     a->host->endpoint = &a->endpoint;
 
     ph_ns now = ph_host_now(a->host);
-    err = ph_presence_start(&a->presence, now, (enum ph_family)a->local.family);
+    err = ph_presence_start(&a->presence, now);
     if (err != PH_OK)
         goto fail;
     ph_network_start(&a->network, now);
@@ -437,10 +564,13 @@ void ph_agent_free(struct ph_agent *a)
     ph_network_fini(&a->network);
     ph_quic_free(a->quic);
     ph_identity_free(a->identity);
-    if (a->sock)
-        a->host->ops->udp_close(a->host, a->sock);
+    for (size_t i = 0; i < 2; i++) {
+        if (a->sockets[i].sock)
+            a->host->ops->udp_close(a->host, a->sockets[i].sock);
+    }
     a->host->ops->wake_at(a->host, PH_NEVER);
     a->host->endpoint = NULL;
+    ph_clat_free(a->clat);
     free(a);
 }
 

@@ -1,5 +1,8 @@
-/* The agent: one endpoint with its one socket, its registration, and its calls. pinhole.h is its
- * public face; this is what the rest of call/ sees of it. */
+/* The agent: one endpoint with its one socket for each address family, its registration, and its
+ * calls. pinhole.h is its public face; this is what the rest of call/ sees of it.
+ *
+ * "The one socket", number 0 where a source or a path names one, is the one of the other end's
+ * family: what goes to an IPv6 address leaves by the IPv6 socket, and comes from there. */
 #ifndef PH_CALL_AGENT_H
 #define PH_CALL_AGENT_H
 
@@ -7,6 +10,7 @@
 #include "call/network.h"
 #include "call/presence.h"
 #include "path/candidate.h"
+#include "path/clat.h"
 #include "path/opener.h"
 #include "pinhole.h"
 
@@ -14,12 +18,15 @@
 
 struct ph_agent {
     struct ph_endpoint endpoint;
-    struct ph_host *host;
+    struct ph_host *host; /* the config's, or the clat's on top of it */
+    struct ph_clat *clat; /* NULL: this host has IPv4, or none and no translator */
     struct ph_agent_config config;
     struct ph_identity *identity;
     struct ph_quic *quic;
-    ph_sock sock;
-    struct ph_addr local;
+    struct ph_agent_socket {
+        ph_sock sock; /* 0: none of this family */
+        struct ph_addr local;
+    } sockets[2]; /* IPv4, IPv6 */
     struct ph_presence presence;
     struct ph_network network;
     struct ph_opener opener;
@@ -34,6 +41,14 @@ struct ph_agent {
     bool pumping;
 };
 
+/* The socket of a family; its `sock` is 0 where there is none. */
+const struct ph_agent_socket *ph_agent_socket(const struct ph_agent *a, enum ph_family family);
+/* The families that there are sockets of: 1u << PH_AF_x each. */
+unsigned ph_agent_families(const struct ph_agent *a);
+/* What the world sees of the socket of a family, as far as is known; family NONE: nothing is. */
+struct ph_addr ph_agent_reflexive(const struct ph_agent *a, enum ph_family family);
+/* Whether it is a Unique Local Address of a site that this host has no address of. */
+bool ph_agent_is_far(const struct ph_agent *a, const struct ph_addr *addr);
 /* Sends one datagram from a socket, 0: the one socket; ttl 0 is the system's. */
 void ph_agent_send(struct ph_agent *a, ph_sock sock, const struct ph_addr *to, uint8_t ttl,
                    const uint8_t *data, size_t len);

@@ -464,8 +464,9 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
     memcpy(out->peer, c->peer, sizeof(out->peer));
     memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
     if (c->steering.path) {
-        out->local = c->agent->local;
-        out->remote = c->steering.path->remote;
+        const struct ph_addr *remote = &c->steering.path->remote;
+        out->local = ph_agent_socket(c->agent, (enum ph_family)remote->family)->local;
+        out->remote = *remote;
     }
 }
 

@@ -42,6 +42,7 @@ struct ph_call {
     uint64_t tag;                 /* of this peer's leg at the relay */
     ph_ns peer_relay_rtt;         /* 0: not known */
     struct ph_addr peer_observed; /* the peer's address as the relay sees it; NONE: not told */
+    struct ph_addr peer_also;     /* and of the other family, as it has shown to the relay */
     struct ph_quic_conn *quic;    /* NULL before the first flight, and when ended */
     bool quic_closed;             /* it has ended and waits to be freed outside its callbacks */
     struct ph_checker checker;

@@ -158,12 +158,13 @@ static size_t next_move(const struct ph_hard *h, size_t from)
     return from;
 }
 
-/* The IP that guesses would go to is one that may be sent to at all. */
+/* The IP that guesses would go to is one that may be sent to at all. Ports are guessed of IPv4's
+ * NATs alone. */
 static bool may_target(const struct ph_hard *h)
 {
     const struct ph_addr *at = &h->peer.external;
     struct ph_agent *a = h->call->agent;
-    return ph_addr_is_set(at) && at->family == a->local.family && !ph_addr_is_unusable(at) &&
+    return at->family == PH_AF_V4 && a->sockets[0].sock && !ph_addr_is_unusable(at) &&
            !ph_addr_is_loopback(at) && !ph_agent_is_relay(a, at) && !ph_agent_is_own_ip(a, at);
 }
 

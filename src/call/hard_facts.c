@@ -38,9 +38,10 @@ void ph_hard_facts_own(struct ph_call *c, ph_ns now, struct ph_hard_probe *out)
     struct ph_agent *a = c->agent;
     const struct ph_nat_facts *f = ph_network_facts(&a->network);
     const struct ph_allocation *al = &f->allocation;
+    enum ph_family family = a->sockets[0].sock ? PH_AF_V4 : PH_AF_V6;
     *out = (struct ph_hard_probe){
         .final = ph_network_surveyed(&a->network),
-        .external = ph_addr_is_set(&f->reflexive) ? f->reflexive : a->presence.home->observed,
+        .external = ph_addr_is_set(&f->reflexive) ? f->reflexive : ph_agent_reflexive(a, family),
         .udp = (uint8_t)f->udp,
         .mapping = (uint8_t)f->mapping,
         .filtering = (uint8_t)f->filtering,

@@ -23,7 +23,8 @@ bool ph_hard_spares(struct ph_hard *h, const struct ph_path *path)
 /* Whether the peer's word on where it is can be had from the relay, too. */
 static bool is_confirmed(const struct ph_hard *h)
 {
-    return ph_addr_ip_eq(&h->peer.external, &h->call->peer_observed);
+    return ph_addr_ip_eq(&h->peer.external, &h->call->peer_observed) ||
+           ph_addr_ip_eq(&h->peer.external, &h->call->peer_also);
 }
 
 bool ph_hard_owns(const struct ph_hard *h, ph_sock sock)

@@ -13,33 +13,76 @@
 /* A survey that was begun so short a time ago tells what is true now. */
 #define RENEW_MIN (400 * PH_MS)
 
+/* The sockets that the two surveys and mappers are of; 0: none. */
+static ph_sock first_socket(const struct ph_network *n)
+{
+    const struct ph_agent_socket *s = n->agent->sockets;
+    return s[0].sock ? s[0].sock : s[1].sock;
+}
+
+static ph_sock second_socket(const struct ph_network *n)
+{
+    const struct ph_agent_socket *s = n->agent->sockets;
+    return s[0].sock ? s[1].sock : 0;
+}
+
 int ph_network_init(struct ph_network *n, struct ph_agent *agent)
 {
     *n = (struct ph_network){
         .agent = agent, .looked = PH_NEVER, .unused_since = PH_NEVER, .facts_of = UINT32_MAX};
     if (!(agent->config.stages & (1u << PH_STAGE_PORTMAP)) || !agent->host->ops->gateways)
         return PH_OK;
-    struct ph_mapper_config config = {.host = agent->host, .sock = agent->sock};
-    return ph_mapper_new(&config, &n->mapper);
+    struct ph_mapper_config config = {.host = agent->host, .sock = first_socket(n)};
+    int err = ph_mapper_new(&config, &n->mapper);
+    if (err != PH_OK || !second_socket(n))
+        return err;
+    config.sock = second_socket(n);
+    return ph_mapper_new(&config, &n->mapper6);
 }
 
-/* Without STUN servers of its own it asks the relays, which answer STUN on the same port. A survey
- * that cannot start is one that found nothing: the relay's reflection serves. */
-static void start_survey(struct ph_network *n, ph_ns now)
+static size_t of_family(const struct ph_addr *from, size_t n, enum ph_family family,
+                        struct ph_addr out[PH_SURVEY_SERVERS_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < n && count < PH_SURVEY_SERVERS_MAX; i++) {
+        if (from[i].family == family)
+            out[count++] = from[i];
+    }
+    return count;
+}
+
+/* Without STUN servers of a family it asks the relays, which answer STUN on the same port. Returns
+ * how many there are. */
+static size_t servers_of(const struct ph_network *n, enum ph_family family,
+                         struct ph_addr out[PH_SURVEY_SERVERS_MAX])
 {
     const struct ph_agent_config *c = &n->agent->config;
-    const struct ph_addr *from = c->stun_count > 0 ? c->stuns : c->relays;
-    size_t count = c->stun_count > 0 ? c->stun_count : c->relay_count;
-    struct ph_survey_config config = {.host = n->agent->host, .sock = n->agent->sock};
-    while (config.server_count < count && config.server_count < PH_SURVEY_SERVERS_MAX) {
-        config.servers[config.server_count] = from[config.server_count];
-        config.server_count++;
-    }
+    size_t count = of_family(c->stuns, c->stun_count, family, out);
+    return count > 0 ? count : of_family(c->relays, c->relay_count, family, out);
+}
+
+/* A survey that cannot start is one that found nothing: the relay's reflection serves. */
+static struct ph_survey *start_one(struct ph_network *n, ph_ns now, ph_sock sock, bool second)
+{
+    struct ph_survey *survey;
+    struct ph_survey_config config = {
+        .host = n->agent->host, .sock = sock, .no_filtering = second, .no_hairpin = second};
+    bool v6 = sock && sock == n->agent->sockets[1].sock;
+    config.server_count = servers_of(n, v6 ? PH_AF_V6 : PH_AF_V4, config.servers);
+    if (!sock || (second && config.server_count == 0) ||
+        ph_survey_new(&config, now, &survey) != PH_OK)
+        return NULL;
+    return survey;
+}
+
+static void start_survey(struct ph_network *n, ph_ns now)
+{
     ph_survey_free(n->survey);
+    ph_survey_free(n->survey6);
     n->surveyed = now;
     n->facts_of = UINT32_MAX;
-    if (ph_survey_new(&config, now, &n->survey) != PH_OK)
-        n->survey = NULL;
+    n->survey = start_one(n, now, first_socket(n), false);
+    n->survey6 = start_one(n, now, second_socket(n), true);
 }
 
 /* Where the system cannot tell of changes, renewals and calls that fail show them. */
@@ -57,6 +100,8 @@ void ph_network_start(struct ph_network *n, ph_ns now)
     if (n->mapper && n->agent->config.answer_mode == PH_ANSWER_FULL) {
         n->looked = now;
         ph_mapper_discover(n->mapper, now);
+        if (n->mapper6)
+            ph_mapper_discover(n->mapper6, now);
     }
 }
 
@@ -72,23 +117,29 @@ void ph_network_fini(struct ph_network *n)
 {
     watch(n, false);
     ph_survey_free(n->survey);
-    n->survey = NULL;
+    ph_survey_free(n->survey6);
+    n->survey = n->survey6 = NULL;
     ph_mapper_free(n->mapper);
-    n->mapper = NULL;
+    ph_mapper_free(n->mapper6);
+    n->mapper = n->mapper6 = NULL;
 }
 
 bool ph_network_on_datagram(struct ph_network *n, ph_ns now, ph_sock sock,
                             const struct ph_datagram *in)
 {
     return (n->survey && ph_survey_on_datagram(n->survey, now, sock, in)) ||
-           (n->mapper && ph_mapper_on_datagram(n->mapper, now, sock, in));
+           (n->survey6 && ph_survey_on_datagram(n->survey6, now, sock, in)) ||
+           (n->mapper && ph_mapper_on_datagram(n->mapper, now, sock, in)) ||
+           (n->mapper6 && ph_mapper_on_datagram(n->mapper6, now, sock, in));
 }
 
 void ph_network_on_http(struct ph_network *n, ph_ns now, ph_http id,
                         const struct ph_http_answer *answer)
 {
-    if (n->mapper)
-        (void)ph_mapper_on_http(n->mapper, now, id, answer);
+    if (n->mapper && ph_mapper_on_http(n->mapper, now, id, answer))
+        return;
+    if (n->mapper6)
+        (void)ph_mapper_on_http(n->mapper6, now, id, answer);
 }
 
 void ph_network_on_change(struct ph_network *n, ph_ns now)
@@ -99,16 +150,32 @@ void ph_network_on_change(struct ph_network *n, ph_ns now)
     if (!n->mapper)
         return;
     /* Between its own calls an agent that answers privately asks no router anything. */
-    if (n->agent->config.answer_mode == PH_ANSWER_FULL ||
-        ph_mapper_state(n->mapper) != PH_MAPPER_IDLE)
+    bool full = n->agent->config.answer_mode == PH_ANSWER_FULL;
+    if (full || ph_mapper_state(n->mapper) != PH_MAPPER_IDLE)
         ph_mapper_on_network(n->mapper, now);
+    if (n->mapper6 && (full || ph_mapper_state(n->mapper6) != PH_MAPPER_IDLE))
+        ph_mapper_on_network(n->mapper6, now);
 }
 
 /* A mapping, or the wish for one: who failed would ask again by itself, for no call. */
-static bool wants(const struct ph_network *n)
+static bool wants(const struct ph_mapper *m)
 {
-    enum ph_mapper_state state = ph_mapper_state(n->mapper);
+    enum ph_mapper_state state = ph_mapper_state(m);
     return state == PH_MAPPER_MAPPED || state == PH_MAPPER_ACQUIRING || state == PH_MAPPER_FAILED;
+}
+
+/* The hole is of use to every call, and no call waits for it: the address that it leads to is a
+ * candidate already. A call that gives no address away is not told apart, and asks for none. */
+static void pump_mapper6(struct ph_network *n, ph_ns now, size_t calls)
+{
+    struct ph_addr reflexive = ph_agent_reflexive(n->agent, PH_AF_V6);
+    enum ph_mapper_state state = ph_mapper_state(n->mapper6);
+    ph_mapper_set_reflexive(n->mapper6, &reflexive);
+    ph_mapper_on_timer(n->mapper6, now);
+    if (calls > 0 && !n->closing && n->agent->config.answer_mode == PH_ANSWER_FULL &&
+        (state == PH_MAPPER_IDLE || state == PH_MAPPER_DISCOVERING) &&
+        !ph_mapper_found_nobody(n->mapper6))
+        ph_mapper_acquire(n->mapper6, now);
 }
 
 void ph_network_renew(struct ph_network *n, ph_ns now)
@@ -118,29 +185,44 @@ void ph_network_renew(struct ph_network *n, ph_ns now)
     start_survey(n, now);
     if (n->mapper && ph_mapper_state(n->mapper) == PH_MAPPER_MAPPED)
         ph_mapper_on_network(n->mapper, now);
+    if (n->mapper6 && ph_mapper_state(n->mapper6) == PH_MAPPER_MAPPED)
+        ph_mapper_on_network(n->mapper6, now);
 }
 
 void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls)
 {
+    struct ph_addr reflexive;
     if (n->survey)
         ph_survey_on_timer(n->survey, now);
+    if (n->survey6)
+        ph_survey_on_timer(n->survey6, now);
     if (!n->mapper)
         return;
-    ph_mapper_set_reflexive(n->mapper, &n->agent->presence.home->observed);
+    if (n->mapper6)
+        pump_mapper6(n, now, calls);
+    reflexive =
+        n->mapper6 ? ph_agent_reflexive(n->agent, PH_AF_V4) : n->agent->presence.home->observed;
+    ph_mapper_set_reflexive(n->mapper, &reflexive);
     ph_mapper_on_timer(n->mapper, now);
-    if (calls > 0 || n->closing || !wants(n)) {
+    if (calls > 0 || n->closing || !(wants(n->mapper) || (n->mapper6 && wants(n->mapper6)))) {
         n->unused_since = PH_NEVER;
     } else if (n->unused_since == PH_NEVER) {
         n->unused_since = now;
     } else if (now - n->unused_since >= KEEP_MAPPING) {
         n->unused_since = PH_NEVER;
         ph_mapper_release(n->mapper, now);
+        if (n->mapper6)
+            ph_mapper_release(n->mapper6, now);
     }
 }
 
 ph_ns ph_network_deadline(const struct ph_network *n)
 {
     ph_ns t = n->survey ? ph_survey_deadline(n->survey) : PH_NEVER;
+    if (n->survey6)
+        t = ph_min_ns(t, ph_survey_deadline(n->survey6));
+    if (n->mapper6)
+        t = ph_min_ns(t, ph_mapper_deadline(n->mapper6));
     if (!n->mapper)
         return t;
     t = ph_min_ns(t, ph_mapper_deadline(n->mapper));
@@ -152,41 +234,86 @@ void ph_network_close(struct ph_network *n, ph_ns now)
     n->closing = true;
     if (n->mapper)
         ph_mapper_release(n->mapper, now);
+    if (n->mapper6)
+        ph_mapper_release(n->mapper6, now);
+}
+
+static bool has_released(const struct ph_mapper *m)
+{
+    return !m || ph_mapper_state(m) == PH_MAPPER_IDLE;
 }
 
 bool ph_network_closed(const struct ph_network *n)
 {
-    return !n->mapper || (n->closing && ph_mapper_state(n->mapper) == PH_MAPPER_IDLE);
+    return !n->mapper || (n->closing && has_released(n->mapper) && has_released(n->mapper6));
+}
+
+/* How far a survey has come with the servers that it was given. */
+struct sampled {
+    size_t wanted, answered;
+    ph_ns slowest;
+};
+
+static void count_sampled(const struct ph_network *n, const struct ph_survey *survey,
+                          enum ph_family family, struct sampled *out)
+{
+    struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
+    struct ph_addr given[PH_SURVEY_SERVERS_MAX];
+    if (!survey)
+        return;
+    size_t wanted = servers_of(n, family, given);
+    size_t count = ph_survey_servers(survey, servers, PH_SURVEY_SERVERS_MAX);
+    out->wanted += wanted;
+    /* Those that were given stand first; behind them stand the addresses that they named. */
+    for (size_t i = 0; i < count && i < wanted; i++) {
+        out->answered += servers[i].answered || ph_survey_done(survey);
+        out->slowest = ph_max_ns(out->slowest, servers[i].rtt);
+    }
 }
 
 ph_ns ph_network_sampled_at(const struct ph_network *n)
 {
-    struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
-    const struct ph_agent_config *c = &n->agent->config;
-    size_t wanted = c->stun_count > 0 ? c->stun_count : c->relay_count;
-    if (!n->survey || ph_survey_done(n->survey))
+    struct sampled all = {0};
+    bool v4 = n->agent->sockets[0].sock != 0;
+    count_sampled(n, n->survey, v4 ? PH_AF_V4 : PH_AF_V6, &all);
+    count_sampled(n, n->survey6, PH_AF_V6, &all);
+    if (all.answered == all.wanted)
         return 0;
-    size_t count = ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX);
-    size_t answered = 0;
-    ph_ns slowest = 0;
-    /* Those that were given stand first; behind them stand the addresses that they named. */
-    for (size_t i = 0; i < count && i < wanted; i++) {
-        answered += servers[i].answered;
-        slowest = ph_max_ns(slowest, servers[i].rtt);
-    }
-    if (answered == 0)
+    if (all.answered == 0)
         return PH_NEVER;
-    return answered >= wanted ? 0 : n->surveyed + OVERDUE_RTTS * slowest + OVERDUE;
+    return n->surveyed + OVERDUE_RTTS * all.slowest + OVERDUE;
 }
 
-void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out)
+struct ph_addr ph_network_reflexive(const struct ph_network *n, enum ph_family family)
+{
+    const struct ph_survey *surveys[2] = {n->survey, n->survey6};
+    for (size_t i = 0; i < 2; i++) {
+        struct ph_addr seen = {0};
+        if (surveys[i])
+            seen = ph_survey_reflexive(surveys[i]);
+        if (seen.family == family)
+            return seen;
+    }
+    return (struct ph_addr){0};
+}
+
+static void reflexive_of(const struct ph_survey *survey, struct ph_candidate_set *out)
 {
     struct ph_survey_server servers[PH_SURVEY_SERVERS_MAX];
-    size_t count = n->survey ? ph_survey_servers(n->survey, servers, PH_SURVEY_SERVERS_MAX) : 0;
+    size_t count = survey ? ph_survey_servers(survey, servers, PH_SURVEY_SERVERS_MAX) : 0;
     for (size_t i = 0; i < count; i++) {
         if (servers[i].answered && !servers[i].lied && ph_addr_is_set(&servers[i].reflexive))
             ph_candidate_add(out, PH_CANDIDATE_REFLEXIVE, &servers[i].reflexive);
     }
+}
+
+void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out)
+{
+    const struct ph_mapping *hole = n->mapper6 ? ph_mapper_mapping(n->mapper6) : NULL;
+    if (hole && hole->reach != PH_PORTMAP_REACH_DOUBLE)
+        ph_candidate_add(out, PH_CANDIDATE_MAPPED, &hole->external);
+    reflexive_of(n->survey6, out);
+    reflexive_of(n->survey, out);
 }
 
 bool ph_network_second_address(const struct ph_network *n, struct ph_addr *server,

@@ -1,7 +1,11 @@
 /* What an agent knows of the network before it, beside the relay: what its NAT does (a survey from
  * the one socket, which is also where reflexive candidates come from), and the routers that might
  * map a port. The mapping belongs to the one socket, so all calls share it: it is made when the
- * first call wants it, kept for a while after the last one, and given back. */
+ * first call wants it, kept for a while after the last one, and given back.
+ *
+ * What NATs do is a question of IPv4. An agent with both families asks its IPv6 servers for nothing
+ * but its address, which a prefix translator (RFC 6296) may have changed, and has its firewall
+ * opened while there are calls. */
 #ifndef PH_CALL_NETWORK_H
 #define PH_CALL_NETWORK_H
 
@@ -14,8 +18,12 @@ struct ph_agent;
 
 struct ph_network {
     struct ph_agent *agent;
-    struct ph_survey *survey;  /* NULL: no memory for one */
-    struct ph_mapper *mapper;  /* NULL: the stage is off */
+    /* Of the IPv4 socket, or of that of IPv6 where it is the only one. */
+    struct ph_survey *survey; /* NULL: no memory for one */
+    struct ph_mapper *mapper; /* NULL: the stage is off */
+    /* Of the IPv6 socket beside it; NULL: there is none, or no server, or the stage is off. */
+    struct ph_survey *survey6;
+    struct ph_mapper *mapper6;
     struct ph_nat_facts facts; /* as of `facts_of` changes of this survey */
     uint32_t facts_of;         /* UINT32_MAX: of none yet */
     ph_ns surveyed;            /* since when; of the survey that runs, or of the last one */
@@ -63,7 +71,9 @@ uint32_t ph_network_changes(const struct ph_network *n);
 bool ph_network_stun_server(const struct ph_network *n, size_t nth, struct ph_survey_server *out);
 /* The round trip to the nearest of them; 0: there is none. */
 ph_ns ph_network_stun_rtt(const struct ph_network *n);
-/* The reflexive addresses so far. */
+/* What most servers of a family saw; family NONE: none has answered. */
+struct ph_addr ph_network_reflexive(const struct ph_network *n, enum ph_family family);
+/* The reflexive addresses so far, and the holes in the IPv6 firewall. */
 void ph_network_candidates(const struct ph_network *n, struct ph_candidate_set *out);
 /* A server with a second address, for the opener's TTL; false: none is known. rtt: the shortest to
  * any server. */

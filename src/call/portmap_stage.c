@@ -87,7 +87,8 @@ static bool candidate(const struct ph_portmap_stage *s, struct ph_candidate *out
         return false;
     *out = (struct ph_candidate){.type = PH_CANDIDATE_MAPPED, .addr = m->external};
     if (m->reach == PH_PORTMAP_REACH_DOUBLE) {
-        struct ph_addr seen = s->call->agent->presence.home->observed;
+        struct ph_addr seen =
+            ph_agent_reflexive(s->call->agent, (enum ph_family)m->external.family);
         if (!ph_addr_is_set(&seen))
             return false;
         seen.port = m->external.port;

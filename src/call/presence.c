@@ -64,6 +64,22 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
     return NULL;
 }
 
+bool ph_presence_is_there_already(const struct ph_presence *p, const struct ph_registrar *r)
+{
+    const uint8_t *key = ph_quic_conn_peer(r->conn);
+    if (!key || r == p->next)
+        return false;
+    for (size_t i = 0; i < PH_REGISTRARS_MAX; i++) {
+        const struct ph_registrar *other = &p->registrars[i];
+        const uint8_t *theirs = other != r && other->state == PH_REGISTRAR_REGISTERED
+                                    ? ph_quic_conn_peer(other->conn)
+                                    : NULL;
+        if (theirs && memcmp(theirs, key, PH_FINGERPRINT_LEN) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *addr)
 {
     for (size_t i = 0; i < p->map.count; i++) {
@@ -232,11 +248,35 @@ static bool all_have_answered(const struct ph_presence *p)
     return true;
 }
 
+/* Tells a relay where we are by the other family than that of our connection, if it has said so to
+ * us by STUN: peers take its word for what we tell them of that. Which of the others' addresses are
+ * the same relay's, it knows by its vouchers. */
+static void vouch(struct ph_registrar *r, const struct ph_relay_entry *e)
+{
+    struct ph_signal m = {
+        .type = PH_SIGNAL_ALSO_AT, .observed = e->seen, .relay_token = e->voucher};
+    if (r->state == PH_REGISTRAR_REGISTERED && e->voucher != 0 && e->addr.family != r->relay.family)
+        (void)ph_registrar_send(r, &m);
+}
+
+static void take_voucher(struct ph_presence *p, const struct ph_stun *msg,
+                         const struct ph_addr *from)
+{
+    struct ph_relay_entry *e = ph_relay_map_find(&p->map, from);
+    if (!e || msg->voucher == 0 || e->voucher == msg->voucher)
+        return;
+    e->seen = msg->mapped;
+    e->voucher = msg->voucher;
+    for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
+        vouch(&p->registrars[i], e);
+}
+
 bool ph_presence_on_stun(struct ph_presence *p, ph_ns now, const struct ph_stun *msg,
                          const struct ph_addr *from)
 {
     if (!p->measuring || !ph_ranging_on_response(&p->ranging, msg, from, now))
         return false;
+    take_voucher(p, msg, from);
     if (p->choose_at == PH_NEVER)
         return true;
     if (all_have_answered(p)) {
@@ -259,9 +299,11 @@ static void learn(struct ph_presence *p, ph_ns now, const struct ph_registrar *r
     size_t n = p->agent->host->ops->local_addrs(p->agent->host, own, 8);
     for (size_t i = 0; i < ack->relay_count; i++) {
         const struct ph_addr *addr = &ack->relays[i];
-        bool self = ph_addr_eq(addr, &ack->observed) || ph_addr_eq(addr, &p->agent->local);
+        const struct ph_addr *local =
+            &ph_agent_socket(p->agent, (enum ph_family)addr->family)->local;
+        bool self = ph_addr_eq(addr, &ack->observed) || ph_addr_eq(addr, local);
         for (size_t k = 0; k < n; k++)
-            self = self || (addr->port == p->agent->local.port && ph_addr_ip_eq(addr, &own[k]));
+            self = self || (addr->port == local->port && ph_addr_ip_eq(addr, &own[k]));
         if (!self && ph_relay_map_learn(&p->map, &r->relay, addr, ack->relay_regions[i]))
             news = true;
     }
@@ -272,6 +314,8 @@ static void learn(struct ph_presence *p, ph_ns now, const struct ph_registrar *r
 void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const struct ph_signal *ack)
 {
     ph_relay_map_registered(&p->map, &r->relay, ack->region);
+    for (size_t i = 0; i < p->map.count; i++)
+        vouch(r, &p->map.items[i]);
     /* What a relay says that was only visited on a search counts for less: nothing. */
     if (r == p->home || r == p->next)
         learn(p, ph_host_now(p->agent->host), r, ack);
@@ -301,8 +345,24 @@ static void rejoin(struct ph_presence *p, ph_ns now)
     }
 }
 
+/* The relays of the config that there is a way to by now, IPv6 first: without a clear difference
+ * the first one serves. */
+static void add_configured(struct ph_presence *p)
+{
+    static const enum ph_family order[2] = {PH_AF_V6, PH_AF_V4};
+    const struct ph_agent_config *c = &p->agent->config;
+    p->map.families = ph_agent_families(p->agent);
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < c->relay_count; i++) {
+            if (c->relays[i].family == order[k])
+                ph_relay_map_add(&p->map, &c->relays[i]);
+        }
+    }
+}
+
 void ph_presence_on_network(struct ph_presence *p, ph_ns now)
 {
+    add_configured(p);
     measure_soon(p, now);
     /* The relays follow us by the next packet of ours that they can read. */
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
@@ -377,12 +437,10 @@ static void pump_ranging(struct ph_presence *p, ph_ns now)
         ph_agent_send(p->agent, 0, &to, 0, buf, len);
 }
 
-int ph_presence_start(struct ph_presence *p, ph_ns now, enum ph_family family)
+int ph_presence_start(struct ph_presence *p, ph_ns now)
 {
-    const struct ph_agent_config *c = &p->agent->config;
-    ph_relay_map_init(&p->map, family);
-    for (size_t i = 0; i < c->relay_count; i++)
-        ph_relay_map_add(&p->map, &c->relays[i]);
+    ph_relay_map_init(&p->map, 0);
+    add_configured(p);
     if (p->map.count == 0)
         return PH_ERR_INVAL;
     p->started = now;

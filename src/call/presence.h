@@ -44,15 +44,18 @@ struct ph_presence {
 
 void ph_presence_init(struct ph_presence *p, struct ph_agent *agent);
 void ph_presence_fini(struct ph_presence *p);
-/* Begins with the relays of the agent's config, for a socket of this family. PH_ERR_INVAL: none of
- * them is of it. */
-int ph_presence_start(struct ph_presence *p, ph_ns now, enum ph_family family);
+/* Begins with the relays of the agent's config that it has sockets for. PH_ERR_INVAL: there are
+ * none. */
+int ph_presence_start(struct ph_presence *p, ph_ns now);
 
 bool ph_presence_registered(const struct ph_presence *p);
 /* The registration, complete or under way, with this relay; NULL: none. */
 struct ph_registrar *ph_presence_at(struct ph_presence *p, const struct ph_addr *relay);
 /* Sees to it that there is one. PH_ERR_SPACE: too many at once; PH_ERR_NOMEM, PH_ERR_CRYPTO. */
 int ph_presence_go(struct ph_presence *p, ph_ns now, const struct ph_addr *relay);
+/* Whether this connection leads to where we are registered already, by another address of the same
+ * relay (its IPv4 one, say), and is not to take the place of that. */
+bool ph_presence_is_there_already(const struct ph_presence *p, const struct ph_registrar *r);
 /* Whose connection it is; NULL: no registration's. */
 struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_quic_conn *conn);
 /* Whether it is a relay's address: of the config, of a registration, of a call. Those that an ack

@@ -86,7 +86,8 @@ void ph_punch_renew(struct ph_punch *p, ph_ns now, const struct ph_signal *updat
 static bool wanted(const struct ph_punch *p, const struct ph_candidate *c)
 {
     enum ph_stage stage = ph_candidate_is_of_mapping(c->type) ? PH_STAGE_PORTMAP : PH_STAGE_PUNCH;
-    if (ph_agent_is_relay(p->call->agent, &c->addr))
+    if (ph_agent_is_relay(p->call->agent, &c->addr) ||
+        !ph_agent_socket(p->call->agent, (enum ph_family)c->addr.family)->sock)
         return false;
     return p->call->agent->config.stages & (1u << stage);
 }
@@ -111,6 +112,9 @@ void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *cand
             !ph_path_find(&p->call->paths, &(struct ph_source){.addr = candidates[i].addr}))
             continue;
         struct ph_path *path = ph_path_add_named(&p->call->paths, &candidates[i]);
+        /* It is checked like any other, for sites may have joined theirs, and valued less. */
+        if (path && ph_agent_is_far(p->call->agent, &candidates[i].addr))
+            path->priority = ph_candidate_priority_far(path->type, 0);
         if (path && ph_punch_is_running(p))
             begin(p, now, path);
     }

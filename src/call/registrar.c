@@ -58,6 +58,11 @@ static void on_state(void *user, enum ph_quic_state state)
     }
     if (state != PH_QUIC_ESTABLISHED || r->state != PH_REGISTRAR_CONNECTING)
         return;
+    /* Whom we ask for is not known there, and a second registration would end the first. */
+    if (ph_presence_is_there_already(&r->agent->presence, r)) {
+        r->closed = true;
+        return;
+    }
     say_who_we_are(r);
     r->give_up_at = ph_host_now(r->agent->host) + ACK_TIMEOUT;
     set_state(r, PH_REGISTRAR_WAITING);

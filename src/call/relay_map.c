@@ -1,10 +1,17 @@
 #include "call/relay_map.h"
 
+#include "path/ranging.h"
+
 #include <string.h>
 
-void ph_relay_map_init(struct ph_relay_map *m, enum ph_family family)
+void ph_relay_map_init(struct ph_relay_map *m, unsigned families)
 {
-    *m = (struct ph_relay_map){.family = family};
+    *m = (struct ph_relay_map){.families = families};
+}
+
+static bool reaches(const struct ph_relay_map *m, const struct ph_addr *addr)
+{
+    return (m->families & 1u << addr->family) != 0;
 }
 
 static size_t index_of(const struct ph_relay_map *m, const struct ph_addr *addr)
@@ -31,7 +38,7 @@ static void set_region(struct ph_relay_entry *e, const char *region)
 
 bool ph_relay_map_add(struct ph_relay_map *m, const struct ph_addr *addr)
 {
-    if (addr->family != m->family || m->count == PH_RELAY_MAP_MAX || index_of(m, addr) < m->count)
+    if (!reaches(m, addr) || m->count == PH_RELAY_MAP_MAX || index_of(m, addr) < m->count)
         return false;
     m->items[m->count++] = (struct ph_relay_entry){
         .addr = *addr, .configured = true, .standing = PH_RELAY_UNMEASURED, .answered = PH_NEVER};
@@ -61,7 +68,7 @@ static struct ph_relay_entry *place(struct ph_relay_map *m)
 bool ph_relay_map_learn(struct ph_relay_map *m, const struct ph_addr *from,
                         const struct ph_addr *addr, const char *region)
 {
-    if (addr->family != m->family || ph_addr_is_unusable(addr) || closeness(addr) > closeness(from))
+    if (!reaches(m, addr) || ph_addr_is_unusable(addr) || closeness(addr) > closeness(from))
         return false;
     struct ph_relay_entry *e = ph_relay_map_find(m, addr);
     if (e) {
@@ -119,7 +126,7 @@ void ph_relay_map_forgive(struct ph_relay_map *m)
 
 bool ph_relay_clearly_nearer(ph_ns rtt, ph_ns than)
 {
-    return rtt + 5 * PH_MS < than && rtt < than - than / 5;
+    return ph_rtt_clearly_nearer(rtt, than);
 }
 
 static bool before(const struct ph_relay_entry *a, const struct ph_relay_entry *b)

@@ -26,19 +26,22 @@ struct ph_relay_entry {
     bool region_own;                   /* the relay itself has said so */
     bool configured;
     enum ph_relay_standing standing;
-    ph_ns rtt;         /* smoothed; 0: never measured */
-    ph_ns answered;    /* last; PH_NEVER: never */
-    unsigned failures; /* of connections with it, in a row */
+    ph_ns rtt;           /* smoothed; 0: never measured */
+    ph_ns answered;      /* last; PH_NEVER: never */
+    unsigned failures;   /* of connections with it, in a row */
+    struct ph_addr seen; /* where its STUN server sees us ... */
+    uint64_t voucher;    /* ... and what shows to the relay that we are there; 0: nothing */
 };
 
 struct ph_relay_map {
-    enum ph_family family; /* of the socket that they are reached by */
+    unsigned families; /* that there is a way to: 1u << PH_AF_x each */
     struct ph_relay_entry items[PH_RELAY_MAP_MAX];
     size_t count;
 };
 
-void ph_relay_map_init(struct ph_relay_map *m, enum ph_family family);
-/* One of the config. False when it is of another family, known already, or one too many. */
+void ph_relay_map_init(struct ph_relay_map *m, unsigned families);
+/* One of the config. False when there is no way to its family, it is known already, or it is one
+ * too many. */
 bool ph_relay_map_add(struct ph_relay_map *m, const struct ph_addr *addr);
 /* One that the ack of the relay at `from` named. True when it is new. */
 bool ph_relay_map_learn(struct ph_relay_map *m, const struct ph_addr *from,

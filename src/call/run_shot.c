@@ -81,7 +81,7 @@ bool ph_run_fire(struct ph_run *r, ph_ns now)
     bool room = true;
     while (room && ph_volley_next(&r->volley, now, &shot)) {
         struct ph_addr to = r->target;
-        ph_sock sock = r->main_socket ? a->sock : r->fan.items[shot.socket].sock;
+        ph_sock sock = r->main_socket ? a->sockets[0].sock : r->fan.items[shot.socket].sock;
         bool free_of_charge = counts_sockets(r) && shot.first_pass && r->phase == PH_RUN_OPENING;
         bool new_mapping =
             shot.first_pass && !(r->move.kind == PH_MOVE_RENDEZVOUS && r->phase == PH_RUN_PROBING);
@@ -189,7 +189,7 @@ void ph_run_open_fan(struct ph_run *r, size_t n)
     if (n > left)
         n = left;
     ph_hard_keep_warm(r->hard);
-    ph_fan_open(&r->fan, &c->agent->local, n, r->move.bind_low, r->move.bind_high);
+    ph_fan_open(&r->fan, &c->agent->sockets[0].local, n, r->move.bind_low, r->move.bind_high);
     if (counts_sockets(r))
         r->hard->openers_left -= (uint32_t)r->fan.count;
     struct ph_stage_report *report = ph_run_report(r);
@@ -199,16 +199,25 @@ void ph_run_open_fan(struct ph_run *r, size_t n)
 
 /* ---- Soundings */
 
+/* A relay answers STUN, too. */
+static struct ph_addr relay_of_v4(const struct ph_agent *a)
+{
+    struct ph_addr relay = a->presence.home->relay;
+    for (size_t i = 0; relay.family != PH_AF_V4 && i < a->config.relay_count; i++)
+        relay = a->config.relays[i];
+    return relay;
+}
+
 void ph_run_sound(struct ph_run *r, ph_ns now, struct ph_sounding *s, size_t nth)
 {
     struct ph_agent *a = r->hard->call->agent;
     struct ph_survey_server server;
     if (!ph_network_stun_server(&a->network, nth, &server) &&
-        !ph_network_stun_server(&a->network, 0, &server)) /* the relay answers STUN, too */
-        server = (struct ph_survey_server){.addr = a->presence.home->relay};
+        !ph_network_stun_server(&a->network, 0, &server))
+        server = (struct ph_survey_server){.addr = relay_of_v4(a)};
     ph_run_report(r)->mappings++;
     ph_run_report(r)->packets++;
-    (void)ph_sounding_begin(s, now, &a->local, &server.addr, server.rtt);
+    (void)ph_sounding_begin(s, now, &a->sockets[0].local, &server.addr, server.rtt);
 }
 
 void ph_run_sound_twice(struct ph_run *r, ph_ns now, size_t which)

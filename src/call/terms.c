@@ -32,6 +32,7 @@ static void take_terms(struct ph_call *c, const struct ph_signal *m)
     ph_checker_set_peer(&c->checker, &m->credentials);
     c->peer_relay_rtt = ph_min_ns(m->relay_rtt_ms, 5000) * PH_MS;
     c->peer_observed = m->observed;
+    c->peer_also = m->also;
 }
 
 /* The offer, and the first flight of the end-to-end handshake behind it. */

@@ -24,7 +24,9 @@ enum {
 
 static const struct argp_option options[] = {
     {"relay", OPT_RELAY, "HOST[:PORT]", 0,
-     "A relay to register with; may be given again: the nearest serves, the others when it dies",
+     "A relay to register with, by IPv6 or IPv4; may be given again: the nearest serves, the "
+     "others "
+     "when it dies",
      0},
     {"stun", OPT_STUN, "HOST[:PORT]", 0,
      "A STUN server; may be given again (default: the relays and public ones, see the manual)", 0},
@@ -75,60 +77,64 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 const struct argp endpoint_argp = {.options = options, .parser = parse};
 
-/* The relays, which answer STUN, and then public servers: what a NAT does shows only to several of
- * them. */
-static void add_default_stuns(struct ph_agent_config *config)
+/* The first addresses of all names before the second ones: each is to have one at least. */
+static void add(struct ph_addr *list, size_t *count, size_t cap, const struct resolved *r, size_t n)
 {
-    struct resolved r[PUBLIC_STUN_COUNT] = {0};
-
-    for (size_t i = 0; i < config->relay_count; i++) {
-        if (public_stun_is_beside(&config->relays[i])) {
-            return; /* then the agent asks its relays */
-        }
-    }
-    for (size_t i = 0; i < config->relay_count && config->stun_count < PH_STUNS_MAX; i++) {
-        config->stuns[config->stun_count++] = config->relays[i];
-    }
-    for (size_t i = 0; i < PUBLIC_STUN_COUNT; i++) {
-        r[i] = (struct resolved){.text = public_stun_servers[i], .optional = true};
-    }
-    if (resolve_many(r, PUBLIC_STUN_COUNT)) {
-        return;
-    }
-    for (size_t i = 0; i < PUBLIC_STUN_COUNT; i++) {
-        for (size_t k = 0; k < r[i].count && config->stun_count < PH_STUNS_MAX; k++) {
-            if (r[i].addr[k].family == config->relays[0].family) {
-                config->stuns[config->stun_count++] = r[i].addr[k];
+    for (size_t k = 0; k < 2; k++) {
+        for (size_t i = 0; i < n && *count < cap; i++) {
+            if (k < r[i].count) {
+                list[(*count)++] = r[i].addr[k];
             }
         }
     }
 }
 
-static int resolve_all(const struct endpoint_options *o, struct ph_agent_config *config)
+static bool is_beside(const struct ph_agent_config *config)
 {
-    enum ph_family family = PH_AF_NONE;
+    for (size_t i = 0; i < config->relay_count; i++) {
+        if (public_stun_is_beside(&config->relays[i])) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Of each name the addresses of both families: the agent has a socket for each that this machine
+ * has. Without STUN servers of the user's the relays serve, which answer STUN, and then public
+ * ones: what a NAT does shows only to several of them. */
+static int resolve_all(const struct endpoint_options *o, struct ph_agent_config *config,
+                       struct ph_nat64 *nat64)
+{
+    struct resolved r[PH_RELAYS_MAX + PH_STUNS_MAX + PUBLIC_STUN_COUNT + 1] = {0};
+    size_t n = 0;
+    bool asks_nat64;
     int code;
 
     for (size_t i = 0; i < o->relay_count; i++) {
-        code = resolve(o->relays[i], family, &config->relays[i]);
-        if (code) {
-            return code;
-        }
-        family = (enum ph_family)config->relays[0].family;
-        config->relay_count++;
+        r[n++].text = o->relays[i];
     }
     for (size_t i = 0; i < o->stun_count; i++) {
-        code = resolve(o->stuns[i], family, &config->stuns[i]);
-        if (code) {
-            return code;
-        }
-        config->stun_count++;
+        r[n++].text = o->stuns[i];
+    }
+    for (size_t i = 0; o->stun_count == 0 && i < PUBLIC_STUN_COUNT; i++) {
+        r[n++] = (struct resolved){.text = public_stun_servers[i], .optional = true};
+    }
+    asks_nat64 = resolve_asks_nat64(&r[n]);
+    code = resolve_many(r, asks_nat64 ? n + 1 : n);
+    if (code) {
+        return code;
+    }
+    if (asks_nat64) {
+        resolve_take_nat64(&r[n], nat64);
+    }
+    add(config->relays, &config->relay_count, PH_RELAYS_MAX, r, o->relay_count);
+    if (o->stun_count == 0 && is_beside(config)) {
+        return CLI_GOOD; /* then the agent asks its relays */
     }
     if (o->stun_count == 0) {
-        add_default_stuns(config);
+        add(config->stuns, &config->stun_count, PH_STUNS_MAX, r, o->relay_count);
     }
-    /* The one socket is of the relays' family. */
-    config->bind.family = (uint8_t)family;
+    add(config->stuns, &config->stun_count, PH_STUNS_MAX, r + o->relay_count, n - o->relay_count);
     return CLI_GOOD;
 }
 
@@ -187,7 +193,7 @@ int endpoint_init(struct endpoint *e, const struct endpoint_options *o,
     if (code) {
         return code;
     }
-    code = resolve_all(o, config);
+    code = resolve_all(o, config, &host.nat64);
     if (code) {
         return code;
     }

@@ -34,6 +34,7 @@ struct checker {
     struct ph_netcheck *netcheck;
     struct ph_netcheck_config config;
     struct netcheck_view view;
+    struct ph_nat64 nat64; /* bits 0: none */
 };
 
 enum {
@@ -163,6 +164,7 @@ static int find_servers(struct checker *c, const struct options *o)
     struct resolved r[RESOLVE_MANY_MAX] = {0};
     ph_ns begun = now();
     size_t n = 0;
+    bool asks_nat64;
     int code;
 
     for (size_t i = 0; i < o->relay_count; i++) {
@@ -176,9 +178,13 @@ static int find_servers(struct checker *c, const struct options *o)
             r[n++] = (struct resolved){.text = public_stun_servers[i], .optional = true};
         }
     }
-    code = resolve_many(r, n);
+    asks_nat64 = n < RESOLVE_MANY_MAX && resolve_asks_nat64(&r[n]);
+    code = resolve_many(r, asks_nat64 ? n + 1 : n);
     if (code) {
         return code;
+    }
+    if (asks_nat64) {
+        resolve_take_nat64(&r[n], &c->nat64);
     }
     for (size_t i = 0; i < o->relay_count; i++) {
         add_relay(c, &r[i]);
@@ -215,7 +221,7 @@ static void on_done(void *user)
 
 static int start(struct checker *c)
 {
-    struct ph_loop_host_config host = {.netns_fd = -1};
+    struct ph_loop_host_config host = {.netns_fd = -1, .nat64 = c->nat64};
     int err = ph_loop_new(&c->loop);
 
     if (!err) {

@@ -173,6 +173,7 @@ int netcheck_json(FILE *to, const struct netcheck_view *v)
     json_object_set_new(o, "udp", json_string(ph_answer_name(netcheck_udp(r))));
     json_object_set_new(o, "ipv4", json_string(ph_answer_name(r->ipv4)));
     json_object_set_new(o, "ipv6", json_string(ph_answer_name(r->ipv6)));
+    json_object_set_new(o, "nat64", json_boolean(r->nat64));
     json_object_set_new(o, "v4", facts_json(&r->v4));
     json_object_set_new(o, "v6", facts_json(&r->v6));
     json_object_set_new(o, "port_mapping", portmap_json(r));

@@ -128,11 +128,12 @@ char *netcheck_verdict(const struct ph_netcheck_report *r, char buf[NETCHECK_VER
 /* ---- Lines */
 
 static void family_line(FILE *to, const char *label, enum ph_answer answer,
-                        const struct ph_nat_facts *f)
+                        const struct ph_nat_facts *f, bool nat64)
 {
     char text[PH_ADDR_STRLEN];
 
-    fprintf(to, LABEL "%s", label, ph_answer_name(answer));
+    fprintf(to, LABEL "%s%s", label, ph_answer_name(answer),
+            nat64 ? ", by the network's NAT64" : "");
     if (ph_addr_is_set(&f->reflexive)) {
         fprintf(to, ", seen as %s", ph_addr_format(&f->reflexive, text));
     } else if (answer == PH_NO) {
@@ -319,12 +320,12 @@ void netcheck_text(FILE *to, const struct netcheck_view *v)
     bool v4 = r->v4.udp == PH_YES, v6 = r->v6.udp == PH_YES;
 
     fprintf(to, LABEL "%s\n", "UDP", ph_answer_name(netcheck_udp(r)));
-    family_line(to, "IPv4", r->ipv4, &r->v4);
+    family_line(to, "IPv4", r->ipv4, &r->v4, r->nat64);
     if (v4) {
         behaviour_lines(to, v, &r->v4);
         fprintf(to, LABEL "%s\n", "double NAT", ph_answer_name(r->double_nat));
     }
-    family_line(to, "IPv6", r->ipv6, &r->v6);
+    family_line(to, "IPv6", r->ipv6, &r->v6, false);
     if (v6) {
         behaviour_lines(to, v, &r->v6);
     }

@@ -2,6 +2,7 @@
 
 #include "cli/cli.h"
 #include "cli/number.h"
+#include "host/own_addrs.h"
 #include "host/sockaddr.h"
 
 #include <netdb.h>
@@ -242,4 +243,30 @@ int resolve_many(struct resolved *r, size_t n)
         }
     }
     return result;
+}
+
+/* ---- NAT64 */
+
+bool resolve_asks_nat64(struct resolved *question)
+{
+    struct ph_addr own[64];
+    size_t n = ph_own_addrs(own, sizeof(own) / sizeof(own[0]));
+    bool v6 = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (own[i].family == PH_AF_V4) {
+            return false;
+        }
+        v6 = v6 || own[i].family == PH_AF_V6;
+    }
+    *question = (struct resolved){.text = "ipv4only.arpa", .optional = true};
+    return v6;
+}
+
+void resolve_take_nat64(const struct resolved *answer, struct ph_nat64 *out)
+{
+    *out = (struct ph_nat64){0};
+    for (size_t i = 0; i < answer->count && out->bits == 0; i++) {
+        (void)ph_nat64_discover(&answer->addr[i], out);
+    }
 }

@@ -3,6 +3,7 @@
 #define PH_CLI_RESOLVE_H
 
 #include "base/addr.h"
+#include "base/nat64.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -26,7 +27,13 @@ struct resolved {
 /* A cli_exit; what is wrong is printed. n: at most RESOLVE_MANY_MAX. */
 int resolve_many(struct resolved *r, size_t n);
 
-/* The same without a resolver: an address of this machine. */
+/* As resolve, without a resolver: an address of this machine. */
 int resolve_local(const char *text, struct ph_addr *out);
+
+/* Of a machine with IPv6 alone: the question among those of resolve_many by which a network tells
+ * its translator (RFC 7050), and what its answer says. False: this machine has IPv4, or nothing at
+ * all. */
+bool resolve_asks_nat64(struct resolved *question);
+void resolve_take_nat64(const struct resolved *answer, struct ph_nat64 *out);
 
 #endif

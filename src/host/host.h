@@ -14,6 +14,7 @@
 #define PH_HOST_HOST_H
 
 #include "base/addr.h"
+#include "base/nat64.h"
 #include "base/time.h"
 
 #include <stdbool.h>
@@ -111,7 +112,8 @@ struct ph_host_ops {
     void (*udp_send)(struct ph_host *h, ph_sock sock, const struct ph_datagram *out, size_t n);
     /* Asks for on_timer at `when`, in place of what was asked before; PH_NEVER cancels. */
     void (*wake_at)(struct ph_host *h, ph_ns when);
-    /* The addresses of the interfaces that are up, without loopback, port 0; returns how many. */
+    /* The addresses of the interfaces that are up, port 0, the likeliest sources first; without
+     * loopback, link-local and deprecated ones. Returns how many. */
     size_t (*local_addrs)(struct ph_host *h, struct ph_addr *out, size_t cap);
     /* The default gateways of both families, the best first; returns how many. */
     size_t (*gateways)(struct ph_host *h, struct ph_gateway *out, size_t cap);
@@ -122,6 +124,9 @@ struct ph_host_ops {
      * PH_ERR_NOMEM, PH_ERR_SYS. */
     int (*http_start)(struct ph_host *h, const struct ph_http_request *request, ph_http *out);
     void (*http_cancel)(struct ph_host *h, ph_http id);
+    /* The translator by which this host's network leads to IPv4 (RFC 7050); false: none is known.
+     * NULL where the host cannot know. */
+    bool (*nat64)(struct ph_host *h, struct ph_nat64 *out);
     /* One line of JSON, without its newline, for the trace; NULL when nobody listens. */
     void (*trace)(struct ph_host *h, const char *line);
 };

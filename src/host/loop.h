@@ -22,7 +22,8 @@ struct ph_loop_host_config {
     /* The answer of gateways, likewise: known whenever addrs is not NULL. */
     const struct ph_gateway *gateways; /* borrowed, as long as the host; NULL: none */
     size_t gateway_count;
-    size_t rcvbuf_bytes; /* SO_RCVBUF of each socket; 0 is the system's default */
+    struct ph_nat64 nat64; /* the answer of nat64; bits 0: none */
+    size_t rcvbuf_bytes;   /* SO_RCVBUF of each socket; 0 is the system's default */
 };
 
 int ph_loop_new(struct ph_loop **out);

@@ -2,12 +2,11 @@
 #include "host/gateway.h"
 #include "host/http.h"
 #include "host/loop_private.h"
+#include "host/own_addrs.h"
 #include "host/sockaddr.h"
 #include "host/watch.h"
 
 #include <errno.h>
-#include <ifaddrs.h>
-#include <net/if.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -157,7 +156,6 @@ static void op_wake_at(struct ph_host *h, ph_ns when)
 static size_t op_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
 {
     struct ph_loop_host *host = host_of(h);
-    struct ifaddrs *list = NULL;
     size_t n = 0;
 
     if (host->config.addrs) {
@@ -170,26 +168,8 @@ static size_t op_local_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
     if (ph_netns_enter(&host->loop->netns, host->config.netns_fd)) {
         return 0;
     }
-    if (getifaddrs(&list) < 0) {
-        list = NULL;
-    }
+    n = ph_own_addrs(out, cap);
     ph_netns_leave(&host->loop->netns, host->config.netns_fd);
-    for (struct ifaddrs *i = list; i && n < cap; i = i->ifa_next) {
-        struct ph_addr a;
-
-        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || (i->ifa_flags & IFF_LOOPBACK) ||
-            !ph_sockaddr_to(i->ifa_addr, &a)) {
-            continue;
-        }
-        /* Link-local and the like; the port must not be what makes it unusable. */
-        a.port = 1;
-        if (ph_addr_is_unusable(&a) || ph_addr_is_loopback(&a)) {
-            continue;
-        }
-        a.port = 0;
-        out[n++] = a;
-    }
-    freeifaddrs(list);
     return n;
 }
 
@@ -287,6 +267,12 @@ static void op_http_cancel(struct ph_host *h, ph_http id)
     }
 }
 
+static bool op_nat64(struct ph_host *h, struct ph_nat64 *out)
+{
+    *out = host_of(h)->config.nat64;
+    return out->bits != 0;
+}
+
 static void op_trace(struct ph_host *h, const char *line)
 {
     struct ph_loop_host *host = host_of(h);
@@ -307,6 +293,7 @@ static const struct ph_host_ops quiet_ops = {
     .watch_network = op_watch_network,
     .http_start = op_http_start,
     .http_cancel = op_http_cancel,
+    .nat64 = op_nat64,
     .trace = NULL,
 };
 
@@ -323,6 +310,7 @@ static const struct ph_host_ops traced_ops = {
     .watch_network = op_watch_network,
     .http_start = op_http_start,
     .http_cancel = op_http_cancel,
+    .nat64 = op_nat64,
     .trace = op_trace,
 };
 

@@ -1,6 +1,7 @@
 #include "netcheck/netcheck.h"
 
 #include "base/err.h"
+#include "path/clat.h"
 #include "wire/pcp.h"
 
 #include <stdlib.h>
@@ -28,6 +29,7 @@ struct ph_netcheck {
     struct ph_endpoint ep; /* first */
     struct ph_netcheck_config config;
     struct ph_host *host;
+    struct ph_clat *clat; /* on which host stands; NULL: none */
     struct side sides[FAMILIES];
 
     /* A socket of its own: a mapped port has a hole and a number that the surveyed one would be
@@ -292,6 +294,13 @@ int ph_netcheck_new(const struct ph_netcheck_config *config, struct ph_netcheck 
         return PH_ERR_NOMEM;
     n->config = *config;
     n->host = config->host;
+    err = ph_clat_new(config->host, &n->clat);
+    if (err) {
+        free(n);
+        return err;
+    }
+    if (n->clat)
+        n->host = ph_clat_host(n->clat);
     n->ep.on_datagrams = on_datagrams;
     n->ep.on_timer = on_timer;
     n->ep.on_http = on_http;
@@ -332,6 +341,7 @@ void ph_netcheck_free(struct ph_netcheck *n)
     n->host->ops->wake_at(n->host, PH_NEVER);
     if (n->host->endpoint == &n->ep)
         n->host->endpoint = NULL;
+    ph_clat_free(n->clat);
     free(n);
 }
 
@@ -423,6 +433,7 @@ void ph_netcheck_report(const struct ph_netcheck *n, struct ph_netcheck_report *
 
     *out = (struct ph_netcheck_report){
         .took = n->took != PH_NEVER ? n->took : ph_host_now(n->host) - n->start,
+        .nat64 = n->clat != NULL,
         .mapped = n->mapped,
         .mapping = n->mapping,
     };

@@ -38,6 +38,7 @@ struct ph_netcheck_relay_report {
 struct ph_netcheck_report {
     ph_ns took;
     enum ph_answer ipv4, ipv6;  /* there is an address and a way out */
+    bool nat64;                 /* IPv4 is had by a translator of the network's (path/clat.h) */
     struct ph_nat_facts v4, v6; /* of IPv6: a firewall's filtering, above all */
     struct ph_portmap_protocol_report portmap[PH_PORTMAP_PROTOCOLS];
     bool mapped;               /* a router gave us a port (and has it back) */

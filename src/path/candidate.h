@@ -5,7 +5,9 @@
 #include "wire/signal.h"
 
 /* More reflexive ones than this say only that the NAT's mapping is not endpoint-independent. */
-#define PH_REFLEXIVE_MAX 2
+#define PH_REFLEXIVE_MAX 2 /* of each family */
+/* The host candidates of one family: the others would find no place behind them. */
+#define PH_HOSTS_MAX 6
 
 struct ph_candidate_set {
     struct ph_candidate items[PH_SIGNAL_CANDIDATES_MAX];
@@ -16,9 +18,13 @@ struct ph_candidate_set {
  * before IPv4 within a type, earlier before later. */
 uint32_t ph_candidate_priority(enum ph_candidate_type type, const struct ph_addr *addr,
                                unsigned index);
+/* The same for a Unique Local Address of another site than ours: behind IPv4, as in the policy
+ * table of RFC 6724 section 2.1, for it mostly leads nowhere. */
+uint32_t ph_candidate_priority_far(enum ph_candidate_type type, unsigned index);
 
 /* Adds one, unless its address is there already (then the better type stays), cannot be used as a
- * target, or the set or its share of reflexive ones is full. True when the set has changed. */
+ * target, or the set or its family's share of this type is full. Link-local addresses are no
+ * targets: which link they are on is known to their host alone. True when the set has changed. */
 bool ph_candidate_add(struct ph_candidate_set *set, enum ph_candidate_type type,
                       const struct ph_addr *addr);
 

@@ -42,6 +42,7 @@ size_t ph_ranging_next(struct ph_ranging *g, ph_ns now, struct ph_addr *to, uint
         s->sent_at[s->sent++] = now;
         s->next = s->sent < PH_RANGING_REQUESTS ? now + SPACING : PH_NEVER;
         ph_stun_begin(&w, PH_STUN_BINDING_REQUEST, tid);
+        ph_stun_put_voucher(&w, 0);
         int len = ph_stun_end(&w, true);
         if (len <= 0)
             return 0;

@@ -1,7 +1,8 @@
 /* Round trips to several servers at once, by STUN Binding requests (RFC 8489) from the call's own
  * socket. Each server gets up to three, each with a transaction of its own, so that a lost one does
  * not lengthen what is measured; two answers are enough, and the shortest counts, for the others
- * stood in a queue somewhere. All is over PH_RANGING_TIME after the start. */
+ * stood in a queue somewhere. They ask for vouchers, too (wire/stun.h). All is over PH_RANGING_TIME
+ * after the start. */
 #ifndef PH_PATH_RANGING_H
 #define PH_PATH_RANGING_H
 
@@ -9,9 +10,17 @@
 #include "base/time.h"
 #include "wire/stun.h"
 
+#include <stdbool.h>
+
 #define PH_RANGING_MAX      16
 #define PH_RANGING_REQUESTS 3
 #define PH_RANGING_TIME     (1500 * PH_MS)
+
+/* Better by so much that it is worth a change: more than 20% and more than 5 ms. */
+static inline bool ph_rtt_clearly_nearer(ph_ns rtt, ph_ns than)
+{
+    return rtt + 5 * PH_MS < than && rtt < than - than / 5;
+}
 
 struct ph_ranging_server {
     struct ph_addr addr;

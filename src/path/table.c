@@ -1,6 +1,7 @@
 #include "path/table.h"
 
 #include "path/candidate.h"
+#include "path/ranging.h"
 
 #include <string.h>
 
@@ -131,9 +132,23 @@ bool ph_path_may_send(const struct ph_path *p, size_t len)
     return p->state >= PH_PATH_VALID || p->bytes_out + len <= 3 * p->bytes_in;
 }
 
+/* The kinds of addresses that priorities tell apart (path/candidate.h), the best first. */
+static int kind_of(const struct ph_path *p)
+{
+    uint32_t local = p->priority >> 8 & 0xffff;
+    if (local > 32767)
+        return 0;
+    return local > 16383 ? 1 : 2;
+}
+
 bool ph_path_better(const struct ph_path *a, const struct ph_path *b)
 {
     if (a->type != b->type)
         return a->priority > b->priority;
+    int kind = kind_of(a) - kind_of(b);
+    if (kind < 0)
+        return b->rtt == 0 || !ph_rtt_clearly_nearer(b->rtt, a->rtt);
+    if (kind > 0)
+        return a->rtt > 0 && ph_rtt_clearly_nearer(a->rtt, b->rtt);
     return a->rtt < b->rtt;
 }

@@ -105,7 +105,9 @@ struct ph_path *ph_path_take_response(struct ph_path_table *t, const uint8_t tid
 /* Whether `len` more bytes may go to a path (see above; checks themselves are not asked for). */
 bool ph_path_may_send(const struct ph_path *p, size_t len);
 
-/* True when a is the better path of two that are equally far: by priority, then round trip. */
+/* True when a is the better path of two that are equally far: by type, then by kind of address
+ * (IPv6, IPv4, a far Unique Local Address) unless the other kind is clearly nearer, by more than
+ * 20% and 5 ms; then by round trip. */
 bool ph_path_better(const struct ph_path *a, const struct ph_path *b);
 
 #endif

@@ -22,6 +22,7 @@ struct ph_client {
     struct ph_quic_conn *conn;
     struct ph_addr addr; /* where its connection was last heard from ... */
     size_t listen;       /* ... on which of the relay's sockets */
+    struct ph_addr also; /* where it has shown to be, too, of the other family; NONE */
     bool moved;          /* that is not where its handshake was: nobody knows that it is there. Then
                           * it gets at most three times what comes from there (RFC 9000 section 8) */
     uint64_t came, went; /* bytes, since it moved */

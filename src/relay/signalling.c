@@ -94,6 +94,24 @@ static struct ph_addr observed(const struct ph_client *c, const struct ph_signal
     return named ? c->addr : (struct ph_addr){0};
 }
 
+static struct ph_addr also(const struct ph_client *c, const struct ph_signal *terms)
+{
+    return ph_addr_is_set(&terms->observed) ? c->also : (struct ph_addr){0};
+}
+
+/* A peer has one connection, and may have two families: of the other one's address it shows a
+ * voucher that came there. Whoever would have it named needs to receive packets at that IP, as
+ * somebody does who connects from it. */
+static void on_also(struct ph_client *c, const struct ph_signal *m)
+{
+    struct ph_relay *relay = c->relay;
+
+    if (m->observed.family != c->addr.family && !ph_addr_is_unusable(&m->observed) &&
+        ph_stun_vouches(&relay->stun, relay->now, &m->observed, m->relay_token)) {
+        c->also = m->observed;
+    }
+}
+
 static void on_offer(struct ph_client *c, const struct ph_signal *m)
 {
     struct ph_relay *relay = c->relay;
@@ -115,6 +133,7 @@ static void on_offer(struct ph_client *c, const struct ph_signal *m)
     memcpy(offer.fingerprint, c->fingerprint, PH_FINGERPRINT_LEN);
     offer.relay_token = session->leg[PH_LEG_CALLEE].tag;
     offer.observed = observed(c, m);
+    offer.also = also(c, &offer);
     send_message(callee, &offer);
 }
 
@@ -150,6 +169,7 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
         answer.mapped_addr = (struct ph_addr){0};
     }
     answer.observed = observed(c, &answer);
+    answer.also = also(c, &answer);
     if (m->mode == PH_ANSWER_REFUSE) {
         struct ph_client *to = caller->client;
 
@@ -159,6 +179,7 @@ static void on_answer(struct ph_client *c, const struct ph_signal *m)
     }
     offer = *session->offer;
     offer.observed = observed(caller->client, &offer);
+    offer.also = also(caller->client, &offer);
     ph_sessions_answered(&relay->sessions, session, m->mode);
     /* A client that cannot be told anything is dropped, and its sessions with it. */
     send_message(caller->client, &answer);
@@ -251,6 +272,9 @@ static void on_message(struct ph_client *c, const struct ph_signal *m, const uin
         break;
     case PH_SIGNAL_CALL_RESUME:
         on_resume(c, m);
+        break;
+    case PH_SIGNAL_ALSO_AT:
+        on_also(c, m);
         break;
     case PH_SIGNAL_REGISTER_PRESENCE_ACK:
     case PH_SIGNAL_CALL_SETUP:

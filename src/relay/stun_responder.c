@@ -1,9 +1,11 @@
 #include "relay/stun_responder.h"
 
+#include "base/mac.h"
 #include "wire/stun.h"
 
 #include <string.h>
 
+#define VOUCHER_SPAN   (600 * PH_SEC)
 #define CHANGE_REQUEST 0x0003 /* RFC 5780 section 7.2 */
 
 void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *addrs, size_t count,
@@ -12,6 +14,7 @@ void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *a
     memset(r, 0, sizeof(*r));
     memcpy(r->addrs, addrs, count * sizeof(addrs[0]));
     r->count = count;
+    r->secret = secret;
     ph_source_limit_init(&r->limit, secret, PH_STUN_RATE, PH_STUN_BURST);
 }
 
@@ -95,8 +98,31 @@ static int build_bad_request(const struct ph_stun *m, uint8_t *out)
     return ph_stun_end(&w, m->fingerprint);
 }
 
-static int build_success(const struct ph_stun_responder *r, const struct ph_stun *m, size_t i,
-                         size_t from, const struct ph_addr *source, uint8_t *out)
+/* For an IP in one span of ten minutes; never 0. */
+static uint64_t voucher_for(const struct ph_stun_responder *r, uint64_t span,
+                            const struct ph_addr *addr)
+{
+    uint8_t mac[PH_SHA256_LEN];
+    uint64_t voucher;
+
+    ph_hmac_sha256(&r->secret, sizeof(r->secret), &span, sizeof(span), addr->ip, sizeof(addr->ip),
+                   mac);
+    memcpy(&voucher, mac, sizeof(voucher));
+    return voucher | 1;
+}
+
+bool ph_stun_vouches(const struct ph_stun_responder *r, ph_ns now, const struct ph_addr *addr,
+                     uint64_t voucher)
+{
+    uint64_t span = now / VOUCHER_SPAN;
+    uint64_t good[2] = {voucher_for(r, span, addr), voucher_for(r, span - 1, addr)};
+    bool is = ph_equal_ct(&good[0], &voucher, sizeof(voucher));
+
+    return ph_equal_ct(&good[1], &voucher, sizeof(voucher)) || is;
+}
+
+static int build_success(const struct ph_stun_responder *r, const struct ph_stun *m, ph_ns now,
+                         size_t i, size_t from, const struct ph_addr *source, uint8_t *out)
 {
     struct ph_writer w = ph_writer_init(out, PH_STUN_ANSWER_MAX);
     const struct ph_addr *other = other_address(r, i);
@@ -109,6 +135,9 @@ static int build_success(const struct ph_stun_responder *r, const struct ph_stun
             ph_stun_put_origin(&w, &r->addrs[from]);
         }
         ph_stun_put_other(&w, other);
+    }
+    if (m->asks_voucher) {
+        ph_stun_put_voucher(&w, voucher_for(r, now / VOUCHER_SPAN, source));
     }
     return ph_stun_end(&w, m->fingerprint);
 }
@@ -143,7 +172,7 @@ size_t ph_stun_answer(struct ph_stun_responder *r, ph_ns now, size_t i,
         n = build_unknown(&m, &change_request, 1, out);
     } else {
         to->port = m.response_port != 0 ? m.response_port : source->port;
-        n = build_success(r, &m, i, *from, source, out);
+        n = build_success(r, &m, now, i, *from, source, out);
     }
     if (n <= 0) {
         return 0;

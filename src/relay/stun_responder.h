@@ -12,8 +12,8 @@
 
 #include "relay/source_limit.h"
 
-#define PH_STUN_ADDRESSES_MAX 16
-#define PH_STUN_ANSWER_MAX    80
+#define PH_STUN_ADDRESSES_MAX 32
+#define PH_STUN_ANSWER_MAX    92
 #define PH_STUN_RATE          200 /* answers a second to one source IP */
 #define PH_STUN_BURST         400
 
@@ -22,6 +22,7 @@ struct ph_stun_responder {
     size_t count;
     uint64_t requests; /* that were answered */
     struct ph_source_limit limit;
+    uint64_t secret; /* of vouchers */
 };
 
 void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *addrs, size_t count,
@@ -32,5 +33,10 @@ void ph_stun_responder_init(struct ph_stun_responder *r, const struct ph_addr *a
 size_t ph_stun_answer(struct ph_stun_responder *r, ph_ns now, size_t i,
                       const struct ph_addr *source, const uint8_t *data, size_t len,
                       uint8_t out[PH_STUN_ANSWER_MAX], size_t *from, struct ph_addr *to);
+
+/* Whether a voucher that this responder gave to an address's IP, in the last ten minutes or
+ * somewhat longer, is this one. */
+bool ph_stun_vouches(const struct ph_stun_responder *r, ph_ns now, const struct ph_addr *addr,
+                     uint64_t voucher);
 
 #endif

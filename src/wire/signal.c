@@ -22,11 +22,12 @@ enum field {
     F_GENERATION = 12,
     F_REASON = 13,
     F_ANSWERS = 14,
+    F_ALSO = 15,
 };
 
 #define BIT(field)  (1u << (field))
 #define TERMS       (BIT(F_CANDIDATE) | BIT(F_CREDENTIALS) | BIT(F_MAPPED_ADDR))
-#define TYPES_COUNT (PH_SIGNAL_DRAIN + 1)
+#define TYPES_COUNT (PH_SIGNAL_ALSO_AT + 1)
 
 /* Which fields a message carries; type 0 and the gaps carry none and have no name. */
 static const struct {
@@ -39,13 +40,14 @@ static const struct {
                                                                     BIT(F_REGION) | BIT(F_RELAY)},
     [PH_SIGNAL_DIRECT_CALL_OFFER] = {"DirectCallOffer", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) |
                                                             TERMS | BIT(F_RELAY_RTT) |
-                                                            BIT(F_RELAY_TOKEN) | BIT(F_OBSERVED)},
-    [PH_SIGNAL_DIRECT_CALL_ANSWER] = {"DirectCallAnswer", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) |
-                                                              TERMS | BIT(F_MODE) |
-                                                              BIT(F_RELAY_RTT) | BIT(F_OBSERVED)},
+                                                            BIT(F_RELAY_TOKEN) | BIT(F_OBSERVED) |
+                                                            BIT(F_ALSO)},
+    [PH_SIGNAL_DIRECT_CALL_ANSWER] = {"DirectCallAnswer",
+                                      BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS | BIT(F_MODE) |
+                                          BIT(F_RELAY_RTT) | BIT(F_OBSERVED) | BIT(F_ALSO)},
     [PH_SIGNAL_CALL_SETUP] = {"CallSetup", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS |
                                                BIT(F_MODE) | BIT(F_RELAY_RTT) | BIT(F_RELAY_TOKEN) |
-                                               BIT(F_OBSERVED)},
+                                               BIT(F_OBSERVED) | BIT(F_ALSO)},
     [PH_SIGNAL_ICE_CANDIDATE] = {"IceCandidate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS},
     [PH_SIGNAL_CANDIDATE_UPDATE] = {"CandidateUpdate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS |
                                                            BIT(F_GENERATION) | BIT(F_ANSWERS)},
@@ -53,6 +55,7 @@ static const struct {
     [PH_SIGNAL_CALL_RESUME] = {"CallResume",
                                BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | BIT(F_RELAY_TOKEN)},
     [PH_SIGNAL_DRAIN] = {"Drain", BIT(F_RELAY)},
+    [PH_SIGNAL_ALSO_AT] = {"AlsoAt", BIT(F_OBSERVED) | BIT(F_RELAY_TOKEN)},
 };
 
 static bool known_type(unsigned type)
@@ -144,6 +147,8 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
         bytes_field(&w, F_FINGERPRINT, m->fingerprint, sizeof(m->fingerprint));
     if ((fields & BIT(F_OBSERVED)) != 0)
         ph_field_addr(&w, F_OBSERVED, &m->observed);
+    if ((fields & BIT(F_ALSO)) != 0)
+        ph_field_addr(&w, F_ALSO, &m->also);
     if ((fields & BIT(F_REGION)) != 0)
         ph_field_text(&w, F_REGION, m->region);
     for (size_t i = 0; (fields & BIT(F_RELAY)) != 0 && i < m->relay_count; i++)
@@ -229,6 +234,9 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
         break;
     case F_OBSERVED:
         out->observed = ph_field_read_addr(r);
+        break;
+    case F_ALSO:
+        out->also = ph_field_read_addr(r);
         break;
     case F_REGION:
         ph_field_read_text(r, ph_reader_left(r), out->region, sizeof(out->region));

@@ -44,6 +44,10 @@ enum ph_signal_type {
     PH_SIGNAL_CALL_RESUME = 13,
     /* A relay to its clients: it stops, and takes no new calls; `relays` are others. */
     PH_SIGNAL_DRAIN = 14,
+    /* A registered peer to its relay: packets to `observed`, of the other address family than its
+     * connection's, reach it, too; `relay_token` is the relay's own voucher for that, which came by
+     * STUN (wire/stun.h). */
+    PH_SIGNAL_ALSO_AT = 15,
 };
 
 /* Kinds of candidates (RFC 8445 section 5.1.1; `mapped` is one that a port-mapping protocol made).
@@ -94,9 +98,10 @@ struct ph_signal {
     /* RegisterPresenceAck; Drain: the other relays */
     /* Also of offer, answer and setup as they come from the relay: the other peer's, where that
      * names any address. A relay's word for what a peer says of its own (call/hard.h). */
-    struct ph_addr observed;                     /* the source address that the relay sees */
-    char region[PH_SIGNAL_REGION_MAX];           /* NUL-terminated printable ASCII; of this relay */
-    struct ph_addr relays[PH_SIGNAL_RELAYS_MAX]; /* the others */
+    struct ph_addr observed;           /* the source address that the relay sees */
+    struct ph_addr also;               /* and of the other family, by ALSO_AT; family NONE: none */
+    char region[PH_SIGNAL_REGION_MAX]; /* NUL-terminated printable ASCII; of this relay */
+    struct ph_addr relays[PH_SIGNAL_RELAYS_MAX];                    /* the others */
     char relay_regions[PH_SIGNAL_RELAYS_MAX][PH_SIGNAL_REGION_MAX]; /* theirs; empty: not known */
     size_t relay_count;
 

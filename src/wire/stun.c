@@ -125,6 +125,17 @@ static bool parse_role(struct ph_reader v, struct ph_stun *out, bool controlling
     return true;
 }
 
+/* One of another length is somebody else's attribute. */
+static void parse_voucher(struct ph_reader v, struct ph_stun *out)
+{
+    size_t len = ph_reader_left(&v);
+
+    if (len == 0)
+        out->asks_voucher = true;
+    else if (len == 8 && out->voucher == 0)
+        out->voucher = ph_read_u64(&v);
+}
+
 static void note_unknown(struct ph_stun *out, uint16_t type)
 {
     if (type < 0x8000 && out->unknown_count < PH_STUN_UNKNOWN_MAX)
@@ -161,6 +172,9 @@ static bool parse_attr(struct ph_stun *out, uint16_t type, struct ph_reader v,
         return parse_text(v, SIZE_MAX, &out->realm, &out->realm_len);
     case PH_STUN_NONCE:
         return parse_text(v, SIZE_MAX, &out->nonce, &out->nonce_len);
+    case PH_STUN_VOUCHER:
+        parse_voucher(v, out);
+        return true;
     case PH_STUN_ERROR_CODE:
         return parse_error(v, &out->error_code);
     case PH_STUN_PRIORITY:

@@ -57,6 +57,10 @@ enum ph_stun_attr {
     PH_STUN_ICE_CONTROLLING = 0x802a,
     PH_STUN_RESPONSE_ORIGIN = 0x802b,
     PH_STUN_OTHER_ADDRESS = 0x802c,
+    /* Our own, and nobody has to understand it. Empty in a request: asks for a voucher. In the
+     * response: 8 bytes by which its asker can show to the relay that answered, on the connection
+     * that it has with it, that packets to the mapped address reach it. */
+    PH_STUN_VOUCHER = 0xc0f1,
 };
 
 /* CHANGE-REQUEST flags (RFC 5780 section 7.2). */
@@ -85,6 +89,8 @@ struct ph_stun {
     bool controlling;
     bool controlled;
     bool use_candidate;
+    bool asks_voucher;          /* there is a VOUCHER, and it is empty */
+    uint64_t voucher;           /* 0: absent */
     uint16_t error_code;        /* 300..699; 0: absent */
     size_t integrity_offset;    /* of the MESSAGE-INTEGRITY attribute; 0: absent */
     size_t integrity256_offset; /* of MESSAGE-INTEGRITY-SHA256; 0: absent */
@@ -121,6 +127,7 @@ void ph_stun_put_change_request(struct ph_writer *w, uint32_t flags);
 void ph_stun_put_response_port(struct ph_writer *w, uint16_t port); /* never 0 */
 void ph_stun_put_priority(struct ph_writer *w, uint32_t priority);
 void ph_stun_put_role(struct ph_writer *w, bool controlling, uint64_t tie_breaker);
+void ph_stun_put_voucher(struct ph_writer *w, uint64_t voucher); /* 0: asks for one */
 void ph_stun_put_use_candidate(struct ph_writer *w);
 void ph_stun_put_padding(struct ph_writer *w, size_t len); /* RFC 5780 PADDING */
 void ph_stun_put_error(struct ph_writer *w, uint16_t code, const char *reason);

@@ -103,6 +103,15 @@ void ph_stun_put_role(struct ph_writer *w, bool controlling, uint64_t tie_breake
     ph_write_u64(w, tie_breaker);
 }
 
+void ph_stun_put_voucher(struct ph_writer *w, uint64_t voucher)
+{
+    uint8_t value[8];
+
+    for (size_t i = 0; i < sizeof(value); i++)
+        value[i] = (uint8_t)(voucher >> (56 - 8 * i));
+    ph_stun_put_attr(w, PH_STUN_VOUCHER, value, voucher != 0 ? sizeof(value) : 0);
+}
+
 void ph_stun_put_use_candidate(struct ph_writer *w)
 {
     ph_stun_put_attr(w, PH_STUN_USE_CANDIDATE, NULL, 0);

@@ -54,7 +54,7 @@ static bool found(const struct peer *p)
 static void pump(struct peer *p, ph_ns now)
 {
     while (p->count > 0 && now >= p->due[0]) {
-        ph_hard_on_stream(&p->call.hard, now, p->in, p->lens[0]);
+        ph_talk_on_stream(&p->call, now, p->in, p->lens[0]);
         p->in_len -= p->lens[0];
         memmove(p->in, p->in + p->lens[0], p->in_len);
         p->count--;
@@ -79,7 +79,7 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
 {
     struct peer *p = peer_of(ep);
     for (size_t i = 0; i < n; i++) {
-        struct ph_source from = {sock == p->agent.sock ? 0 : sock, in[i].peer};
+        struct ph_source from = {sock == p->agent.sockets[0].sock ? 0 : sock, in[i].peer};
         struct ph_stun msg;
         if (from.sock && ph_hard_on_datagram(&p->call.hard, now, sock, &in[i]))
             continue;
@@ -123,9 +123,10 @@ static void start_peer(struct pair *pair, size_t k, size_t node, const struct ph
     p->agent.host->endpoint = &p->agent.endpoint;
     p->agent.config.stages = (1u << PH_STAGE_COUNT) - 1;
     p->agent.config.give_up = LIMIT;
-    if (p->agent.host->ops->udp_open(p->agent.host, &any, &p->agent.sock) != PH_OK)
+    if (p->agent.host->ops->udp_open(p->agent.host, &any, &p->agent.sockets[0].sock) != PH_OK)
         bench_die("no socket");
-    p->agent.local = p->agent.host->ops->udp_local(p->agent.host, p->agent.sock);
+    p->agent.sockets[0].local =
+        p->agent.host->ops->udp_local(p->agent.host, p->agent.sockets[0].sock);
     p->agent.opener.ttl = PH_OPENER_TTL_DEFAULT;
     ph_presence_init(&p->agent.presence, &p->agent);
     p->agent.presence.home->relay = *stun;
@@ -148,19 +149,20 @@ static void start_peer(struct pair *pair, size_t k, size_t node, const struct ph
 static void set_facts(struct peer *p, const struct layout_node *nat, bool random)
 {
     struct ph_hard_probe *own = &p->call.hard.own;
-    *own = (struct ph_hard_probe){.generation = 1,
-                                  .final = true,
-                                  .udp = PH_YES,
-                                  .mapping = random ? PH_MAPPING_APDM : PH_MAPPING_EIM,
-                                  .filtering = random ? PH_FILTERING_UNKNOWN : PH_FILTERING_APDF,
-                                  .external = with_port(nat->wan[0], p->agent.local.port),
-                                  .low = random ? 1024 : 0,
-                                  .high = random ? 65535 : 0,
-                                  .confidence = 999,
-                                  .samples = 10,
-                                  .addresses = 1,
-                                  .relay_rtt_ms = 40,
-                                  .stun_rtt_ms = 40};
+    *own =
+        (struct ph_hard_probe){.generation = 1,
+                               .final = true,
+                               .udp = PH_YES,
+                               .mapping = random ? PH_MAPPING_APDM : PH_MAPPING_EIM,
+                               .filtering = random ? PH_FILTERING_UNKNOWN : PH_FILTERING_APDF,
+                               .external = with_port(nat->wan[0], p->agent.sockets[0].local.port),
+                               .low = random ? 1024 : 0,
+                               .high = random ? 65535 : 0,
+                               .confidence = 999,
+                               .samples = 10,
+                               .addresses = 1,
+                               .relay_rtt_ms = 40,
+                               .stun_rtt_ms = 40};
     memcpy(own->call_id, p->call.id, sizeof(own->call_id));
     strcpy(own->allocation, random ? "random" : "preserving");
     p->call.hard.told = true;
@@ -216,7 +218,7 @@ static bool trial(struct pair *pair, const struct layout *l, uint64_t seed, uint
         struct peer *p = &pair->peer[k];
         *packets += p->call.waterfall.stages[PH_STAGE_BIRTHDAY].packets;
         ph_hard_fini(&p->call.hard);
-        p->agent.host->ops->udp_close(p->agent.host, p->agent.sock);
+        p->agent.host->ops->udp_close(p->agent.host, p->agent.sockets[0].sock);
         p->agent.host->endpoint = NULL;
         pair->w->ops->host_free(pair->w, p->agent.host);
     }

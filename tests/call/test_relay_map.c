@@ -16,7 +16,7 @@ static struct ph_addr relay(uint8_t n)
 /* Relays 1 to n of the config. */
 static void init(struct ph_relay_map *m, uint8_t n)
 {
-    ph_relay_map_init(m, PH_AF_V4);
+    ph_relay_map_init(m, 1u << PH_AF_V4);
     for (uint8_t i = 1; i <= n; i++) {
         struct ph_addr a = relay(i);
         assert_true(ph_relay_map_add(m, &a));
@@ -125,7 +125,7 @@ static void test_preferred(void **state)
     (void)state;
     struct ph_relay_map m;
     struct ph_addr home = relay(1), none = {0};
-    ph_relay_map_init(&m, PH_AF_V4);
+    ph_relay_map_init(&m, 1u << PH_AF_V4);
     assert_null(ph_relay_map_preferred(&m, &home));
     init(&m, 2);
     assert_ptr_equal(ph_relay_map_preferred(&m, &none), &m.items[0]);

@@ -168,7 +168,7 @@ static void start_peer(struct fixture *f, int i, const char *relays, unsigned st
     struct ph_agent_config c = {
         .host = p->host,
         .stages = stages,
-        .bind = ph_addr_v4(0, 0, 0, 0, PEER_PORT),
+        .bind = {ph_addr_v4(0, 0, 0, 0, PEER_PORT)},
         .no_ttl_learning = true,
         .deterministic = true,
         .callbacks = {.on_registered = on_registered, .on_call = on_call},

@@ -103,6 +103,44 @@ static void test_golden(void **state)
     assert_int_equal(wrong, 0);
 }
 
+/* What follows the table of IPv4 where the box routes IPv6, too. */
+static void test_ipv6(void **state)
+{
+    static const struct {
+        const char *base, *field, *value, *want;
+    } cases[] = {
+        {"open", NULL, NULL, ""},
+        {"port-preserving", "ipv6", "open", ""},
+        {"port-preserving", NULL, NULL,
+         "table ip6 pinhole {\n\tchain forwarding {\n"
+         "\t\ttype filter hook forward priority filter\n"
+         "\t\tiifname \"wan\" ct state established,related accept\n"
+         "\t\tiifname \"wan\" drop\n\t}\n}\n"},
+        {"firewall", "gateway", "reject",
+         "table ip6 pinhole {\n\tchain forwarding {\n"
+         "\t\ttype filter hook forward priority filter\n"
+         "\t\tiifname \"wan\" ct state established,related accept\n"
+         "\t\tiifname \"wan\" reject with icmpv6 type admin-prohibited\n\t}\n}\n"},
+        {"open", "ipv6", "block",
+         "table ip6 pinhole {\n\tchain forwarding {\n"
+         "\t\ttype filter hook forward priority filter\n"
+         "\t\tiifname \"wan\" drop\n\t\toifname \"wan\" drop\n\t}\n}\n"},
+    };
+    struct nat_site site = example();
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct nat_profile p = profile(cases[i].base, cases[i].field, cases[i].value);
+        site.ipv6 = false;
+        char *v4 = rules(&p, &site);
+        site.ipv6 = true;
+        char *both = rules(&p, &site);
+        assert_memory_equal(both, v4, strlen(v4));
+        assert_string_equal(both + strlen(v4), cases[i].want);
+        free(v4);
+        free(both);
+    }
+}
+
 static size_t count(const char *text, const char *part)
 {
     size_t n = 0;
@@ -243,6 +281,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_golden),
+        cmocka_unit_test(test_ipv6),
         cmocka_unit_test(test_a_sequence_has_one_counter),
         cmocka_unit_test(test_sets_are_small_but_large_enough),
         cmocka_unit_test(test_exact_ports_have_one_owner),

@@ -424,7 +424,9 @@ static const struct {
      "s.yaml:3:10: unknown axis \"gatway\"; did you mean \"gateway\"?"},
     {HEAD "matrix: {gateway: [open]}\n",
      "s.yaml:3:20: gateway is \"open\"; it must be one of: accept, drop, reject"},
-    {HEAD "matrix: {family: [v6]}\n", "s.yaml:3:10: the axis \"family\" is not in this version"},
+    {HEAD "matrix: {family: [v6, ipv4]}\n", "s.yaml:3:23: family \"ipv4\" must be v4, v6, dual or "
+                                            "nat64, or two of these for the caller and "
+                                            "the callee (v6-v4)"},
     {HEAD "matrix: {strategy: [pinhole, easytear]}\n",
      "s.yaml:3:30: strategy is \"easytear\"; did you mean \"easytier\"?"},
     {HEAD "matrix: {probe: [quic]}\n",

@@ -1,5 +1,6 @@
 /* Kernel worlds: real packets through real namespaces and NATs. */
 #include "lab/net/netns.h"
+#include "lab/net/nft.h"
 #include "lab/world/kernel_private.h"
 #include "tests/kernel_lab.h"
 
@@ -564,15 +565,55 @@ static void test_killed(void **state)
     close(gone.fd);
 }
 
+/* The proof sees a firewall that is none, in either direction. */
+static void test_ipv6_mismatch(void **state)
+{
+    static const struct {
+        const char *family, *rules, *want;
+    } cases[] = {
+        {"dual", "flush table ip6 pinhole\n",
+         "IPv6 of a is not what its NATs declare: declared firewall, and a stranger is let in"},
+        {"v6", "flush table ip6 pinhole\n",
+         "IPv6 of a is not what its NATs declare: declared firewall, and a stranger is let in"},
+        {"dual",
+         "add rule ip6 pinhole forwarding drop\n"
+         "insert rule ip6 pinhole forwarding drop\n",
+         "IPv6 of a is not what its NATs declare: a packet does not get out"},
+    };
+    (void)state;
+    (void)kernel_lab_needed();
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct lab_error err = {.text = ""};
+        struct topology t;
+        struct kernel_world *w;
+
+        if (topology_find("two-nats", &t, &err) != 0 || world_spec_init(&spec, &t, &err) != 0 ||
+            world_spec_set_family(&spec, cases[i].family, &err) != 0 ||
+            layout_compute(&spec, &layout, &err) != 0) {
+            fail_msg("%s", err.text);
+        }
+        w = build();
+        if (kernel_world_check(w, &err) != 0 ||
+            nft_run(kernel_world_netns(w, layout_find(&layout, "a.nat")), cases[i].rules, NULL,
+                    &err) != 0) {
+            fail_msg("%s", err.text);
+        }
+        assert_int_not_equal(kernel_world_check(w, &err), 0);
+        assert_string_equal(err.text, cases[i].want);
+        kernel_world_free(w);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_two_nats), cmocka_unit_test(test_every_address),
-        cmocka_unit_test(test_hops),     cmocka_unit_test(test_same_lan),
-        cmocka_unit_test(test_punch),    cmocka_unit_test(test_home),
-        cmocka_unit_test(test_mismatch), cmocka_unit_test(test_links),
-        cmocka_unit_test(test_reset),    cmocka_unit_test(test_many),
-        cmocka_unit_test(test_attach),   cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_two_nats),      cmocka_unit_test(test_every_address),
+        cmocka_unit_test(test_hops),          cmocka_unit_test(test_same_lan),
+        cmocka_unit_test(test_punch),         cmocka_unit_test(test_home),
+        cmocka_unit_test(test_mismatch),      cmocka_unit_test(test_links),
+        cmocka_unit_test(test_reset),         cmocka_unit_test(test_many),
+        cmocka_unit_test(test_attach),        cmocka_unit_test(test_killed),
+        cmocka_unit_test(test_ipv6_mismatch),
     };
 
     return cmocka_run_group_tests_name("kernel worlds", tests, kernel_lab_setup,

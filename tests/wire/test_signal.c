@@ -113,6 +113,13 @@ static const uint8_t drain_bytes[] = {
     0x00, 0x05, 0x00, 0x07, 4, 0x11, 0x51, 192, 0, 2, 10,   /* relay: 192.0.2.10:4433 */
 };
 
+static const uint8_t also_bytes[] = {
+    0x00, 0x19,                                             /* 25 bytes follow */
+    0x00, 0x0f,                                             /* AlsoAt */
+    0x00, 0x03, 0x00, 0x07, 4, 0x0d, 0x96, 192, 0, 2, 9,    /* 192.0.2.9:3478 */
+    0x00, 0x0b, 0x00, 0x08, 0x81, 2, 3, 4, 5, 6, 7, 8,      /* the voucher */
+};
+
 #define V4(a, b, c, d, p) {.family = PH_AF_V4, .port = (p), .ip = {a, b, c, d}}
 #define V6(p)             {.family = PH_AF_V6, .port = (p), .ip = {V6_BYTES}}
 #define CANDIDATE_LIST \
@@ -202,6 +209,12 @@ static const struct {
       .relays = {V4(192, 0, 2, 9, 3478), V4(192, 0, 2, 10, 4433)},
       .relay_regions = {"eu"},
       .relay_count = 2}},
+    {"AlsoAt",
+     also_bytes,
+     sizeof(also_bytes),
+     {.type = PH_SIGNAL_ALSO_AT,
+      .observed = V4(192, 0, 2, 9, 3478),
+      .relay_token = 0x8102030405060708u}},
 };
 
 #define GOLDEN_COUNT (sizeof(golden) / sizeof(golden[0]))
@@ -224,7 +237,7 @@ static bool same(const struct ph_signal *a, const struct ph_signal *b)
 {
     return a->type == b->type && memcmp(a->call_id, b->call_id, sizeof(a->call_id)) == 0 &&
            memcmp(a->fingerprint, b->fingerprint, sizeof(a->fingerprint)) == 0 &&
-           ph_addr_eq(&a->observed, &b->observed) &&
+           ph_addr_eq(&a->observed, &b->observed) && ph_addr_eq(&a->also, &b->also) &&
            memcmp(a->region, b->region, sizeof(a->region)) == 0 &&
            a->relay_count == b->relay_count &&
            memcmp(a->relays, b->relays, sizeof(a->relays)) == 0 &&
@@ -252,7 +265,7 @@ static void test_golden(void **state)
     }
     assert_string_equal(ph_signal_name((enum ph_signal_type)0), "unknown");
     assert_string_equal(ph_signal_name((enum ph_signal_type)8), "unknown");
-    assert_string_equal(ph_signal_name((enum ph_signal_type)15), "unknown");
+    assert_string_equal(ph_signal_name((enum ph_signal_type)16), "unknown");
     assert_string_equal(ph_signal_name((enum ph_signal_type) - 1), "unknown");
 }
 
@@ -343,7 +356,7 @@ static void test_encode_limits(void **state)
     } while (0)
     REFUSED(.type = 0);
     REFUSED(.type = 8);
-    REFUSED(.type = 15);
+    REFUSED(.type = 16);
     REFUSED(.type = PH_SIGNAL_CALL_SETUP, .candidate_count = PH_SIGNAL_CANDIDATES_MAX + 1);
     REFUSED(.type = PH_SIGNAL_CALL_SETUP, .candidate_count = 1); /* no type, no address */
     REFUSED(.type = PH_SIGNAL_CALL_SETUP, .candidate_count = 1,

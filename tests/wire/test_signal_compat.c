@@ -73,7 +73,7 @@ static void test_forward_compatible(void **state)
 /* A type that is not known is taken as a whole, and its inside is not looked at. */
 static void test_unknown_types(void **state)
 {
-    static const uint16_t unknown[] = {0, 8, 11, 15, 255, 0xffff};
+    static const uint16_t unknown[] = {0, 8, 11, 16, 255, 0xffff};
     struct ph_signal m;
 
     (void)state;

@@ -210,6 +210,37 @@ static void test_unknown(void **state)
     assert_int_equal(m.unknown_count, PH_STUN_UNKNOWN_MAX);
 }
 
+/* Empty it is a question; of eight bytes the first counts; others are somebody else's. */
+static void test_voucher(void **state)
+{
+    static const uint8_t asks[] = {0xc0, 0xf1, 0, 0};
+    static const uint8_t gives[] = {0xc0, 0xf1, 0, 8, 1, 2, 3, 4, 5, 6, 7, 8,
+                                    0xc0, 0xf1, 0, 8, 9, 9, 9, 9, 9, 9, 9, 9};
+    static const uint8_t other[] = {0xc0, 0xf1, 0, 4, 1, 2, 3, 4};
+    uint8_t out[64];
+    struct ph_stun m;
+
+    (void)state;
+    assert_int_equal(parse_attrs(asks, sizeof(asks), &m), PH_OK);
+    assert_true(m.asks_voucher && m.voucher == 0 && m.unknown_count == 0);
+    assert_int_equal(parse_attrs(gives, sizeof(gives), &m), PH_OK);
+    assert_false(m.asks_voucher);
+    assert_true(m.voucher == 0x0102030405060708u);
+    assert_int_equal(parse_attrs(other, sizeof(other), &m), PH_OK);
+    assert_true(!m.asks_voucher && m.voucher == 0);
+    for (uint64_t v = 0; v < 2; v++) {
+        struct ph_writer w = ph_writer_init(out, sizeof(out));
+        int n;
+
+        ph_stun_begin(&w, PH_STUN_BINDING_SUCCESS, tid);
+        ph_stun_put_voucher(&w, v << 63);
+        n = ph_stun_end(&w, false);
+        assert_int_equal(n, PH_STUN_HEADER_LEN + (v ? 12 : 4));
+        assert_int_equal(ph_stun_parse(out, (size_t)n, &m), PH_OK);
+        assert_true(m.asks_voucher == (v == 0) && m.voucher == v << 63);
+    }
+}
+
 /* RFC 5780 section 7.5: two bytes, and two of padding that some count in the length. */
 static void test_response_port(void **state)
 {
@@ -308,7 +339,7 @@ int main(void)
         cmocka_unit_test(test_every_attribute), cmocka_unit_test(test_truncated_integrity256),
         cmocka_unit_test(test_old_servers),     cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_repeated),        cmocka_unit_test(test_build_limits),
-        cmocka_unit_test(test_response_port),
+        cmocka_unit_test(test_response_port),   cmocka_unit_test(test_voucher),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

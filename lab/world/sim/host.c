@@ -76,8 +76,10 @@ static size_t host_local_addrs(struct ph_host *h, struct ph_addr *out, size_t ca
     if (sim_is_down(host->sim, host->node))
         return 0;
     for (size_t i = 0; i < n->if_count && count < cap; i++) {
-        if (n->ifs[i].addr.family != PH_AF_NONE)
+        if (ph_addr_is_set(&n->ifs[i].addr))
             out[count++] = n->ifs[i].addr;
+        if (ph_addr_is_set(&n->ifs[i].addr6) && count < cap)
+            out[count++] = n->ifs[i].addr6;
     }
     return count;
 }
@@ -111,6 +113,12 @@ void sim_hosts_changed(struct sim *s, size_t node)
             sim_call_at(s, &h->network, s->now);
 }
 
+static bool host_nat64(struct ph_host *h, struct ph_nat64 *out)
+{
+    struct sim_host *host = sim_host_of(h);
+    return layout_nat64_of(&host->sim->layout, host->node, out);
+}
+
 static void host_trace(struct ph_host *h, const char *line)
 {
     struct sim_host *host = sim_host_of(h);
@@ -131,6 +139,7 @@ static const struct ph_host_ops host_ops = {
     .watch_network = host_watch_network,
     .http_start = sim_http_start,
     .http_cancel = sim_http_cancel,
+    .nat64 = host_nat64,
     .trace = host_trace,
 };
 

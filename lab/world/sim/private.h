@@ -4,6 +4,7 @@
 
 #include "base/heap.h"
 #include "base/rng.h"
+#include "lab/world/sim/firewall.h"
 #include "lab/world/sim/nat.h"
 #include "lab/world/sim/sim.h"
 
@@ -83,8 +84,9 @@ struct sim_way {
     bool own;     /* an address of the node's */
     bool outside; /* a NAT's outside address */
     bool lost;    /* plain routers on the way lead nowhere */
-    uint32_t node, ip;
-    size_t out; /* interface; SIM_NO_IFACE: none */
+    uint32_t node;
+    struct ph_addr dst; /* whatever its port */
+    size_t out;         /* interface; SIM_NO_IFACE: none */
     size_t link;
     int dir; /* of its link, from the node */
     /* From the far end of its link past the plain routers behind it, as long as their links only
@@ -127,8 +129,9 @@ struct sim {
     struct sim_sockets sockets;
     struct sim_slot *slots;
     struct sim_nat *nats[LAYOUT_NODES_MAX];
-    struct sim_router *routers[LAYOUT_NODES_MAX]; /* port-mapping servers, router.c */
-    struct sim_http *https;                       /* requests under way */
+    struct sim_firewall *firewalls[LAYOUT_NODES_MAX]; /* of IPv6, beside each NAT */
+    struct sim_router *routers[LAYOUT_NODES_MAX];     /* port-mapping servers, router.c */
+    struct sim_http *https;                           /* requests under way */
     ph_http next_http;
     struct sim_link links[LAYOUT_LINKS_MAX];
     struct sim_way *ways; /* SIM_WAYS of them, by their hash */

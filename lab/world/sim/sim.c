@@ -178,8 +178,10 @@ static void world_free(struct world *w)
         free(p);
     }
     sim_sockets_fini(s);
-    for (size_t i = 0; i < s->layout.node_count; i++)
+    for (size_t i = 0; i < s->layout.node_count; i++) {
         sim_nat_free(s->nats[i]);
+        sim_firewall_free(s->firewalls[i]);
+    }
     free(s->ways);
     free(s);
 }
@@ -237,7 +239,9 @@ int sim_world_new(const struct layout *layout, uint64_t seed, struct world **out
         if (layout->nodes[i].kind != LAYOUT_NAT)
             continue;
         world_nat_site(&s->layout, i, &site);
-        ok = sim_nat_new(&layout->nodes[i].profile, &site, nat_seed(seed, i), &s->nats[i]) == PH_OK;
+        ok = sim_nat_new(&layout->nodes[i].profile, &site, nat_seed(seed, i), &s->nats[i]) ==
+                 PH_OK &&
+             sim_firewall_new(&layout->nodes[i].profile, &s->firewalls[i]) == PH_OK;
     }
     if (!ok || sim_routers_new(s, err) != 0) {
         world_free(&s->base);
@@ -259,8 +263,10 @@ int sim_world_reset(struct world *w, uint64_t seed, struct lab_error *err)
     s->tap = NULL;
     begin(s, seed);
     for (size_t i = 0; i < s->layout.node_count; i++)
-        if (s->nats[i] != NULL)
+        if (s->nats[i] != NULL) {
             sim_nat_reset(s->nats[i], nat_seed(seed, i));
+            sim_firewall_flush(s->firewalls[i]);
+        }
     return sim_routers_new(s, err);
 }
 

@@ -141,7 +141,7 @@ struct sim_socket *sim_socket_find(const struct sim *s, size_t node, const struc
     for (uint32_t at = t->cap == 0 ? 0 : *bucket_of(s, node, to->port); at != 0;
          at = t->all[at - 1].next) {
         struct sim_socket *k = &t->all[at - 1];
-        if (k->host->node == node && k->local.port == to->port &&
+        if (k->host->node == node && k->local.port == to->port && k->local.family == to->family &&
             (ph_addr_is_any(&k->local) || ph_addr_ip_eq(&k->local, to)))
             return k;
     }

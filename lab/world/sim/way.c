@@ -22,11 +22,16 @@ static bool in_prefix(const struct ph_addr *a, const struct ph_addr *net, unsign
 static bool is_own(const struct layout_node *n, const struct ph_addr *a)
 {
     for (size_t i = 0; i < n->if_count; i++) {
-        if (n->ifs[i].addr.family != PH_AF_NONE && ph_addr_ip_eq(&n->ifs[i].addr, a))
+        if (ph_addr_is_set(a) &&
+            (ph_addr_ip_eq(&n->ifs[i].addr, a) || ph_addr_ip_eq(&n->ifs[i].addr6, a)))
             return true;
     }
     for (size_t i = 0; i < n->addr_count; i++) {
         if (ph_addr_ip_eq(&n->addrs[i], a))
+            return true;
+    }
+    for (size_t i = 0; i < n->addr6_count; i++) {
+        if (ph_addr_ip_eq(&n->addrs6[i], a))
             return true;
     }
     return false;
@@ -67,11 +72,12 @@ static size_t route(const struct layout *l, size_t node, const struct ph_addr *d
     int best_bits = -1;
     const struct ph_addr *next_hop = dst;
     for (size_t i = 0; i < n->if_count; i++) {
-        const struct layout_if *f = &n->ifs[i];
-        if (f->addr.family != PH_AF_NONE && (int)f->prefix > best_bits &&
-            in_prefix(dst, &f->addr, f->prefix)) {
+        bool v6 = dst->family == PH_AF_V6;
+        const struct ph_addr *own = v6 ? &n->ifs[i].addr6 : &n->ifs[i].addr;
+        unsigned prefix = v6 ? n->ifs[i].prefix6 : n->ifs[i].prefix;
+        if ((int)prefix > best_bits && in_prefix(dst, own, prefix)) {
             best = i;
-            best_bits = (int)f->prefix;
+            best_bits = (int)prefix;
         }
     }
     for (size_t i = 0; i < n->route_count; i++) {
@@ -98,7 +104,8 @@ static bool is_outside_address(const struct layout_node *n, const struct ph_addr
 
 bool sim_is_multicast(const struct ph_addr *a)
 {
-    return a->family == PH_AF_V4 && a->ip[0] >= 224 && a->ip[0] < 240;
+    return (a->family == PH_AF_V4 && a->ip[0] >= 224 && a->ip[0] < 240) ||
+           (a->family == PH_AF_V6 && a->ip[0] == 0xff);
 }
 
 bool sim_is_bridged(const struct layout_node *n, size_t in, size_t out)
@@ -112,8 +119,8 @@ static void follow(const struct sim *s, struct sim_way *w, const struct ph_addr 
 {
     const struct layout *l = &s->layout;
     other_end(l, w->node, w->out, &w->link, &w->dir, &w->to_node, &w->to_iface);
-    while (l->nodes[w->to_node].kind == LAYOUT_ROUTER && !is_own(&l->nodes[w->to_node], dst) &&
-           !sim_is_multicast(dst)) {
+    while (l->nodes[w->to_node].kind == LAYOUT_ROUTER && !l->nodes[w->to_node].nat64 &&
+           !is_own(&l->nodes[w->to_node], dst) && !sim_is_multicast(dst)) {
         size_t at = w->to_node;
         size_t in = w->to_iface;
         size_t out = route(l, at, dst);
@@ -141,7 +148,7 @@ static void work_out(const struct sim *s, struct sim_way *w, size_t node, const 
                           .own = is_own(n, dst),
                           .outside = is_outside_address(n, dst),
                           .node = (uint32_t)node,
-                          .ip = ph_addr_v4_get(dst),
+                          .dst = *dst,
                           .out = route(&s->layout, node, dst)};
     if (w->out != SIM_NO_IFACE)
         follow(s, w, dst);
@@ -149,14 +156,9 @@ static void work_out(const struct sim *s, struct sim_way *w, size_t node, const 
 
 const struct sim_way *sim_way(struct sim *s, size_t node, const struct ph_addr *dst)
 {
-    uint32_t ip = ph_addr_v4_get(dst);
+    uint64_t ip = dst->family == PH_AF_V4 ? ph_addr_v4_get(dst) : ph_hash64(0, dst->ip, 16);
     struct sim_way *w = &s->ways[sim_hash(node, ip) & (SIM_WAYS - 1)];
-    if (dst->family != PH_AF_V4) {
-        /* The layout has no such address. */
-        static const struct sim_way nowhere = {.out = SIM_NO_IFACE};
-        return &nowhere;
-    }
-    if (!w->known || w->node != node || w->ip != ip)
+    if (!w->known || w->node != node || !ph_addr_ip_eq(&w->dst, dst))
         work_out(s, w, node, dst);
     return w;
 }
