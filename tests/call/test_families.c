@@ -238,6 +238,59 @@ static void test_relay_is_met_once(void **state)
     sim_fixture_free(f);
 }
 
+static size_t (*all_addrs)(struct ph_host *h, struct ph_addr *out, size_t cap);
+
+/* Those of IPv6 alone. */
+static size_t v6_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
+{
+    size_t n = all_addrs(h, out, cap), kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (out[i].family == PH_AF_V6)
+            out[kept++] = out[i];
+    }
+    return kept;
+}
+
+/* A family that comes later has its socket then, its relays, its survey and its candidates. */
+static void test_ipv4_comes_later(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.family = "dual", .seed = 110};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    struct ph_host *host;
+    struct ph_agent *agent;
+    assert_int_equal(f->world->ops->host_new(f->world, f->peer[0].node, NULL, NULL, &host), PH_OK);
+    const struct ph_host_ops *whole = host->ops;
+    struct ph_host_ops part = *whole;
+    all_addrs = whole->local_addrs;
+    part.local_addrs = v6_addrs;
+    host->ops = &part;
+    struct ph_agent_config config = {.host = host,
+                                     .relays = {f->relay_addr, f->relay_addr6},
+                                     .relay_count = 2,
+                                     .deterministic = true};
+    memset(config.seed, 78, sizeof(config.seed));
+    assert_int_equal(ph_agent_new(&config, &agent), PH_OK);
+    sim_fixture_run(f, 3 * PH_SEC);
+    assert_true(ph_agent_registered(agent));
+    assert_int_equal(ph_agent_families(agent), 1u << PH_AF_V6);
+    assert_int_equal(agent->presence.map.count, 1);
+    struct ph_mapper *of_v6 = agent->network.mapper;
+    host->ops = whole;
+    host->endpoint->on_network(host->endpoint, f->world->ops->now(f->world));
+    sim_fixture_run(f, 3 * PH_SEC);
+    assert_int_equal(ph_agent_families(agent), 1u << PH_AF_V4 | 1u << PH_AF_V6);
+    assert_int_equal(agent->presence.map.count, 2);
+    assert_true(ph_agent_registered(agent));
+    assert_ptr_equal(agent->network.mapper6, of_v6);
+    assert_ptr_not_equal(agent->network.mapper, of_v6);
+    struct ph_addr reflexive = ph_agent_reflexive(agent, PH_AF_V4);
+    assert_true(ph_addr_is_set(&reflexive));
+    ph_agent_free(agent);
+    f->world->ops->host_free(f->world, host);
+    sim_fixture_free(f);
+}
+
 static struct ph_addr addr(const char *text)
 {
     struct ph_addr a;
@@ -339,6 +392,7 @@ int main(void)
         cmocka_unit_test(test_nat64),
         cmocka_unit_test(test_nat64_to_a_relay_of_ipv4),
         cmocka_unit_test(test_relay_is_met_once),
+        cmocka_unit_test(test_ipv4_comes_later),
         cmocka_unit_test(test_link_local_is_never_a_candidate),
         cmocka_unit_test(test_shares_are_of_a_family),
         cmocka_unit_test(test_which_of_two_is_better),
