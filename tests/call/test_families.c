@@ -1,5 +1,6 @@
 /* Calls of peers that have IPv6, IPv4 or both, and which of their addresses are of what use. */
 #include "call/agent.h"
+#include "netcheck/netcheck.h"
 #include "path/table.h"
 #include "tests/sim_fixture.h"
 
@@ -220,6 +221,45 @@ static void test_nat64_to_a_relay_of_ipv4(void **state)
     sim_fixture_free(f);
 }
 
+static void on_done(void *user)
+{
+    *(bool *)user = true;
+}
+
+/* A look at the network from there says so. */
+static void test_netcheck_behind_nat64(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {
+        .nat = {"port-restricted", NULL}, .family = "nat64-v4", .seed = 91};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    const struct layout_node *nat = &f->layout.nodes[layout_find(&f->layout, "a.nat")];
+    struct ph_netcheck_config config = {
+        .relays = {{.addr = f->relay_addr}, {.addr = f->relay_addr6}},
+        .relay_count = 2,
+        .no_portmap = true,
+        .done = on_done};
+    struct ph_netcheck_report r;
+    struct ph_netcheck *n;
+    bool done = false;
+    config.user = &done;
+    assert_int_equal(f->world->ops->host_new(f->world, f->peer[0].node, NULL, NULL, &config.host),
+                     PH_OK);
+    assert_int_equal(ph_netcheck_new(&config, &n), PH_OK);
+    sim_fixture_run(f, 4 * PH_SEC);
+    assert_true(done);
+    ph_netcheck_report(n, &r);
+    assert_true(r.nat64);
+    assert_int_equal(r.ipv4, PH_YES);
+    assert_int_equal(r.ipv6, PH_YES);
+    assert_true(ph_addr_ip_eq(&r.v4.reflexive, &nat->wan[0]));
+    assert_int_equal(r.v6.mapping, PH_MAPPING_NONE);
+    assert_true(r.relays[0].answered && r.relays[1].answered);
+    ph_netcheck_free(n);
+    f->world->ops->host_free(f->world, config.host);
+    sim_fixture_free(f);
+}
+
 /* A relay's other address is no other relay to look for somebody at. */
 static void test_relay_is_met_once(void **state)
 {
@@ -391,6 +431,7 @@ int main(void)
         cmocka_unit_test(test_guessing_at_the_other_family),
         cmocka_unit_test(test_nat64),
         cmocka_unit_test(test_nat64_to_a_relay_of_ipv4),
+        cmocka_unit_test(test_netcheck_behind_nat64),
         cmocka_unit_test(test_relay_is_met_once),
         cmocka_unit_test(test_ipv4_comes_later),
         cmocka_unit_test(test_link_local_is_never_a_candidate),
