@@ -85,6 +85,37 @@ static ph_ns registered_after(const struct sim_fixture_config *c)
     return took;
 }
 
+/* Also where everybody is farther away than the head start is long. */
+static void test_far_and_blackholed(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.nat = {"open", "open"}, .link = "400ms", .seed = 120};
+    ph_ns registration = registered_after(&c);
+    c.family = "dual";
+    assert_true(registered_after(&c) <= registration + 250 * PH_MS);
+    struct sim_fixture *f = sim_fixture_new(&c);
+    sim_fixture_register(f);
+    sim_fixture_run(f, 30 * PH_SEC);
+    for (int i = 0; i < 2; i++) /* and what works stays */
+        assert_int_equal(f->peer[i].agent->presence.home->relay.family, PH_AF_V6);
+    sim_fixture_free(f);
+    c.ipv6[0] = c.ipv6[1] = "block";
+    assert_true(registered_after(&c) <= registration + 250 * PH_MS);
+    f = sim_fixture_new(&c);
+    sim_fixture_register(f);
+    sim_fixture_run(f, 30 * PH_SEC);
+    struct ph_relay_stats stats;
+    ph_relay_get_stats(f->relay, &stats);
+    assert_int_equal(stats.clients, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(ph_agent_registered(f->peer[i].agent));
+        assert_int_equal(f->peer[i].agent->presence.home->relay.family, PH_AF_V4);
+    }
+    sim_fixture_call(f, 20 * PH_SEC);
+    assert_path(f, PH_AF_V4);
+    sim_fixture_free(f);
+}
+
 /* IPv6 that leads nowhere costs the registration less than a head start of 250 ms (RFC 8305 section
  * 5), and the call nothing. */
 static void test_v6_is_blackholed(void **state)
@@ -426,6 +457,7 @@ int main(void)
         cmocka_unit_test(test_v6_to_v6),
         cmocka_unit_test(test_v6_wins_of_both),
         cmocka_unit_test(test_v6_is_blackholed),
+        cmocka_unit_test(test_far_and_blackholed),
         cmocka_unit_test(test_one_has_v6_the_other_v4),
         cmocka_unit_test(test_both_and_one),
         cmocka_unit_test(test_guessing_at_the_other_family),
