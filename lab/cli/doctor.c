@@ -212,6 +212,38 @@ static void look_at_rules(struct report *r)
     }
 }
 
+/* Only worlds that have IPv6 need it. */
+static void look_at_ipv6(struct report *r)
+{
+    struct nat_site site = {.wan_if = "wan",
+                            .lan_if = "lan",
+                            .wan = {ph_addr_v4(11, 0, 0, 2, 0)},
+                            .wan_count = 1,
+                            .lan = ph_addr_v4(192, 168, 1, 1, 0),
+                            .lan_prefix = 24,
+                            .ipv6 = true};
+    struct lab_error err = {0};
+    struct nat_profile firewall;
+    struct check *c = add(r, "IPv6", false, false);
+    long value;
+    int fd = netns_new(&err);
+
+    nat_profile_init(&firewall);
+    (void)snprintf(c->detail, sizeof(c->detail), "in namespaces, with a firewall");
+    if (fd >= 0 && netns_sysctl_get("net/ipv6/conf/all/forwarding", &value) != 0) {
+        (void)lab_fail(&err, LAB_CANNOT,
+                       "the kernel has none: worlds with IPv6 are for --world sim");
+        failed(c, &err, "boot without ipv6.disable=1, or sudo modprobe ipv6");
+    } else if (fd < 0 || nat_apply(fd, &firewall, &site, &err) != 0) {
+        failed(c, &err, "sudo modprobe -a nf_tables nft_ct nf_conntrack");
+    } else {
+        c->good = true;
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
 static void look_at_links(struct report *r)
 {
     struct lab_error err = {0};
@@ -427,6 +459,7 @@ int cmd_doctor(int argc, char **argv)
     look_at_priority(&r);
     if (look_at_namespaces(&r)) {
         look_at_rules(&r);
+        look_at_ipv6(&r);
         look_at_links(&r);
         look_at_port_mapping(&r);
     }

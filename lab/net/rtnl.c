@@ -14,12 +14,11 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #define REQUEST_BYTES 1024
 #define READY_MS      5000
-/* Between two looks at something that the kernel does not announce. */
-#define PAUSE_NS 200000u
+/* At the latest, something that was announced is looked at again. */
+#define LOOK_MS 20
 
 int rtnl_open(struct rtnl **out, struct lab_error *err)
 {
@@ -298,18 +297,28 @@ static int ask_route(struct rtnl *r, const struct ph_addr *addr, struct lab_erro
     }
 }
 
+/* The route is announced when it is there. */
 int rtnl_wait_address(struct rtnl *r, const struct ph_addr *addr, struct lab_error *err)
 {
-    static const struct timespec pause = {.tv_nsec = PAUSE_NS};
     char text[PH_ADDR_STRLEN];
+    bool listens = false;
 
-    for (unsigned i = 0; i < READY_MS * 1000000u / PAUSE_NS; i++) {
+    for (unsigned looks = 0; looks < READY_MS / LOOK_MS; looks++) {
+        struct pollfd p = {.fd = nl_socket_get_fd(r->sock), .events = POLLIN};
         int type = ask_route(r, addr, err);
 
         if (type < 0 || type == RTN_LOCAL) {
             return type < 0 ? -1 : 0;
         }
-        (void)nanosleep(&pause, NULL);
+        if (!listens) {
+            listens = nl_socket_add_membership(r->sock, RTNLGRP_IPV6_ROUTE) == 0;
+            if (!listens) {
+                return lab_fail(err, LAB_BROKEN, "netlink: cannot listen for routes");
+            }
+            continue;
+        }
+        (void)poll(&p, 1, LOOK_MS);
+        drain(r);
     }
     return lab_fail(err, LAB_BROKEN, "netlink: the address %s does not come up",
                     ph_addr_format_ip(addr, text));

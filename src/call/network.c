@@ -10,6 +10,8 @@
 /* Long enough for a lost request of a server that is no farther than the others to be repeated. */
 #define OVERDUE_RTTS 4
 #define OVERDUE      (100 * PH_MS)
+/* RFC 8305 section 5: so long is a family waited for that may lead nowhere. */
+#define HEAD_START (250 * PH_MS)
 /* A survey that was begun so short a time ago tells what is true now. */
 #define RENEW_MIN (400 * PH_MS)
 
@@ -26,6 +28,23 @@ static ph_sock second_socket(const struct ph_network *n)
     return s[0].sock ? s[1].sock : 0;
 }
 
+/* The mapper of a socket that has joined the first one's. */
+static void add_mapper(struct ph_network *n)
+{
+    struct ph_mapper_config config = {.host = n->agent->host, .sock = second_socket(n)};
+    struct ph_mapper *fresh;
+    if (!n->mapper || n->mapper6 || !config.sock)
+        return;
+    if (config.sock == n->mapped_sock)
+        config.sock = first_socket(n);
+    if (ph_mapper_new(&config, &fresh) != PH_OK)
+        return; /* without it, as without a router */
+    n->mapper6 = n->mapped_sock == first_socket(n) ? fresh : n->mapper;
+    if (n->mapper6 == n->mapper)
+        n->mapper = fresh;
+    n->mapped_sock = first_socket(n);
+}
+
 int ph_network_init(struct ph_network *n, struct ph_agent *agent)
 {
     *n = (struct ph_network){
@@ -34,10 +53,11 @@ int ph_network_init(struct ph_network *n, struct ph_agent *agent)
         return PH_OK;
     struct ph_mapper_config config = {.host = agent->host, .sock = first_socket(n)};
     int err = ph_mapper_new(&config, &n->mapper);
-    if (err != PH_OK || !second_socket(n))
+    if (err != PH_OK)
         return err;
-    config.sock = second_socket(n);
-    return ph_mapper_new(&config, &n->mapper6);
+    n->mapped_sock = config.sock;
+    add_mapper(n);
+    return PH_OK;
 }
 
 static size_t of_family(const struct ph_addr *from, size_t n, enum ph_family family,
@@ -149,6 +169,7 @@ void ph_network_on_change(struct ph_network *n, ph_ns now)
     start_survey(n, now);
     if (!n->mapper)
         return;
+    add_mapper(n);
     /* Between its own calls an agent that answers privately asks no router anything. */
     bool full = n->agent->config.answer_mode == PH_ANSWER_FULL;
     if (full || ph_mapper_state(n->mapper) != PH_MAPPER_IDLE)
@@ -273,15 +294,22 @@ static void count_sampled(const struct ph_network *n, const struct ph_survey *su
 
 ph_ns ph_network_sampled_at(const struct ph_network *n)
 {
-    struct sampled all = {0};
+    struct sampled first = {0}, second = {0};
     bool v4 = n->agent->sockets[0].sock != 0;
-    count_sampled(n, n->survey, v4 ? PH_AF_V4 : PH_AF_V6, &all);
-    count_sampled(n, n->survey6, PH_AF_V6, &all);
-    if (all.answered == all.wanted)
+    count_sampled(n, n->survey, v4 ? PH_AF_V4 : PH_AF_V6, &first);
+    count_sampled(n, n->survey6, PH_AF_V6, &second);
+    bool all[2] = {first.answered == first.wanted, second.answered == second.wanted};
+    if (all[0] && all[1])
         return 0;
-    if (all.answered == 0)
+    if (first.answered + second.answered == 0)
         return PH_NEVER;
-    return n->surveyed + OVERDUE_RTTS * all.slowest + OVERDUE;
+    ph_ns slowest = ph_max_ns(first.slowest, second.slowest);
+    ph_ns overdue = OVERDUE_RTTS * slowest + OVERDUE;
+    /* One family has told all, the other nothing at all: it leads nowhere. */
+    if ((all[0] && first.wanted > 0 && second.answered == 0) ||
+        (all[1] && second.wanted > 0 && first.answered == 0))
+        overdue = ph_min_ns(overdue, slowest + HEAD_START);
+    return n->surveyed + overdue;
 }
 
 struct ph_addr ph_network_reflexive(const struct ph_network *n, enum ph_family family)

@@ -21,6 +21,7 @@ struct ph_network {
     /* Of the IPv4 socket, or of that of IPv6 where it is the only one. */
     struct ph_survey *survey; /* NULL: no memory for one */
     struct ph_mapper *mapper; /* NULL: the stage is off */
+    ph_sock mapped_sock;      /* that it is of */
     /* Of the IPv6 socket beside it; NULL: there is none, or no server, or the stage is off. */
     struct ph_survey *survey6;
     struct ph_mapper *mapper6;

@@ -67,11 +67,11 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
 bool ph_presence_is_there_already(const struct ph_presence *p, const struct ph_registrar *r)
 {
     const uint8_t *key = ph_quic_conn_peer(r->conn);
-    if (!key || r == p->next)
+    if (!key || (r == p->next && !p->hedged))
         return false;
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++) {
         const struct ph_registrar *other = &p->registrars[i];
-        const uint8_t *theirs = other != r && other->state == PH_REGISTRAR_REGISTERED
+        const uint8_t *theirs = other != r && other->state >= PH_REGISTRAR_WAITING
                                     ? ph_quic_conn_peer(other->conn)
                                     : NULL;
         if (theirs && memcmp(theirs, key, PH_FINGERPRINT_LEN) == 0)
@@ -483,12 +483,36 @@ static void pump_registrar(struct ph_presence *p, ph_ns now, struct ph_registrar
         rejoin_later(p, now);
 }
 
+/* Nobody has answered in the head start of the first relay's family (RFC 8305 section 5), because
+ * all are far, or it leads nowhere: the other family is tried beside it. */
+static void hedge(struct ph_presence *p, ph_ns now)
+{
+    for (size_t i = 0; i < p->ranging.count; i++) {
+        if (p->ranging.servers[i].least)
+            return;
+    }
+    for (size_t i = 0; i < p->map.count && !p->next; i++) {
+        const struct ph_addr *relay = &p->map.items[i].addr;
+        if (relay->family != p->home->relay.family && ph_presence_go(p, now, relay) == PH_OK)
+            p->next = ph_presence_at(p, relay);
+    }
+    p->hedged = p->next != NULL;
+}
+
 void ph_presence_pump(struct ph_presence *p, ph_ns now)
 {
     size_t order[PH_RELAY_MAP_MAX];
     pump_ranging(p, now);
-    if (now >= p->choose_at)
+    if (now >= p->choose_at) {
         start_home(p, now, nearest_so_far(p));
+        hedge(p, now);
+    }
+    if (p->hedged && (!p->next || ph_presence_registered(p))) {
+        if (p->next)
+            ph_registrar_stop(p->next, now);
+        p->next = NULL;
+        p->hedged = false;
+    }
     if (now >= p->retry_at) {
         ph_relay_map_order(&p->map, order);
         start_home(p, now, &p->map.items[order[0]].addr);

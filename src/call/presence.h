@@ -30,6 +30,7 @@ struct ph_presence {
     struct ph_registrar registrars[PH_REGISTRARS_MAX];
     struct ph_registrar *home;
     struct ph_registrar *next; /* to be home when it is registered; NULL */
+    bool hedged;               /* at the start: unless home is registered before it */
     /* Found to be clearly nearer than home once: the agent moves when that is found again soon, for
      * a queue may have stood on the way. family NONE: none. */
     struct ph_addr nearer;
@@ -53,8 +54,8 @@ bool ph_presence_registered(const struct ph_presence *p);
 struct ph_registrar *ph_presence_at(struct ph_presence *p, const struct ph_addr *relay);
 /* Sees to it that there is one. PH_ERR_SPACE: too many at once; PH_ERR_NOMEM, PH_ERR_CRYPTO. */
 int ph_presence_go(struct ph_presence *p, ph_ns now, const struct ph_addr *relay);
-/* Whether this connection leads to where we are registered already, by another address of the same
- * relay (its IPv4 one, say), and is not to take the place of that. */
+/* Whether this connection leads to where we are registered already, or are about to be, by another
+ * address of the same relay (its IPv4 one, say), and is not to take the place of that. */
 bool ph_presence_is_there_already(const struct ph_presence *p, const struct ph_registrar *r);
 /* Whose connection it is; NULL: no registration's. */
 struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_quic_conn *conn);

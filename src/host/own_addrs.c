@@ -6,6 +6,7 @@
 #include <linux/if_addr.h>
 #include <net/if.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #define OWN_MAX 256
 
@@ -19,7 +20,7 @@ static int hex_digit(char c)
 
 bool ph_own_addr_parse(const char *line, struct ph_own_addr *out)
 {
-    unsigned flags;
+    const char *p = line + 32;
 
     *out = (struct ph_own_addr){.addr = {.family = PH_AF_V6}};
     for (size_t i = 0; i < 16; i++) {
@@ -31,10 +32,15 @@ bool ph_own_addr_parse(const char *line, struct ph_own_addr *out)
         }
         out->addr.ip[i] = (uint8_t)(high << 4 | low);
     }
-    if (sscanf(line + 32, " %*x %*x %*x %x", &flags) != 1) {
-        return false;
+    for (int i = 0; i < 4; i++) { /* interface, prefix, scope, flags */
+        char *end;
+
+        out->flags = (unsigned)strtoul(p, &end, 16);
+        if (end == p) {
+            return false;
+        }
+        p = end;
     }
-    out->flags = flags;
     return true;
 }
 

@@ -7,7 +7,7 @@
 /* More reflexive ones than this say only that the NAT's mapping is not endpoint-independent. */
 #define PH_REFLEXIVE_MAX 2 /* of each family */
 /* The host candidates of one family: the others would find no place behind them. */
-#define PH_HOSTS_MAX 6
+#define PH_HOSTS_MAX 5
 
 struct ph_candidate_set {
     struct ph_candidate items[PH_SIGNAL_CANDIDATES_MAX];

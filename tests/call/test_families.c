@@ -1,5 +1,6 @@
 /* Calls of peers that have IPv6, IPv4 or both, and which of their addresses are of what use. */
 #include "call/agent.h"
+#include "netcheck/netcheck.h"
 #include "path/table.h"
 #include "tests/sim_fixture.h"
 
@@ -82,6 +83,37 @@ static ph_ns registered_after(const struct sim_fixture_config *c)
     ph_ns took = f->world->ops->now(f->world) - begun;
     sim_fixture_free(f);
     return took;
+}
+
+/* Also where everybody is farther away than the head start is long. */
+static void test_far_and_blackholed(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.nat = {"open", "open"}, .link = "400ms", .seed = 120};
+    ph_ns registration = registered_after(&c);
+    c.family = "dual";
+    assert_true(registered_after(&c) <= registration + 250 * PH_MS);
+    struct sim_fixture *f = sim_fixture_new(&c);
+    sim_fixture_register(f);
+    sim_fixture_run(f, 30 * PH_SEC);
+    for (int i = 0; i < 2; i++) /* and what works stays */
+        assert_int_equal(f->peer[i].agent->presence.home->relay.family, PH_AF_V6);
+    sim_fixture_free(f);
+    c.ipv6[0] = c.ipv6[1] = "block";
+    assert_true(registered_after(&c) <= registration + 250 * PH_MS);
+    f = sim_fixture_new(&c);
+    sim_fixture_register(f);
+    sim_fixture_run(f, 30 * PH_SEC);
+    struct ph_relay_stats stats;
+    ph_relay_get_stats(f->relay, &stats);
+    assert_int_equal(stats.clients, 2);
+    for (int i = 0; i < 2; i++) {
+        assert_true(ph_agent_registered(f->peer[i].agent));
+        assert_int_equal(f->peer[i].agent->presence.home->relay.family, PH_AF_V4);
+    }
+    sim_fixture_call(f, 20 * PH_SEC);
+    assert_path(f, PH_AF_V4);
+    sim_fixture_free(f);
 }
 
 /* IPv6 that leads nowhere costs the registration less than a head start of 250 ms (RFC 8305 section
@@ -220,6 +252,45 @@ static void test_nat64_to_a_relay_of_ipv4(void **state)
     sim_fixture_free(f);
 }
 
+static void on_done(void *user)
+{
+    *(bool *)user = true;
+}
+
+/* A look at the network from there says so. */
+static void test_netcheck_behind_nat64(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {
+        .nat = {"port-restricted", NULL}, .family = "nat64-v4", .seed = 91};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    const struct layout_node *nat = &f->layout.nodes[layout_find(&f->layout, "a.nat")];
+    struct ph_netcheck_config config = {
+        .relays = {{.addr = f->relay_addr}, {.addr = f->relay_addr6}},
+        .relay_count = 2,
+        .no_portmap = true,
+        .done = on_done};
+    struct ph_netcheck_report r;
+    struct ph_netcheck *n;
+    bool done = false;
+    config.user = &done;
+    assert_int_equal(f->world->ops->host_new(f->world, f->peer[0].node, NULL, NULL, &config.host),
+                     PH_OK);
+    assert_int_equal(ph_netcheck_new(&config, &n), PH_OK);
+    sim_fixture_run(f, 4 * PH_SEC);
+    assert_true(done);
+    ph_netcheck_report(n, &r);
+    assert_true(r.nat64);
+    assert_int_equal(r.ipv4, PH_YES);
+    assert_int_equal(r.ipv6, PH_YES);
+    assert_true(ph_addr_ip_eq(&r.v4.reflexive, &nat->wan[0]));
+    assert_int_equal(r.v6.mapping, PH_MAPPING_NONE);
+    assert_true(r.relays[0].answered && r.relays[1].answered);
+    ph_netcheck_free(n);
+    f->world->ops->host_free(f->world, config.host);
+    sim_fixture_free(f);
+}
+
 /* A relay's other address is no other relay to look for somebody at. */
 static void test_relay_is_met_once(void **state)
 {
@@ -235,6 +306,59 @@ static void test_relay_is_met_once(void **state)
     assert_true(ph_agent_registered(f->peer[0].agent));
     ph_relay_get_stats(f->relay, &stats);
     assert_int_equal(stats.clients, 2);
+    sim_fixture_free(f);
+}
+
+static size_t (*all_addrs)(struct ph_host *h, struct ph_addr *out, size_t cap);
+
+/* Those of IPv6 alone. */
+static size_t v6_addrs(struct ph_host *h, struct ph_addr *out, size_t cap)
+{
+    size_t n = all_addrs(h, out, cap), kept = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (out[i].family == PH_AF_V6)
+            out[kept++] = out[i];
+    }
+    return kept;
+}
+
+/* A family that comes later has its socket then, its relays, its survey and its candidates. */
+static void test_ipv4_comes_later(void **state)
+{
+    (void)state;
+    struct sim_fixture_config c = {.family = "dual", .seed = 110};
+    struct sim_fixture *f = sim_fixture_new(&c);
+    struct ph_host *host;
+    struct ph_agent *agent;
+    assert_int_equal(f->world->ops->host_new(f->world, f->peer[0].node, NULL, NULL, &host), PH_OK);
+    const struct ph_host_ops *whole = host->ops;
+    struct ph_host_ops part = *whole;
+    all_addrs = whole->local_addrs;
+    part.local_addrs = v6_addrs;
+    host->ops = &part;
+    struct ph_agent_config config = {.host = host,
+                                     .relays = {f->relay_addr, f->relay_addr6},
+                                     .relay_count = 2,
+                                     .deterministic = true};
+    memset(config.seed, 78, sizeof(config.seed));
+    assert_int_equal(ph_agent_new(&config, &agent), PH_OK);
+    sim_fixture_run(f, 3 * PH_SEC);
+    assert_true(ph_agent_registered(agent));
+    assert_int_equal(ph_agent_families(agent), 1u << PH_AF_V6);
+    assert_int_equal(agent->presence.map.count, 1);
+    struct ph_mapper *of_v6 = agent->network.mapper;
+    host->ops = whole;
+    host->endpoint->on_network(host->endpoint, f->world->ops->now(f->world));
+    sim_fixture_run(f, 3 * PH_SEC);
+    assert_int_equal(ph_agent_families(agent), 1u << PH_AF_V4 | 1u << PH_AF_V6);
+    assert_int_equal(agent->presence.map.count, 2);
+    assert_true(ph_agent_registered(agent));
+    assert_ptr_equal(agent->network.mapper6, of_v6);
+    assert_ptr_not_equal(agent->network.mapper, of_v6);
+    struct ph_addr reflexive = ph_agent_reflexive(agent, PH_AF_V4);
+    assert_true(ph_addr_is_set(&reflexive));
+    ph_agent_free(agent);
+    f->world->ops->host_free(f->world, host);
     sim_fixture_free(f);
 }
 
@@ -333,12 +457,15 @@ int main(void)
         cmocka_unit_test(test_v6_to_v6),
         cmocka_unit_test(test_v6_wins_of_both),
         cmocka_unit_test(test_v6_is_blackholed),
+        cmocka_unit_test(test_far_and_blackholed),
         cmocka_unit_test(test_one_has_v6_the_other_v4),
         cmocka_unit_test(test_both_and_one),
         cmocka_unit_test(test_guessing_at_the_other_family),
         cmocka_unit_test(test_nat64),
         cmocka_unit_test(test_nat64_to_a_relay_of_ipv4),
+        cmocka_unit_test(test_netcheck_behind_nat64),
         cmocka_unit_test(test_relay_is_met_once),
+        cmocka_unit_test(test_ipv4_comes_later),
         cmocka_unit_test(test_link_local_is_never_a_candidate),
         cmocka_unit_test(test_shares_are_of_a_family),
         cmocka_unit_test(test_which_of_two_is_better),
