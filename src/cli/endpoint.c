@@ -99,6 +99,19 @@ static bool is_beside(const struct ph_agent_config *config)
     return false;
 }
 
+/* Nobody needs to be asked for the public servers to know that they are not wanted. */
+static bool is_at_home(const struct endpoint_options *o)
+{
+    struct ph_addr a;
+
+    for (size_t i = 0; i < o->relay_count; i++) {
+        if (resolve_literal(o->relays[i], &a) && public_stun_is_beside(&a)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* Of each name the addresses of both families: the agent has a socket for each that this machine
  * has. Without STUN servers of the user's the relays serve, which answer STUN, and then public
  * ones: what a NAT does shows only to several of them. */
@@ -116,7 +129,7 @@ static int resolve_all(const struct endpoint_options *o, struct ph_agent_config 
     for (size_t i = 0; i < o->stun_count; i++) {
         r[n++].text = o->stuns[i];
     }
-    for (size_t i = 0; o->stun_count == 0 && i < PUBLIC_STUN_COUNT; i++) {
+    for (size_t i = 0; o->stun_count == 0 && !is_at_home(o) && i < PUBLIC_STUN_COUNT; i++) {
         r[n++] = (struct resolved){.text = public_stun_servers[i], .optional = true};
     }
     asks_nat64 = resolve_asks_nat64(&r[n]);

@@ -1,6 +1,7 @@
 #include "cli/resolve.h"
 
 #include "cli/cli.h"
+#include "cli/lookup.h"
 #include "cli/number.h"
 #include "host/own_addrs.h"
 #include "host/sockaddr.h"
@@ -8,9 +9,6 @@
 #include <netdb.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
-
-#define NAME_MAX_LEN 255
 
 static int bad(const char *text)
 {
@@ -61,13 +59,13 @@ static int look_up(const char *name, int af, struct ph_addr *out)
 }
 
 /* "name:port" or "name"; a cli_exit. */
-static int split(const char *text, char name[NAME_MAX_LEN + 1], uint16_t *port)
+static int split(const char *text, char name[LOOKUP_NAME_MAX + 1], uint16_t *port)
 {
     const char *colon = strrchr(text, ':');
     size_t len = colon ? (size_t)(colon - text) : strlen(text);
 
     *port = colon ? (uint16_t)read_number(colon + 1, 65535) : CLI_PORT;
-    if (len == 0 || len > NAME_MAX_LEN || text[0] == '[' || *port == 0) {
+    if (len == 0 || len > LOOKUP_NAME_MAX || text[0] == '[' || *port == 0) {
         return bad(text);
     }
     memcpy(name, text, len);
@@ -98,7 +96,7 @@ static bool is_literal(const char *text, struct ph_addr *out)
 
 int resolve(const char *text, enum ph_family family, struct ph_addr *out)
 {
-    char name[NAME_MAX_LEN + 1];
+    char name[LOOKUP_NAME_MAX + 1];
     uint16_t port;
     int err = EAI_NONAME;
     int code;
@@ -132,43 +130,6 @@ int resolve(const char *text, enum ph_family family, struct ph_addr *out)
 
 /* ---- Many at once */
 
-/* The resolver may still be at it when we leave: what it reads and writes stays. */
-static const struct addrinfo many_hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM};
-static struct {
-    struct gaicb cb;
-    char name[NAME_MAX_LEN + 1];
-} requests[RESOLVE_MANY_MAX];
-
-static long ms_now(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (long)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-/* Until all are found, or not to be found, or the time is up. */
-static void wait_for(size_t n)
-{
-    const struct gaicb *list[RESOLVE_MANY_MAX];
-    long end = ms_now() + RESOLVE_MANY_MS;
-
-    for (;;) {
-        long left = end - ms_now();
-        struct timespec timeout = {.tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000};
-        bool waiting = false;
-
-        for (size_t i = 0; i < n; i++) {
-            list[i] = gai_error(&requests[i].cb) == EAI_INPROGRESS ? &requests[i].cb : NULL;
-            waiting = waiting || list[i];
-        }
-        if (!waiting || left <= 0) {
-            return;
-        }
-        gai_suspend(list, (int)n, &timeout);
-    }
-}
-
 /* The first address of each family in what was found. */
 static void take_found(const struct addrinfo *list, uint16_t port, struct resolved *r)
 {
@@ -182,33 +143,32 @@ static void take_found(const struct addrinfo *list, uint16_t port, struct resolv
     }
 }
 
-static int collect(struct resolved *r, struct gaicb *cb, uint16_t port)
+static int collect(struct resolved *r, const char *name, uint16_t port, struct lookup *l)
 {
-    int err = gai_error(cb);
+    struct addrinfo *found;
+    int err = lookup_take(l, &found);
 
+    if (err == EAI_INPROGRESS && !r->optional) {
+        fprintf(stderr,
+                "pinhole: no answer in %d s to the question for the address of '%s'; check the "
+                "network and its name server, or write the address itself\n",
+                RESOLVE_MANY_MS / 1000, name);
+    }
     if (err == EAI_INPROGRESS) {
-        (void)gai_cancel(cb);
-        if (!r->optional) {
-            fprintf(stderr,
-                    "pinhole: no answer in %d s to the question for the address of '%s'; check "
-                    "the network and its name server, or write the address itself\n",
-                    RESOLVE_MANY_MS / 1000, cb->ar_name);
-        }
         return CLI_CANNOT;
     }
     if (err) {
-        return r->optional ? CLI_CANNOT : not_found(cb->ar_name, err);
+        return r->optional ? CLI_CANNOT : not_found(name, err);
     }
-    take_found(cb->ar_result, port, r);
-    freeaddrinfo(cb->ar_result);
-    cb->ar_result = NULL;
+    take_found(found, port, r);
+    freeaddrinfo(found);
     return r->count > 0 ? CLI_GOOD : CLI_CANNOT;
 }
 
 int resolve_many(struct resolved *r, size_t n)
 {
-    struct gaicb *list[RESOLVE_MANY_MAX];
-    size_t which[RESOLVE_MANY_MAX], asked = 0;
+    struct lookup *all[RESOLVE_MANY_MAX] = {NULL};
+    char names[RESOLVE_MANY_MAX][LOOKUP_NAME_MAX + 1];
     uint16_t ports[RESOLVE_MANY_MAX];
     int result = CLI_GOOD;
 
@@ -218,31 +178,30 @@ int resolve_many(struct resolved *r, size_t n)
             r[i].count = 1;
             continue;
         }
-        int code = split(r[i].text, requests[asked].name, &ports[asked]);
-        if (code) {
-            return code;
+        int code = split(r[i].text, names[i], &ports[i]);
+        if (!code && (all[i] = lookup_start(names[i])) == NULL) {
+            fprintf(stderr, "pinhole: cannot look up '%s': out of memory or threads\n", names[i]);
+            code = CLI_CANNOT;
         }
-        requests[asked].cb =
-            (struct gaicb){.ar_name = requests[asked].name, .ar_request = &many_hints};
-        list[asked] = &requests[asked].cb;
-        which[asked++] = i;
+        result = result ? result : code;
     }
-    if (asked == 0) {
-        return CLI_GOOD;
+    if (!result) {
+        lookup_wait(all, n, RESOLVE_MANY_MS);
     }
-    if (getaddrinfo_a(GAI_NOWAIT, list, (int)asked, NULL) != 0) {
-        fprintf(stderr, "pinhole: cannot look up names: out of memory or threads\n");
-        return CLI_CANNOT;
-    }
-    wait_for(asked);
-    for (size_t k = 0; k < asked; k++) {
-        int code = collect(&r[which[k]], list[k], ports[k]);
+    for (size_t i = 0; i < n; i++) {
+        struct resolved silent = {.optional = true};
+        int code = all[i] ? collect(result ? &silent : &r[i], names[i], ports[i], all[i]) : 0;
 
-        if (code && !r[which[k]].optional && !result) {
+        if (code && !r[i].optional && !result) {
             result = code;
         }
     }
     return result;
+}
+
+bool resolve_literal(const char *text, struct ph_addr *out)
+{
+    return is_literal(text, out);
 }
 
 /* ---- NAT64 */

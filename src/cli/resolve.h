@@ -15,7 +15,7 @@
 int resolve(const char *text, enum ph_family family, struct ph_addr *out);
 
 /* Many and by both families, all looked up at once, and waited for so long and no longer, however
- * dead the name server is. Once in a process. */
+ * dead the name server is. */
 #define RESOLVE_MANY_MAX 32
 #define RESOLVE_MANY_MS  1000
 struct resolved {
@@ -27,6 +27,8 @@ struct resolved {
 /* A cli_exit; what is wrong is printed. n: at most RESOLVE_MANY_MAX. */
 int resolve_many(struct resolved *r, size_t n);
 
+/* True when it is an address, which needs no resolver. */
+bool resolve_literal(const char *text, struct ph_addr *out);
 /* As resolve, without a resolver: an address of this machine. */
 int resolve_local(const char *text, struct ph_addr *out);
 
