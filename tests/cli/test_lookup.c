@@ -17,8 +17,7 @@ static void test_many(void **state)
     for (int round = 0; round < 60; round++) {
         struct lookup *all[MANY];
         for (size_t i = 0; i < MANY; i++)
-            assert_non_null(all[i] =
-                                lookup_start(i % 4 == 3 ? "no.such.name.invalid" : "localhost"));
+            assert_non_null(all[i] = lookup_start(i % 4 == 3 ? "" : "localhost"));
         lookup_wait(all, MANY, round % 3 == 0 ? 0 : 20000);
         for (size_t i = 0; i < MANY; i++) {
             struct addrinfo *found;
