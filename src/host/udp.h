@@ -4,7 +4,7 @@
 
 #include "host/host.h"
 
-#define PH_UDP_BATCH 64
+#define PH_UDP_BATCH PH_DATAGRAMS_MAX
 
 struct ph_udp_io;
 

@@ -51,6 +51,12 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
         stats->dropped_rate++;
         return;
     }
+    if (relay->config.packets_per_second_all &&
+        !ph_bucket_take(&relay->packets_all, relay->now, relay->config.packets_per_second_all,
+                        relay->config.packets_per_second_all / 10 + 1)) {
+        stats->dropped_rate_all++;
+        return;
+    }
     if (leg->client) {
         leg->client->came += d->len;
     }
@@ -60,7 +66,7 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
         return;
     }
     if (to->client && !ph_relay_may_send(to->client, PH_RELAY_FRAME_OVERHEAD + payload_len)) {
-        stats->dropped_rate++;
+        stats->dropped_unproved++;
         return;
     }
     out = ph_outbox_add(&relay->outbox, relay->socks[to->listen], &to->addr,

@@ -307,6 +307,17 @@ size_t ph_sessions_return(struct ph_sessions *s, struct ph_client *c)
     return count;
 }
 
+bool ph_sessions_awaits(const struct ph_sessions *s, const uint8_t owner[PH_FINGERPRINT_LEN])
+{
+    for (struct ph_table_node *n = ph_table_first(&s->away, owner_hash(s, owner)); n;
+         n = ph_table_next(n)) {
+        if (memcmp(leg_of_owner_node(n)->owner, owner, PH_FINGERPRINT_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 int ph_sessions_arrive(struct ph_sessions *s, struct ph_leg *leg, struct ph_client *c, uint64_t tag)
 {
     if (tag == 0 || ph_sessions_leg(s, tag)) {

@@ -89,6 +89,8 @@ void ph_sessions_answered(struct ph_sessions *s, struct ph_session *session,
 struct ph_session *ph_sessions_find(const struct ph_sessions *s,
                                     const uint8_t call_id[PH_CALL_ID_LEN],
                                     const uint8_t end[PH_FINGERPRINT_LEN]);
+/* Whether this one has a leg that is away. */
+bool ph_sessions_awaits(const struct ph_sessions *s, const uint8_t owner[PH_FINGERPRINT_LEN]);
 struct ph_leg *ph_sessions_leg(const struct ph_sessions *s, uint64_t tag);
 struct ph_leg *ph_leg_other(struct ph_leg *leg);
 struct ph_leg *ph_session_leg_of(struct ph_session *session, const uint8_t end[PH_FINGERPRINT_LEN]);
