@@ -301,6 +301,33 @@ static void rejoin(struct ph_presence *p, ph_ns now)
     }
 }
 
+void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar *r,
+                          const struct ph_signal *drain)
+{
+    size_t order[PH_RELAY_MAP_MAX];
+    bool home = r == p->home;
+    if (home || r == p->next)
+        learn(p, now, r, drain);
+    if (r->state != PH_REGISTRAR_REGISTERED)
+        return; /* its end says the same */
+    ph_relay_map_failed(&p->map, &r->relay);
+    if (!home || p->next)
+        return;
+    size_t n = ph_relay_map_order(&p->map, order);
+    for (size_t i = 0; i < n && !p->next; i++) {
+        const struct ph_relay_entry *e = &p->map.items[order[i]];
+        if (e->failures > 0 || ph_addr_eq(&e->addr, &r->relay))
+            continue;
+        struct ph_registrar *there = ph_presence_at(p, &e->addr);
+        if (there && there->state == PH_REGISTRAR_REGISTERED) {
+            become_home(p, there);
+            return;
+        }
+        if (ph_presence_go(p, now, &e->addr) == PH_OK)
+            p->next = ph_presence_at(p, &e->addr);
+    }
+}
+
 void ph_presence_on_network(struct ph_presence *p, ph_ns now)
 {
     measure_soon(p, now);

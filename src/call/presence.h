@@ -60,6 +60,9 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
 bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *addr);
 
 void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const struct ph_signal *ack);
+/* The relay is about to stop, and names others: if it is home, another one becomes that. */
+void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar *r,
+                          const struct ph_signal *drain);
 /* The relay says that it does not know a tag of ours, or not from where our frames come. */
 void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay);
 /* True when the response was to a measurement. */

@@ -75,6 +75,14 @@ static void on_message(struct ph_registrar *r, const struct ph_signal *m)
         ph_presence_on_ack(&r->agent->presence, r, m);
         return;
     }
+    if (m->type == PH_SIGNAL_DRAIN) {
+        ph_presence_on_drain(&r->agent->presence, ph_host_now(r->agent->host), r, m);
+        if (r->state == PH_REGISTRAR_WAITING) {
+            r->closed = true; /* it takes nobody in any more */
+            r->error = PH_ERR_REFUSED;
+        }
+        return;
+    }
     if (r->state == PH_REGISTRAR_REGISTERED && m->type != 0)
         ph_agent_on_signal(r->agent, r, m);
 }

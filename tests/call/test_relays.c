@@ -496,6 +496,37 @@ static void test_calls_when_the_relay_dies(void **state)
     }
 }
 
+/* A relay that drains: its clients go to another one, at once and without a moment at none, while a
+ * relayed call goes on where it is. */
+static void test_the_relay_drains(void **state)
+{
+    (void)state;
+    struct fixture *f = new_fixture(55, 0);
+    name_others(f, 0, "1"); /* b learns of it by the relay's word */
+    for (size_t i = 0; i < 2; i++)
+        start_relay(f, i);
+    start_peer(f, 0, "01", 1u << PH_STAGE_RELAY);
+    start_peer(f, 1, "0", 0);
+    run(f, 5 * PH_SEC);
+    dial(f);
+    run(f, 5 * PH_SEC);
+    ph_relay_drain(f->relays[0].relay);
+    run(f, PH_SEC);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(home_of(f, i), 1);
+        assert_int_equal(f->peer[i].told, f->peer[i].told_ok);
+    }
+    run(f, 60 * PH_SEC);
+    assert_int_equal(clients(f, 0), 2);
+    assert_int_equal(f->peer[0].report.state, PH_CALL_CONNECTED);
+    assert_true(f->peer[0].report.media.max_gap < 100 * PH_MS);
+    ph_call_hangup(f->peer[0].call);
+    run(f, 60 * PH_SEC);
+    assert_int_equal(clients(f, 0), 0);
+    assert_int_equal(clients(f, 1), 2);
+    free_fixture(f);
+}
+
 struct watch {
     const struct fixture *f;
     const struct ph_addr *listed;
@@ -650,6 +681,7 @@ int main(void)
         cmocka_unit_test(test_the_relay_dies),
         cmocka_unit_test(test_two_relays_die),
         cmocka_unit_test(test_calls_when_the_relay_dies),
+        cmocka_unit_test(test_the_relay_drains),
         cmocka_unit_test(test_hostile_ack),
         cmocka_unit_test(test_no_flapping),
         cmocka_unit_test(test_nobody_knows_the_peer),
