@@ -7,8 +7,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define STATE_LABEL "pinhole relay: state"
-
 void ph_relay_drain(struct ph_relay *relay)
 {
     if (relay->draining) {
@@ -31,16 +29,6 @@ void ph_relay_farewell(struct ph_relay *relay)
         ph_relay_drop(c);
     }
     ph_relay_settle(relay);
-}
-
-static void mac_of(const struct ph_relay *relay, const uint8_t *data, size_t len,
-                   uint8_t out[PH_STATE_MAC_LEN])
-{
-    uint8_t key[PH_DERIVED_LEN];
-
-    ph_identity_derive(relay->identity, STATE_LABEL, key);
-    ph_hmac_sha256(key, sizeof(key), data, len, NULL, 0, out);
-    memset(key, 0, sizeof(key));
 }
 
 /* One that is answered, and of which both ends have been heard. */
@@ -88,7 +76,7 @@ int ph_relay_export(const struct ph_relay *relay, uint64_t wall_s, uint8_t **out
         }
     }
     *len = ph_writer_len(&w);
-    mac_of(relay, bytes, *len, bytes + *len);
+    ph_state_mac(relay->identity, bytes, *len, bytes + *len);
     *len += PH_STATE_MAC_LEN;
     *out = bytes;
     return PH_OK;
@@ -123,7 +111,7 @@ int ph_relay_import(struct ph_relay *relay, uint64_t wall_s, const uint8_t *data
         !same_addresses(relay, &head)) {
         return PH_ERR_AUTH;
     }
-    mac_of(relay, data, len - PH_STATE_MAC_LEN, mac);
+    ph_state_mac(relay->identity, data, len - PH_STATE_MAC_LEN, mac);
     if (!ph_equal_ct(mac, data + len - PH_STATE_MAC_LEN, sizeof(mac))) {
         return PH_ERR_FORMAT;
     }

@@ -1,6 +1,7 @@
 #include "relay/state.h"
 
 #include "base/err.h"
+#include "base/mac.h"
 
 #include <string.h>
 
@@ -64,6 +65,16 @@ void ph_state_write_call(struct ph_writer *w, const struct ph_session_facts *cal
         ph_write_u8(w, (uint8_t)call->leg[i].listen);
         write_addr(w, &call->leg[i].addr);
     }
+}
+
+void ph_state_mac(const struct ph_identity *relay, const uint8_t *data, size_t len,
+                  uint8_t out[PH_STATE_MAC_LEN])
+{
+    uint8_t key[PH_DERIVED_LEN];
+
+    ph_identity_derive(relay, "pinhole relay: state", key);
+    ph_hmac_sha256(key, sizeof(key), data, len, NULL, 0, out);
+    memset(key, 0, sizeof(key));
 }
 
 int ph_state_read_head(struct ph_reader *r, struct ph_state_head *head)

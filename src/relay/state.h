@@ -32,6 +32,10 @@ size_t ph_state_size(uint32_t calls);
 void ph_state_write_head(struct ph_writer *w, const struct ph_state_head *head);
 void ph_state_write_call(struct ph_writer *w, const struct ph_session_facts *call);
 
+/* The MAC of what was written so far. */
+void ph_state_mac(const struct ph_identity *relay, const uint8_t *data, size_t len,
+                  uint8_t out[PH_STATE_MAC_LEN]);
+
 /* Reads what stands before the MAC. PH_ERR_FORMAT: it is none, or of another version. */
 int ph_state_read_head(struct ph_reader *r, struct ph_state_head *head);
 /* The next call, PH_ERR_FORMAT: it is cut, or none that a relay of this head could have had. */
