@@ -39,6 +39,9 @@ enum {
     KEY_MAX_RATE_ALL,
 };
 
+/* At high rates, for the sake of one wake-up for many packets. */
+#define GATHER (400 * PH_US)
+
 struct options {
     struct ph_relay_config config;
     const char *listen[PH_RELAY_LISTENS];
@@ -335,7 +338,8 @@ static void tell_end(const struct server *s, const struct options *o)
 
 static int start(struct server *s, struct options *o)
 {
-    struct ph_loop_host_config host_config = {.netns_fd = -1, .rcvbuf_bytes = RCVBUF_BYTES};
+    struct ph_loop_host_config host_config = {
+        .netns_fd = -1, .rcvbuf_bytes = RCVBUF_BYTES, .gather = GATHER, .join = true};
     struct ph_host *host;
     int err = ph_loop_new(&s->loop);
 

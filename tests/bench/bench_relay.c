@@ -12,11 +12,15 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define SECONDS 3
+/* The least of some rounds, one subject's and the other's in turn: what else the machine does makes
+ * a packet dearer, never cheaper. */
+#define ROUNDS  3
+#define SECONDS 1
 #define WARM_UP (300 * PH_MS)
 
 struct subject {
     const char *name;
+    double framing; /* bytes before the payload in what it sends, on average */
     pid_t (*start)(struct load *l, size_t calls, int *out_fd);
 };
 
@@ -223,7 +227,7 @@ static struct load_result run(const struct subject *s, size_t calls, unsigned pe
     int out_fd;
     pid_t pid;
     double cpu;
-    uint64_t packets;
+    struct load_wire wire;
     ph_ns start;
 
     load_calls(&load, calls);
@@ -237,7 +241,7 @@ static struct load_result run(const struct subject *s, size_t calls, unsigned pe
     }
     load_delay_count = 0;
     cpu = load_cpu_of(pid);
-    packets = load_wire_packets();
+    wire = load_wire();
     start = load_now();
     if (per_second) {
         load_pace(&load, start + SECONDS * PH_SEC, per_second, flood, &stranger, &r);
@@ -246,7 +250,7 @@ static struct load_result run(const struct subject *s, size_t calls, unsigned pe
     }
     r.seconds = (double)(load_now() - start) / (double)PH_SEC;
     r.cpu = load_cpu_of(pid) - cpu;
-    r.forwarded = load_wire_packets() - packets;
+    r.forwarded = load_datagrams(wire, load_wire(), LOAD_PAYLOAD + s->framing);
     load_percentiles(&r);
     load_stop(pid, out_fd);
     return r;
@@ -279,7 +283,8 @@ int main(void)
         {"20,000/s and 100,000/s flood", 200, 20000, 100000},
         {"100,000/s, 1000 calls", 1000, 100000, 0},
     };
-    static const struct subject subjects[] = {{"pinhole", start_pinhole}, {"coturn", start_coturn}};
+    static const struct subject subjects[] = {{"pinhole", PH_RELAY_FRAME_OVERHEAD, start_pinhole},
+                                              {"coturn", 2, start_coturn}};
     char cleanup[128];
 
     if (access(program_pinhole(), X_OK) != 0) {
@@ -294,15 +299,21 @@ int main(void)
         return 0;
     }
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct load_result best[2];
         double each[2];
 
-        for (size_t k = 0; k < 2; k++) {
+        for (size_t round = 0; round < 2 * ROUNDS; round++) {
+            size_t k = round % 2;
             struct load_result r =
                 run(&subjects[k], rows[i].calls, rows[i].per_second, rows[i].flood);
 
-            print(rows[i].what, subjects[k].name, &r);
-            each[k] = r.cpu / (double)r.forwarded;
+            if (round < 2 || r.cpu / (double)r.forwarded < each[k]) {
+                best[k] = r;
+                each[k] = r.cpu / (double)r.forwarded;
+            }
         }
+        print(rows[i].what, subjects[0].name, &best[0]);
+        print(rows[i].what, subjects[1].name, &best[1]);
         printf("%-30s pinhole's CPU for a packet is %.2f x coturn's\n", "", each[0] / each[1]);
     }
     snprintf(cleanup, sizeof(cleanup), "rm -r '%s'", folder);

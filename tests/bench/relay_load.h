@@ -260,12 +260,17 @@ static inline void load_hear(struct load *l, size_t flow, struct load_result *r)
     }
 }
 
-/* Packets that the peers' end of the wire has got. */
-static inline uint64_t load_wire_packets(void)
+/* What the peers' end of the wire has got. One that the sender has joined counts once there, with
+ * the bytes of all and the headers of one. */
+struct load_wire {
+    uint64_t bytes, packets;
+};
+
+static inline struct load_wire load_wire(void)
 {
     FILE *f = fopen("/proc/thread-self/net/dev", "re");
     char line[512];
-    unsigned long long bytes, packets = 0;
+    unsigned long long bytes = 0, packets = 0;
 
     while (f && fgets(line, sizeof(line), f)) {
         const char *at = strstr(line, "wire:");
@@ -277,7 +282,15 @@ static inline uint64_t load_wire_packets(void)
     if (f) {
         fclose(f);
     }
-    return packets;
+    return (struct load_wire){bytes, packets};
+}
+
+/* How many datagrams that is, of so many bytes each on average. */
+static inline uint64_t load_datagrams(struct load_wire before, struct load_wire after, double each)
+{
+    double headers = 42.0 * (double)(after.packets - before.packets);
+
+    return (uint64_t)(((double)(after.bytes - before.bytes) - headers) / each + 0.5);
 }
 
 /* Of all threads of the process, in seconds. */
