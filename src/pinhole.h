@@ -67,10 +67,11 @@ struct ph_stage_report {
 /* Media is a paced stream of numbered, time-stamped frames of 20 ms. */
 struct ph_media_report {
     uint64_t sent;
-    uint64_t received; /* distinct frames */
-    uint64_t duplicates;
-    ph_ns max_gap; /* the longest time between two frames that came one after the other */
-    ph_ns jitter;  /* RFC 3550 section 6.4.1 */
+    uint64_t received;   /* distinct frames */
+    uint64_t duplicates; /* came again by the way that they had come by */
+    uint64_t copies;     /* came again by the other way: both were used (call/steering.h) */
+    ph_ns max_gap;       /* the longest time between two frames that came one after the other */
+    ph_ns jitter;        /* RFC 3550 section 6.4.1 */
 };
 
 enum ph_call_state {
@@ -92,6 +93,9 @@ struct ph_call_report {
     ph_ns relay_at;       /* first authenticated application byte by way of the relay */
     ph_ns direct_at;      /* first authenticated application byte on a direct path */
     ph_ns media_at;       /* first media frame on any path */
+    ph_ns decided_at;     /* when this side first sent media by a direct path */
+    uint32_t upgrades;    /* so often it went from the relay to a direct path ... */
+    uint32_t fallbacks;   /* ... and back */
     bool settled;         /* no stage is running any more */
     bool direct;          /* the path in use now is a direct one, and proved by an echo */
     enum ph_stage stage;  /* that gave the path in use, PH_STAGE_NONE before */

@@ -69,6 +69,12 @@ static void gather_candidates(struct ph_agent *a)
     ph_network_candidates(&a->network, &a->candidates);
 }
 
+void ph_agent_gather(struct ph_agent *a)
+{
+    a->candidates.count = 0;
+    gather_candidates(a);
+}
+
 static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagram *in)
 {
     uint64_t tag;
@@ -340,8 +346,11 @@ static void on_network(struct ph_endpoint *ep, ph_ns now)
     /* What was ours and what was learnt were the old network's. */
     ph_opener_fini(&a->opener);
     ph_opener_init(&a->opener, a->host);
-    a->candidates.count = 0;
-    gather_candidates(a);
+    ph_agent_gather(a);
+    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
+        if (a->calls[i] && a->calls[i]->state != PH_CALL_ENDED)
+            ph_renewal_on_network(&a->calls[i]->renewal, now);
+    }
     pump(a, now);
 }
 

@@ -47,6 +47,8 @@ void ph_agent_on_moved(struct ph_agent *a);
 bool ph_agent_is_relay(const struct ph_agent *a, const struct ph_addr *addr);
 /* An IP of this host's, or one that a NAT before it is known to lend it; whatever the port. */
 bool ph_agent_is_own_ip(const struct ph_agent *a, const struct ph_addr *addr);
+/* Looks again at where this agent is to be reached: what it said before counts no more. */
+void ph_agent_gather(struct ph_agent *a);
 /* A line of the trace: who goes from where to where. */
 void ph_agent_trace(struct ph_agent *a, const char *who, const char *from, const char *to);
 

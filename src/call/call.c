@@ -48,14 +48,17 @@ static void on_state(void *user, enum ph_quic_state state)
 static void on_stream(void *user, const uint8_t *data, size_t len)
 {
     struct ph_call *c = user;
-    ph_hard_on_stream(&c->hard, ph_host_now(c->agent->host), data, len);
+    ph_talk_on_stream(c, ph_host_now(c->agent->host), data, len);
 }
 
-/* The peer has settled on a path that is not proved to us yet. */
+/* The peer has settled on a path that is not proved to us yet, or its NAT has given it another
+ * address. */
 static void on_direct_media(struct ph_call *c, ph_ns now)
 {
     struct ph_path *path = ph_path_find(&c->paths, &c->carrier.reading_from);
-    if (path)
+    if (!path && c->steering.path)
+        path = ph_path_add_heard(&c->paths, &c->carrier.reading_from);
+    if (path && path != c->steering.path)
         ph_checks_on_sealed(c, now, path);
 }
 
@@ -74,7 +77,8 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
         c->relay_at = now;
     switch (m.kind) {
     case PH_INBAND_MEDIA:
-        if (direct && !c->carrier.use)
+        ph_steering_on_media(&c->steering, now, &m);
+        if (direct)
             on_direct_media(c, now);
         if (c->media_at == PH_NEVER) {
             c->media_at = now;
@@ -91,6 +95,11 @@ static void on_datagram(void *user, const uint8_t *data, size_t len)
     case PH_INBAND_PUNCHING:
         if (!c->caller)
             ph_punch_on_word(&c->punch, now);
+        break;
+    case PH_INBAND_HEARD:
+    case PH_INBAND_DEAF:
+    case PH_INBAND_PAUSE:
+        ph_steering_on_word(&c->steering, now, &m);
         break;
     }
 }
@@ -157,12 +166,15 @@ struct ph_call *ph_call_new(struct ph_agent *a, ph_ns now, bool caller, const st
     c->relay_at = c->direct_at = c->media_at = c->deadline = PH_NEVER;
     ph_checker_init(&c->checker, caller, random);
     ph_carrier_init(&c->carrier, c);
+    ph_steering_init(&c->steering, c);
+    ph_warm_init(&c->warm, c);
     c->no_direct = !(a->config.stages & ~(1u << PH_STAGE_RELAY));
     ph_waterfall_init(&c->waterfall, now, a->config.stages);
     ph_portmap_stage_init(&c->portmap, c);
     ph_punch_init(&c->punch, c);
     ph_hard_init(&c->hard, c);
     ph_search_init(&c->search);
+    ph_renewal_init(&c->renewal, c);
     ph_media_init(&c->media);
     return c;
 }
@@ -204,14 +216,13 @@ void ph_call_on_signal(struct ph_call *c, ph_ns now, const struct ph_signal *m)
         ph_call_on_answer(c, now, m);
         break;
     case PH_SIGNAL_ICE_CANDIDATE:
-    case PH_SIGNAL_CANDIDATE_UPDATE:
         ph_punch_add(&c->punch, now, m->candidates, m->candidate_count);
         break;
     case PH_SIGNAL_HANGUP:
         if (ph_search_on_hangup(c, now, m->reason, hangup_error(m->reason)))
             break;
         /* A lost signalling connection does not end a call that has a path of its own. */
-        if (m->reason != PH_HANGUP_LOST || !c->carrier.use)
+        if (m->reason != PH_HANGUP_LOST || !c->steering.path)
             ph_call_end(c, now, hangup_error(m->reason));
         break;
     default:
@@ -299,6 +310,19 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error)
     ph_call_set_state(c, PH_CALL_ENDED);
 }
 
+static void send_media(struct ph_call *c, ph_ns now)
+{
+    const struct ph_steering *s = &c->steering;
+    struct ph_inband frame;
+    while (ph_media_next(&c->media, now, &frame)) {
+        frame.epoch = s->epoch;
+        if (s->path)
+            (void)ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, s->path);
+        if (s->state != PH_STEERING_DIRECT)
+            (void)ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, NULL);
+    }
+}
+
 void ph_call_pump(struct ph_call *c, ph_ns now)
 {
     if (c->quic_closed && c->quic) {
@@ -332,9 +356,10 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
         on_established(c, now);
     ph_punch_pump(&c->punch, now);
     ph_hard_pump(&c->hard, now);
-    struct ph_inband frame;
-    while (ph_media_next(&c->media, now, &frame))
-        ph_call_send_inband(c, now, &frame, PH_MEDIA_GOOD_BYTES, c->carrier.use);
+    ph_renewal_pump(&c->renewal, now);
+    ph_warm_pump(&c->warm, now);
+    ph_steering_pump(&c->steering, now);
+    send_media(c, now);
     if (c->quic)
         ph_quic_flush(c->quic, now);
 }
@@ -349,6 +374,8 @@ ph_ns ph_call_deadline(const struct ph_call *c)
     t = ph_min_ns(t, ph_checks_deadline(c));
     t = ph_min_ns(t, ph_hard_deadline(&c->hard, ph_host_now(c->agent->host)));
     t = ph_min_ns(t, ph_search_deadline(&c->search));
+    t = ph_min_ns(t, ph_renewal_deadline(&c->renewal));
+    t = ph_min_ns(t, ph_min_ns(ph_warm_deadline(&c->warm), ph_steering_deadline(&c->steering)));
     return ph_min_ns(t, ph_portmap_stage_deadline(&c->portmap));
 }
 
@@ -362,9 +389,12 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .relay_at = c->relay_at,
         .direct_at = c->direct_at,
         .media_at = c->media_at,
+        .decided_at = c->steering.decided_at,
+        .upgrades = c->steering.upgrades,
+        .fallbacks = c->steering.fallbacks,
         .settled = c->state == PH_CALL_ENDED ||
                    (ph_waterfall_settled(&c->waterfall) && !ph_checks_racing(c)),
-        .direct = c->carrier.use != NULL,
+        .direct = c->steering.path != NULL,
         .stage = c->waterfall.carrying,
         .relay = c->relay,
         .media = c->media.report,
@@ -372,13 +402,14 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));
     memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));
-    if (c->carrier.use) {
+    if (c->steering.path) {
         out->local = c->agent->local;
-        out->remote = c->carrier.use->remote;
+        out->remote = c->steering.path->remote;
     }
 }
 
 void ph_call_media_stop(struct ph_call *c)
 {
     ph_media_stop(&c->media);
+    ph_steering_pause(&c->steering, ph_host_now(c->agent->host), c->media.next_number);
 }

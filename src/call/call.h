@@ -14,7 +14,11 @@
 #include "call/media.h"
 #include "call/portmap_stage.h"
 #include "call/punch.h"
+#include "call/renewal.h"
 #include "call/search.h"
+#include "call/steering.h"
+#include "call/talk.h"
+#include "call/warm.h"
 #include "call/waterfall.h"
 #include "path/check.h"
 #include "path/table.h"
@@ -41,11 +45,15 @@ struct ph_call {
     struct ph_checker checker;
     struct ph_path_table paths;
     struct ph_carrier carrier;
+    struct ph_steering steering;
+    struct ph_warm warm;
     struct ph_waterfall waterfall;
     struct ph_portmap_stage portmap;
     struct ph_punch punch;
     struct ph_hard hard;
     struct ph_search search;
+    struct ph_talk talk;
+    struct ph_renewal renewal;
     struct ph_media media;
     ph_ns started, relay_at, direct_at, media_at;
     ph_ns deadline;  /* for the answer; PH_NEVER */

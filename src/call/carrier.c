@@ -28,13 +28,14 @@ static void send_by_relay(struct ph_carrier *k, const uint8_t *data, size_t len)
 
 void ph_carrier_send(struct ph_carrier *k, const uint8_t *data, size_t len)
 {
-    struct ph_path *p = k->forced ? k->target : k->use;
+    const struct ph_steering *s = &k->call->steering;
+    struct ph_path *p = k->forced ? k->target : s->path;
     if (k->forced)
         k->written_bytes += len;
-    if (!p) {
+    if (!p || (!k->forced && s->state == PH_STEERING_BOTH))
         send_by_relay(k, data, len);
+    if (!p)
         return;
-    }
     p->bytes_out += len;
     ph_agent_send(k->call->agent, p->sock, &p->remote, 0, data, len);
 }
@@ -135,9 +136,8 @@ void ph_carrier_on_echo(struct ph_carrier *k, ph_ns now, const struct ph_inband 
     }
     if (m->number == p->probe)
         p->rtt = now > p->probe_sent ? now - p->probe_sent : 1;
-    if (p->state == PH_PATH_PROVED)
-        return;
     p->seen = m->seen;
     p->state = PH_PATH_PROVED;
+    ph_warm_on_echo(&k->call->warm, now, p);
     ph_checks_on_proved(k->call, now, p);
 }

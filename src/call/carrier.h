@@ -1,5 +1,6 @@
 /* The carrier: the layer beneath the end-to-end connection, which sees one constant path while the
- * carrier picks, for each packet, the relay or a direct path.
+ * carrier sends each packet by the relay, by a direct path, or by both, as the steering says
+ * (call/steering.h).
  *
  * A direct path is used once it is PROVED: a probe sealed with the end-to-end keys went out by it
  * and its echo came back by it. Credentials of checks pass through the relay and so prove nothing
@@ -28,8 +29,7 @@ struct ph_held_packet {
 
 struct ph_carrier {
     struct ph_call *call;
-    struct ph_path *use;    /* the direct path in use; NULL: the relay */
-    bool forced;            /* packets written now go to `target`, whatever is in use */
+    bool forced;            /* packets written now go to `target`, whatever the steering says */
     struct ph_path *target; /* NULL: the relay */
     uint64_t written_bytes; /* by the last forced write */
     /* Where the packet that is being read came from. */

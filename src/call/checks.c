@@ -8,6 +8,9 @@
 #define GAP_MAX    (300 * PH_MS)
 #define CHECKS_MAX 10
 #define PROBES_MAX 10
+/* A path that died is not used again at once, and the later the more often it has. */
+#define DEATH_FIRST (250 * PH_MS)
+#define DEATH_MAX   (30 * PH_SEC)
 /* Sealed probes that are sent to addresses that have not answered yet: one beside each of the first
  * checks, so that the other side hears sealed bytes without another round trip. */
 #define EARLY_PROBES_MAX 2
@@ -176,16 +179,59 @@ void ph_checks_on_sealed(struct ph_call *c, ph_ns now, struct ph_path *path)
         ph_checks_probe(c, now, path);
 }
 
+void ph_checks_use(struct ph_call *c, ph_ns now, struct ph_path *path)
+{
+    char addr[PH_ADDR_STRLEN];
+    ph_call_trace(c, "path", c->steering.path ? "direct" : "relay",
+                  ph_addr_format(&path->remote, addr));
+    ph_steering_take(&c->steering, now, path);
+    ph_waterfall_carry(&c->waterfall, ph_checks_stage_of(c, path), now);
+    ph_warm_on_taken(&c->warm, now);
+    c->changed = true;
+}
+
+/* One that dies all the time is left alone for longer each time. */
+static void note_death(ph_ns now, struct ph_path *path)
+{
+    path->state = PH_PATH_VALID;
+    path->probes = 0;
+    path->next_probe = PH_NEVER;
+    path->not_before = now + (path->deaths < 6 ? DEATH_FIRST << path->deaths : DEATH_MAX);
+    path->deaths++;
+}
+
+void ph_checks_give_up(struct ph_call *c, ph_ns now, const char *why)
+{
+    struct ph_path *path = c->steering.path, *spare = ph_warm_spare(&c->warm);
+    if (!spare) {
+        ph_steering_drop(&c->steering, now, why);
+        return;
+    }
+    note_death(now, path);
+    ph_checks_use(c, now, spare);
+    ph_warm_on_dead(&c->warm, now, path);
+}
+
+void ph_checks_on_dead(struct ph_call *c, ph_ns now, struct ph_path *path, const char *why)
+{
+    char addr[PH_ADDR_STRLEN];
+    ph_call_trace(c, "path", ph_addr_format(&path->remote, addr), "relay");
+    note_death(now, path);
+    ph_waterfall_fall_back(&c->waterfall, now, why);
+    ph_warm_on_dead(&c->warm, now, path);
+    ph_renewal_on_dead(&c->renewal, now);
+    c->changed = true;
+}
+
 void ph_checks_on_proved(struct ph_call *c, ph_ns now, struct ph_path *path)
 {
-    if (c->carrier.use && !ph_path_better(path, c->carrier.use))
+    const struct ph_path *use = c->steering.path;
+    bool again = path->proved; /* one that was passed over is not taken for a moment's round trip */
+    path->proved = true;
+    if (path == use || now < path->not_before || (use && (again || !ph_path_better(path, use))))
         return;
-    char addr[PH_ADDR_STRLEN];
-    ph_call_trace(c, "path", c->carrier.use ? "direct" : "relay",
-                  ph_addr_format(&path->remote, addr));
-    c->carrier.use = path;
-    ph_waterfall_carry(&c->waterfall, ph_checks_stage_of(c, path), now);
-    c->changed = true;
+    ph_checks_use(c, now, path);
+    ph_renewal_on_proved(&c->renewal);
     /* The first success ends the race. */
     for (size_t i = 0; i < c->paths.count; i++) {
         c->paths.items[i].next_check = PH_NEVER;
@@ -209,7 +255,7 @@ void ph_checks_on_established(struct ph_call *c, ph_ns now)
 
 void ph_checks_reconsider(struct ph_call *c, ph_ns now)
 {
-    if (!c->carrier.use || ph_checks_stage_of(c, c->carrier.use) != PH_STAGE_PORTMAP)
+    if (!c->steering.path || ph_checks_stage_of(c, c->steering.path) != PH_STAGE_PORTMAP)
         return;
     ph_waterfall_carry(&c->waterfall, PH_STAGE_PORTMAP, now);
     c->changed = true;
@@ -227,16 +273,10 @@ bool ph_checks_under_way(const struct ph_call *c)
     return false;
 }
 
-/* A path that the peer uses already is proved also when no stage is at it any more. */
-static bool is_seeking(const struct ph_call *c)
-{
-    return ph_checks_racing(c) || !c->carrier.use;
-}
-
 bool ph_checks_pump(struct ph_call *c, ph_ns now)
 {
     bool checked = false;
-    for (size_t i = 0; i < c->paths.count && is_seeking(c); i++) {
+    for (size_t i = 0; i < c->paths.count; i++) {
         struct ph_path *path = &c->paths.items[i];
         if (!ph_checks_racing(c))
             path->next_check = PH_NEVER;
@@ -257,8 +297,6 @@ bool ph_checks_pump(struct ph_call *c, ph_ns now)
 ph_ns ph_checks_deadline(const struct ph_call *c)
 {
     ph_ns t = PH_NEVER;
-    if (!is_seeking(c))
-        return t;
     for (size_t i = 0; i < c->paths.count; i++) {
         const struct ph_path *path = &c->paths.items[i];
         t = ph_min_ns(t, ph_min_ns(path->next_check, path->next_probe));

@@ -32,8 +32,14 @@ bool ph_checks_on_response(struct ph_call *c, ph_ns now, const struct ph_stun *m
                            const uint8_t *data, size_t len, const struct ph_source *from);
 /* A sealed packet of the peer came by this path. */
 void ph_checks_on_sealed(struct ph_call *c, ph_ns now, struct ph_path *path);
-/* Its echo has come. */
+/* Its echo has come, for the first time or again. */
 void ph_checks_on_proved(struct ph_call *c, ph_ns now, struct ph_path *path);
+/* The call goes by this path from now on, which is proved. */
+void ph_checks_use(struct ph_call *c, ph_ns now, struct ph_path *path);
+/* The path in use leads nowhere: another one that is at hand takes its place, or the relay. */
+void ph_checks_give_up(struct ph_call *c, ph_ns now, const char *why);
+/* The steering has left the path for the relay. */
+void ph_checks_on_dead(struct ph_call *c, ph_ns now, struct ph_path *path, const char *why);
 /* The end-to-end keys are there: paths that were heard can be proved. */
 void ph_checks_on_established(struct ph_call *c, ph_ns now);
 /* What carries the call turns out to be a mapping: the router's word came after the path's proof.

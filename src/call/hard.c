@@ -5,7 +5,6 @@
 #include "call/agent.h"
 #include "call/call.h"
 #include "call/checks.h"
-#include "wire/framing.h"
 
 #include <string.h>
 
@@ -16,6 +15,8 @@
 /* A peer tells once early, once finally, and when its network changes. With each of its words that
  * is taken the moves may begin anew, so this bounds what beginnings cost. */
 #define FACTS_MOST 8
+/* What a call may spend on its routers it may spend again after this long. */
+#define REFILL (60 * PH_SEC)
 /* Below this punching is not expected to succeed, and gets no turn of its own. */
 #define PUNCH_LIKELY 0.5
 
@@ -35,6 +36,8 @@ void ph_hard_init(struct ph_hard *h, struct ph_call *call)
     *h = (struct ph_hard){
         .call = call,
         .patience = PH_NEVER,
+        .since = call->started,
+        .refilled = call->started,
         .probes_left = budget.probes,
         .openers_left = budget.openers,
         .handful_left = PH_HARD_HANDFUL,
@@ -64,7 +67,7 @@ bool ph_hard_is_running(const struct ph_hard *h)
 
 static ph_ns gives_up_at(const struct ph_hard *h)
 {
-    return h->call->started + h->call->agent->config.give_up;
+    return h->since + h->call->agent->config.give_up;
 }
 
 static int side_of_own(const struct ph_hard *h)
@@ -335,32 +338,34 @@ static void on_start(struct ph_hard *h, ph_ns now, const struct ph_hard_start *s
     ph_run_on_start(&h->run, now, s);
 }
 
-struct reading {
-    struct ph_hard *hard;
-    ph_ns now;
-};
-
-static int take_message(void *user, const uint8_t *data, size_t len)
+void ph_hard_on_message(struct ph_hard *h, ph_ns now, const struct ph_hard_message *m)
 {
-    const struct reading *reading = user;
-    struct ph_hard *h = reading->hard;
-    struct ph_hard_message m;
-    int took = ph_hard_decode(data, len, &m);
-    if (took <= 0)
-        return took;
-    if (m.type == PH_HARD_NAT_PROBE && memcmp(m.probe.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
-        on_facts(h, reading->now, &m.probe);
-    if (m.type == PH_HARD_NAT_BIRTHDAY_START &&
-        memcmp(m.start.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
-        on_start(h, reading->now, &m.start);
-    return took;
+    if (m->type == PH_HARD_NAT_PROBE && memcmp(m->probe.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
+        on_facts(h, now, &m->probe);
+    if (m->type == PH_HARD_NAT_BIRTHDAY_START &&
+        memcmp(m->start.call_id, h->call->id, PH_CALL_ID_LEN) == 0)
+        on_start(h, now, &m->start);
 }
 
-void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t len)
+void ph_hard_renew(struct ph_hard *h, ph_ns now)
 {
-    struct reading reading = {.hard = h, .now = now};
-    /* What is no message of ours, nor of any newer peer, is forgotten. */
-    (void)ph_framing_feed(h->in, sizeof(h->in), &h->in_len, data, len, take_message, &reading);
+    const struct ph_budget budget = ph_budget_resolve(&h->call->agent->config.budget);
+    if (h->state == PH_HARD_IDLE)
+        return;
+    ph_run_stop(&h->run);
+    if (now >= h->refilled + REFILL) {
+        h->refilled = now;
+        h->probes_left = budget.probes;
+        h->openers_left = budget.openers;
+        h->handful_left = PH_HARD_HANDFUL;
+        h->router_full = false;
+    }
+    h->since = now;
+    h->told = h->heard = false;
+    h->facts = 0;
+    h->index = 0;
+    h->patience = now + FACTS_PATIENCE;
+    set_state(h, PH_HARD_LEARNING);
 }
 
 void ph_hard_on_proved(struct ph_hard *h, ph_ns now)

@@ -61,15 +61,18 @@ struct ph_hard {
     uint32_t probes_left, openers_left, handful_left;
     uint64_t guesses; /* full-TTL packets to guessed ports so far, in all moves */
     bool router_full; /* the canary has died: nothing is sprayed in this call any more */
-    uint8_t in[PH_HARD_MESSAGE_MAX]; /* of the stream */
-    size_t in_len;
+    ph_ns since;      /* it seeks: the call's beginning, or its last renewal */
+    ph_ns refilled;   /* when the budget was whole */
 };
 
 void ph_hard_init(struct ph_hard *h, struct ph_call *call);
 void ph_hard_fini(struct ph_hard *h);
 void ph_hard_on_established(struct ph_hard *h, ph_ns now);
-/* Bytes of the end-to-end connection's stream. */
-void ph_hard_on_stream(struct ph_hard *h, ph_ns now, const uint8_t *data, size_t len);
+/* What the peer says of its NAT, and of a move. */
+void ph_hard_on_message(struct ph_hard *h, ph_ns now, const struct ph_hard_message *m);
+/* The call is renewed: what was known of both NATs counts no more. A budget that was begun long ago
+ * is whole again. */
+void ph_hard_renew(struct ph_hard *h, ph_ns now);
 /* True when the socket is one of the stage's, and the datagram was for the stage alone; what it
  * leaves is a check, or a sealed packet. */
 bool ph_hard_owns(const struct ph_hard *h, ph_sock sock);

@@ -37,24 +37,33 @@ bool ph_media_next(struct ph_media *m, ph_ns now, struct ph_inband *out)
     return true;
 }
 
-/* True the first time that a number is seen; too old to tell counts as a duplicate. */
-static bool take_number(struct ph_media *m, uint64_t n)
+/* Makes room for numbers up to n. */
+static void advance(struct ph_media *m, uint64_t n)
 {
-    if (n > m->highest) {
-        uint64_t steps = n - m->highest;
-        if (steps >= PH_MEDIA_WINDOW) {
-            memset(m->seen, 0, sizeof(m->seen));
-        } else {
-            for (uint64_t i = m->highest + 1; i < n; i++)
-                m->seen[i % PH_MEDIA_WINDOW / 64] &= ~((uint64_t)1 << (i % 64));
-        }
-        m->highest = n;
-    } else if (m->highest - n >= PH_MEDIA_WINDOW ||
-               (m->seen[n % PH_MEDIA_WINDOW / 64] >> (n % 64)) & 1) {
-        return false;
-    }
-    m->seen[n % PH_MEDIA_WINDOW / 64] |= (uint64_t)1 << (n % 64);
-    return true;
+    if (n - m->highest >= PH_MEDIA_WINDOW)
+        memset(m->seen, 0, sizeof(m->seen));
+    else
+        for (uint64_t i = m->highest + 1; i <= n; i++)
+            for (int lane = 0; lane < 2; lane++)
+                m->seen[lane][i % PH_MEDIA_WINDOW / 64] &= ~((uint64_t)1 << (i % 64));
+    m->highest = n;
+}
+
+/* True the first time that a number is seen, by whichever lane; too old to tell counts as a
+ * duplicate. */
+static bool take_number(struct ph_media *m, uint64_t n, enum ph_lane lane)
+{
+    uint64_t bit = (uint64_t)1 << (n % 64);
+    size_t word = n % PH_MEDIA_WINDOW / 64;
+    if (n > m->highest)
+        advance(m, n);
+    bool known = m->highest - n >= PH_MEDIA_WINDOW || m->seen[lane][word] & bit;
+    bool copy = !known && m->seen[1 - lane][word] & bit;
+    m->report.duplicates += known;
+    m->report.copies += copy;
+    if (!known)
+        m->seen[lane][word] |= bit;
+    return !known && !copy;
 }
 
 void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *frame)
@@ -62,10 +71,8 @@ void ph_media_on_frame(struct ph_media *m, ph_ns now, const struct ph_inband *fr
     struct ph_media_report *r = &m->report;
     if (frame->number == 0)
         return;
-    if (!take_number(m, frame->number)) {
-        r->duplicates++;
+    if (!take_number(m, frame->number, frame->lane))
         return;
-    }
     r->received++;
     /* The clocks differ by a constant, which the difference of two transit times does not have. */
     int64_t transit_us = (int64_t)(now / PH_US - frame->sent_us);

@@ -16,7 +16,8 @@ struct ph_media {
     uint64_t next_number;
     struct ph_media_report report;
     uint64_t highest; /* frame number received */
-    uint64_t seen[PH_MEDIA_WINDOW / 64];
+    /* Of each lane (wire/inband.h): the numbers below `highest` that came by it. */
+    uint64_t seen[2][PH_MEDIA_WINDOW / 64];
     ph_ns last_arrival; /* 0: none yet */
     int64_t last_transit_us;
 };

@@ -10,6 +10,8 @@
 /* Long enough for a lost request of a server that is no farther than the others to be repeated. */
 #define OVERDUE_RTTS 4
 #define OVERDUE      (100 * PH_MS)
+/* A survey that was begun so short a time ago tells what is true now. */
+#define RENEW_MIN (400 * PH_MS)
 
 int ph_network_init(struct ph_network *n, struct ph_agent *agent)
 {
@@ -107,6 +109,15 @@ static bool wants(const struct ph_network *n)
 {
     enum ph_mapper_state state = ph_mapper_state(n->mapper);
     return state == PH_MAPPER_MAPPED || state == PH_MAPPER_ACQUIRING || state == PH_MAPPER_FAILED;
+}
+
+void ph_network_renew(struct ph_network *n, ph_ns now)
+{
+    if (n->closing || now < n->surveyed + RENEW_MIN)
+        return;
+    start_survey(n, now);
+    if (n->mapper && ph_mapper_state(n->mapper) == PH_MAPPER_MAPPED)
+        ph_mapper_on_network(n->mapper, now);
 }
 
 void ph_network_pump(struct ph_network *n, ph_ns now, size_t calls)

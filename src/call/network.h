@@ -35,6 +35,9 @@ bool ph_network_on_datagram(struct ph_network *n, ph_ns now, ph_sock sock,
                             const struct ph_datagram *in);
 void ph_network_on_http(struct ph_network *n, ph_ns now, ph_http id,
                         const struct ph_http_answer *answer);
+/* Looks at the NAT again, and asks the router whether it still maps, for a call whose path has
+ * died: unless that was begun a moment ago. */
+void ph_network_renew(struct ph_network *n, ph_ns now);
 void ph_network_on_change(struct ph_network *n, ph_ns now);
 /* No router maps, as was found out before. Asks again where that was long ago: for the next call.
  */

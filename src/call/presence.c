@@ -331,6 +331,9 @@ void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar 
 void ph_presence_on_network(struct ph_presence *p, ph_ns now)
 {
     measure_soon(p, now);
+    /* The relays follow us by the next packet of ours that they can read. */
+    for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
+        ph_registrar_ask(&p->registrars[i], now);
 }
 
 static void move(struct ph_presence *p, ph_ns now)

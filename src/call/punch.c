@@ -4,6 +4,7 @@
 #include "call/agent.h"
 #include "call/call.h"
 #include "call/checks.h"
+#include "call/terms.h"
 
 #define STAGE_TIME      (2500 * PH_MS)
 #define STAGE_EXTENSION (500 * PH_MS) /* while something is still under way */
@@ -62,6 +63,22 @@ void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answe
      */
     for (size_t i = 0; i < p->call->paths.count; i++)
         ph_checks_now(&p->call->paths.items[i], now);
+    ph_punch_pump(p, now);
+}
+
+void ph_punch_renew(struct ph_punch *p, ph_ns now, const struct ph_signal *update, bool open)
+{
+    struct ph_call *c = p->call;
+    if (!ph_terms_punches(c))
+        return;
+    ph_path_forget_dead(&c->paths, now, c->steering.path);
+    ph_waterfall_start_again(&c->waterfall, PH_STAGE_PUNCH, now);
+    set_state(p, open ? PH_PUNCH_OPENING : PH_PUNCH_CHECKING);
+    p->full_ttl_at = open ? now + WORD_PATIENCE : PH_NEVER;
+    p->deadline = now + STAGE_TIME;
+    p->rounds = 0;
+    p->next_word = PH_NEVER;
+    take_terms(p, now, update);
     ph_punch_pump(p, now);
 }
 
@@ -135,7 +152,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         p->full_ttl_at = PH_NEVER;
         set_state(p, PH_PUNCH_CHECKING);
         for (size_t i = 0; i < c->paths.count; i++) {
-            if (c->paths.items[i].checks == 0)
+            if (ph_addr_is_set(&c->paths.items[i].remote) && c->paths.items[i].checks == 0)
                 ph_checks_now(&c->paths.items[i], now);
         }
     }
@@ -144,7 +161,7 @@ void ph_punch_pump(struct ph_punch *p, ph_ns now)
         ((checked && p->rounds == 0) || now >= p->next_word))
         send_word(p, now);
     if (now >= p->deadline) {
-        if (ph_checks_under_way(c) && now < c->started + c->agent->config.give_up) {
+        if (ph_checks_under_way(c) && now < c->hard.since + c->agent->config.give_up) {
             p->deadline = now + STAGE_EXTENSION;
         } else {
             p->deadline = p->next_word = PH_NEVER;

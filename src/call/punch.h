@@ -51,6 +51,11 @@ void ph_punch_start(struct ph_punch *p, ph_ns now, const struct ph_signal *answe
 /* Candidates that came later. */
 void ph_punch_add(struct ph_punch *p, ph_ns now, const struct ph_candidate *candidates, size_t n);
 
+/* The call is renewed, and these are the peer's candidates now: what was named before, and leads
+ * nowhere, is forgotten. open: the callee's turn, whose holes come first; otherwise the checks
+ * begin.
+ */
+void ph_punch_renew(struct ph_punch *p, ph_ns now, const struct ph_signal *update, bool open);
 /* Callee: the caller's word that its checks are under way. */
 void ph_punch_on_word(struct ph_punch *p, ph_ns now);
 /* The call has a direct path, whichever stage found it. */

@@ -5,21 +5,26 @@
 
 #include <string.h>
 
-/* The parts of an offer and of an answer that are alike. */
-static void fill_terms(struct ph_call *c, struct ph_signal *m)
+void ph_terms_candidates(struct ph_call *c, struct ph_signal *m)
 {
     struct ph_agent *a = c->agent;
-    memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
-    m->credentials = c->checker.own;
-    m->relay_rtt_ms = (uint32_t)(ph_call_relay_rtt(c) / PH_MS);
-    if (m->mode != PH_ANSWER_FULL)
-        return;
     struct ph_candidate_set set = {0};
+    memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
     ph_portmap_stage_offer(&c->portmap, &set, &m->mapped_addr);
     for (size_t i = 0; i < a->candidates.count && a->config.stages & (1u << PH_STAGE_PUNCH); i++)
         ph_candidate_add(&set, a->candidates.items[i].type, &a->candidates.items[i].addr);
     memcpy(m->candidates, set.items, set.count * sizeof(set.items[0]));
     m->candidate_count = set.count;
+}
+
+/* The parts of an offer and of an answer that are alike. */
+static void fill_terms(struct ph_call *c, struct ph_signal *m)
+{
+    memcpy(m->call_id, c->id, PH_CALL_ID_LEN);
+    m->credentials = c->checker.own;
+    m->relay_rtt_ms = (uint32_t)(ph_call_relay_rtt(c) / PH_MS);
+    if (m->mode == PH_ANSWER_FULL)
+        ph_terms_candidates(c, m);
 }
 
 static void take_terms(struct ph_call *c, const struct ph_signal *m)
@@ -50,8 +55,7 @@ int ph_call_offer(struct ph_call *c, ph_ns now)
     return PH_OK;
 }
 
-/* The peer's candidates are of use: to punch, or since a router may have mapped one of them. */
-static bool punches(const struct ph_call *c)
+bool ph_terms_punches(const struct ph_call *c)
 {
     return c->agent->config.stages & (1u << PH_STAGE_PUNCH | 1u << PH_STAGE_PORTMAP);
 }
@@ -72,7 +76,7 @@ int ph_call_answer(struct ph_call *c, ph_ns now)
     struct ph_signal answer = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER, .mode = c->mode};
     fill_terms(c, &answer);
     c->terms_sent = true;
-    if (!c->no_direct && punches(c))
+    if (!c->no_direct && ph_terms_punches(c))
         ph_punch_open(&c->punch, now, &c->offer);
     int err = ph_call_tell(c, &answer);
     if (err != PH_OK)
@@ -157,6 +161,6 @@ void ph_call_on_answer(struct ph_call *c, ph_ns now, const struct ph_signal *m)
     ph_call_set_state(c, PH_CALL_CONNECTING);
     if (m->mode != PH_ANSWER_FULL)
         go_private(c, now);
-    else if (!c->no_direct && punches(c))
+    else if (!c->no_direct && ph_terms_punches(c))
         ph_punch_start(&c->punch, now, m);
 }

@@ -47,6 +47,17 @@ void ph_waterfall_start_after_all(struct ph_waterfall *w, enum ph_stage stage, p
     ph_waterfall_start(w, stage, now);
 }
 
+void ph_waterfall_start_again(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
+{
+    struct ph_stage_report *r = &w->stages[stage];
+    if (stage == w->carrying)
+        return;
+    r->state = PH_STAGE_RUNNING;
+    r->start = now;
+    r->end = PH_NEVER;
+    r->reason[0] = '\0';
+}
+
 void ph_waterfall_mark(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
 {
     if (w->stages[stage].state == PH_STAGE_RUNNING && w->stages[stage].end == PH_NEVER)
@@ -95,6 +106,18 @@ void ph_waterfall_carry(struct ph_waterfall *w, enum ph_stage stage, ph_ns now)
     r->state = PH_STAGE_WON;
     r->reason[0] = '\0';
     w->carrying = stage;
+}
+
+void ph_waterfall_fall_back(struct ph_waterfall *w, ph_ns now, const char *reason)
+{
+    struct ph_stage_report *r = &w->stages[w->carrying];
+    if (w->carrying >= PH_STAGE_RELAY)
+        return;
+    r->state = PH_STAGE_LOST;
+    r->end = r->end == PH_NEVER ? now : r->end;
+    snprintf(r->reason, sizeof(r->reason), "%s", reason);
+    w->carrying = PH_STAGE_NONE;
+    ph_waterfall_carry(w, PH_STAGE_RELAY, now);
 }
 
 bool ph_waterfall_settled(const struct ph_waterfall *w)

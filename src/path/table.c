@@ -19,18 +19,56 @@ struct ph_path *ph_path_find(struct ph_path_table *t, const struct ph_source *fr
     return NULL;
 }
 
+static bool is_free(const struct ph_path *p)
+{
+    return p->remote.family == PH_AF_NONE;
+}
+
+/* Paths never move: they are known by their place, too (call/carrier.c). */
+static struct ph_path *free_place(struct ph_path_table *t)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        if (is_free(&t->items[i]))
+            return &t->items[i];
+    }
+    return t->count < PH_PATHS_MAX ? &t->items[t->count++] : NULL;
+}
+
+static void make_free(struct ph_path *p)
+{
+    *p = (struct ph_path){.next_check = PH_NEVER,
+                          .probe_sent = PH_NEVER,
+                          .next_probe = PH_NEVER,
+                          .next_warm = PH_NEVER};
+}
+
+void ph_path_forget_dead(struct ph_path_table *t, ph_ns now, const struct ph_path *keep)
+{
+    for (size_t i = 0; i < t->count; i++) {
+        struct ph_path *p = &t->items[i];
+        if (p == keep || is_free(p))
+            continue;
+        bool alive = p->state == PH_PATH_PROVED && p->unanswered == 0;
+        if (!alive && now >= p->not_before) {
+            make_free(p);
+            continue;
+        }
+        if (!alive)
+            p->state = PH_PATH_NEW;
+        p->named = false;
+        p->checks = p->probes = 0;
+        p->opened = false;
+    }
+}
+
 static struct ph_path *path_new(struct ph_path_table *t, const struct ph_source *from)
 {
-    if (t->count == PH_PATHS_MAX)
+    struct ph_path *p = free_place(t);
+    if (!p)
         return NULL;
-    struct ph_path *p = &t->items[t->count++];
-    *p = (struct ph_path){
-        .sock = from->sock,
-        .remote = from->addr,
-        .next_check = PH_NEVER,
-        .probe_sent = PH_NEVER,
-        .next_probe = PH_NEVER,
-    };
+    make_free(p);
+    p->sock = from->sock;
+    p->remote = from->addr;
     return p;
 }
 

@@ -21,6 +21,7 @@
 
 #define PH_PATHS_MAX        32
 #define PH_PATHS_WARM       3 /* validated paths that are kept beside the one in use */
+#define PH_PATH_UNANSWERED  5 /* so many probes in a row: it is dead */
 #define PH_PATH_OUTSTANDING 8 /* checks of one path whose answer may still come */
 
 enum ph_path_state {
@@ -62,7 +63,14 @@ struct ph_path {
     ph_ns probe_sent; /* PH_NEVER: none is out */
     ph_ns next_probe;
     unsigned probes; /* sealed ones sent */
-    bool echoed;     /* one of the peer's was answered: it may have proved the path, and use it */
+    /* Kept warm (call/warm.h). */
+    ph_ns next_warm;     /* PH_NEVER: it is not */
+    unsigned unanswered; /* probes in a row */
+    unsigned nearer;     /* echoes in a row that were faster than the path in use */
+    unsigned deaths;     /* how often it carried the call and died */
+    ph_ns not_before;    /* it is not taken again: it dies all the time */
+    bool proved;         /* once, at least */
+    bool echoed; /* one of the peer's was answered: it may have proved the path, and use it */
     ph_ns last_heard;
     struct ph_addr seen; /* by the peer: where its echo says that we come from */
 };
@@ -80,6 +88,11 @@ struct ph_path *ph_path_find(struct ph_path_table *t, const struct ph_source *fr
 struct ph_path *ph_path_add_named(struct ph_path_table *t, const struct ph_candidate *c);
 /* The path that an authenticated check came by; NULL when the table is full of others. */
 struct ph_path *ph_path_add_heard(struct ph_path_table *t, const struct ph_source *from);
+
+/* Frees the places of paths for others: all but `keep` (NULL: none) and those that are proved and
+ * answer their probes. What died not long ago stays for its memory, and begins anew. Those that
+ * stay are known by their address alone: which of them the peer goes by it will say again. */
+void ph_path_forget_dead(struct ph_path_table *t, ph_ns now, const struct ph_path *keep);
 
 /* Notes a check that is on its way. */
 void ph_path_note_sent(struct ph_path *p, const uint8_t tid[PH_STUN_TID_LEN], ph_ns now);

@@ -14,6 +14,9 @@ static size_t header_len(enum ph_inband_kind kind)
         return PH_INBAND_ECHO_LEN;
     case PH_INBAND_PROBE:
     case PH_INBAND_PUNCHING:
+    case PH_INBAND_HEARD:
+    case PH_INBAND_DEAF:
+    case PH_INBAND_PAUSE:
         break;
     }
     return PH_INBAND_HEADER_LEN;
@@ -30,8 +33,10 @@ int ph_inband_encode(const struct ph_inband *m, size_t total, uint8_t *out, size
     ph_write_u8(&w, (uint8_t)m->kind);
     ph_write_u8(&w, (uint8_t)m->lane);
     ph_write_u64(&w, m->number);
-    if (m->kind == PH_INBAND_MEDIA)
+    if (m->kind == PH_INBAND_MEDIA) {
         ph_write_u64(&w, m->sent_us);
+        ph_write_u32(&w, m->epoch);
+    }
     if (m->kind == PH_INBAND_ECHO) {
         ph_write_u8(&w, m->seen.family);
         ph_write_u16(&w, m->seen.port);
@@ -62,6 +67,8 @@ int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
     out->number = ph_read_u64(&r);
     if (kind == PH_INBAND_MEDIA)
         out->sent_us = ph_read_u64(&r);
+    if (kind == PH_INBAND_MEDIA && len >= PH_INBAND_MEDIA_HEADER_LEN)
+        out->epoch = ph_read_u32(&r);
     if (kind == PH_INBAND_ECHO)
         read_seen(&r, &out->seen);
     if (r.bad)
@@ -69,7 +76,7 @@ int ph_inband_decode(const uint8_t *data, size_t len, struct ph_inband *out)
     if (lane > PH_LANE_DIRECT)
         return PH_ERR_FORMAT;
     out->lane = (enum ph_lane)lane;
-    if (kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_PUNCHING)
+    if (kind >= PH_INBAND_MEDIA && kind <= PH_INBAND_PAUSE)
         out->kind = (enum ph_inband_kind)kind;
     return PH_OK;
 }

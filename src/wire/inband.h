@@ -15,11 +15,15 @@
 #include <stdint.h>
 
 enum ph_inband_kind {
-    PH_INBAND_MEDIA = 1, /* a frame of media: number counts frames, sent_us, then filling */
+    PH_INBAND_MEDIA = 1, /* a frame of media: number counts frames, sent_us, epoch, then filling */
     PH_INBAND_PROBE = 2, /* answer with an echo of this number on the path that it came by */
     PH_INBAND_ECHO = 3,  /* number, and the address that the probe was seen to come from */
     PH_INBAND_PUNCHING =
         4, /* the caller's checks are on their way at full TTL; number: the round */
+    /* Of steering (call/steering.h). */
+    PH_INBAND_HEARD = 5, /* the media of this epoch (number) comes directly */
+    PH_INBAND_DEAF = 6,  /* it does not */
+    PH_INBAND_PAUSE = 7, /* no media comes after the frame `number` for now */
 };
 
 enum ph_lane {
@@ -27,8 +31,9 @@ enum ph_lane {
     PH_LANE_DIRECT = 1,
 };
 
-#define PH_INBAND_HEADER_LEN       10
-#define PH_INBAND_MEDIA_HEADER_LEN 18
+#define PH_INBAND_HEADER_LEN 10
+/* Number (64), sent_us (64), epoch (32). */
+#define PH_INBAND_MEDIA_HEADER_LEN 22
 /* Family (8), port (16), address (128). Probes are filled up to it. */
 #define PH_INBAND_ECHO_LEN 29
 
@@ -37,6 +42,7 @@ struct ph_inband {
     enum ph_lane lane;
     uint64_t number;
     uint64_t sent_us;    /* media: the sender's clock */
+    uint32_t epoch;      /* media: of the sender's steering; 0 when it says none */
     struct ph_addr seen; /* echo: family NONE when it says none */
 };
 

@@ -21,6 +21,7 @@ enum field {
     F_RELAY_TOKEN = 11,
     F_GENERATION = 12,
     F_REASON = 13,
+    F_ANSWERS = 14,
 };
 
 #define BIT(field)  (1u << (field))
@@ -47,7 +48,7 @@ static const struct {
                                                BIT(F_OBSERVED)},
     [PH_SIGNAL_ICE_CANDIDATE] = {"IceCandidate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS},
     [PH_SIGNAL_CANDIDATE_UPDATE] = {"CandidateUpdate", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | TERMS |
-                                                           BIT(F_GENERATION)},
+                                                           BIT(F_GENERATION) | BIT(F_ANSWERS)},
     [PH_SIGNAL_HANGUP] = {"Hangup", BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | BIT(F_REASON)},
     [PH_SIGNAL_CALL_RESUME] = {"CallResume",
                                BIT(F_CALL_ID) | BIT(F_FINGERPRINT) | BIT(F_RELAY_TOKEN)},
@@ -161,6 +162,8 @@ int ph_signal_encode(const struct ph_signal *m, uint8_t *out, size_t cap)
         ph_field_u64(&w, F_RELAY_TOKEN, m->relay_token);
     if ((fields & BIT(F_GENERATION)) != 0)
         ph_field_u32(&w, F_GENERATION, m->generation);
+    if ((fields & BIT(F_ANSWERS)) != 0)
+        ph_field_u32(&w, F_ANSWERS, m->answers);
     if ((fields & BIT(F_REASON)) != 0)
         ph_field_u8(&w, F_REASON, (unsigned)m->reason);
     return ph_message_end(&w);
@@ -254,6 +257,9 @@ static bool read_field(unsigned id, struct ph_reader *r, struct ph_signal *out)
         break;
     case F_GENERATION:
         out->generation = ph_read_u32(r);
+        break;
+    case F_ANSWERS:
+        out->answers = ph_read_u32(r);
         break;
     case F_REASON:
         out->reason = read_reason(r);

@@ -112,6 +112,8 @@ struct ph_signal {
                                    * comes from the relay. setup: the receiver's own.
                                    * resume: the sender's own */
     uint32_t generation;          /* CandidateUpdate: only ever grows */
+    uint32_t answers;             /* CandidateUpdate: the peer's generation that made this one be
+                                   * sent; 0: none did */
     enum ph_hangup_reason reason; /* Hangup */
 };
 

@@ -127,12 +127,12 @@ static void test_hex(void **state)
 static void test_strerror(void **state)
 {
     (void)state;
-    for (int err = PH_ERR_REFUSED; err <= PH_OK; err++) {
+    for (int err = PH_ERR_RESET; err <= PH_OK; err++) {
         assert_string_not_equal(ph_strerror(err), ph_strerror(1));
-        for (int other = PH_ERR_REFUSED; other < err; other++)
+        for (int other = PH_ERR_RESET; other < err; other++)
             assert_string_not_equal(ph_strerror(err), ph_strerror(other));
     }
-    assert_string_equal(ph_strerror(PH_ERR_REFUSED - 1), "unknown error");
+    assert_string_equal(ph_strerror(PH_ERR_RESET - 1), "unknown error");
 }
 
 int main(void)

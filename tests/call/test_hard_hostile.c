@@ -54,7 +54,7 @@ static enum sim_verdict on_packet(void *user, const struct sim_tap_packet *p)
         w->to_stun++;
         return SIM_PASS;
     }
-    if (call && call->carrier.use)
+    if (call && call->steering.path)
         return SIM_PASS; /* media */
     if (ph_addr_ip_eq(&p->dst, &w->peer))
         w->to_peer++;

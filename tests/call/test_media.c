@@ -39,6 +39,31 @@ static void test_pacing(void **state)
     assert_int_equal(m.report.sent, 6);
 }
 
+/* A frame that was sent both ways counts once, whichever way was faster. */
+static void test_both_ways(void **state)
+{
+    (void)state;
+    struct ph_media m;
+    ph_media_init(&m);
+    for (uint64_t i = 1; i <= 200; i++) {
+        struct ph_inband f = {.kind = PH_INBAND_MEDIA, .number = i, .lane = i % 3 ? 0 : 1};
+        ph_media_on_frame(&m, i * 20 * PH_MS, &f);
+        f.lane = 1 - f.lane;
+        if (i > 4) { /* four frames late */
+            f.number = i - 4;
+            f.lane = f.number % 3 ? 1 : 0;
+            ph_media_on_frame(&m, i * 20 * PH_MS, &f);
+        }
+    }
+    assert_int_equal(m.report.received, 200);
+    assert_int_equal(m.report.copies, 196);
+    assert_int_equal(m.report.duplicates, 0);
+    assert_int_equal(m.report.max_gap, 20 * PH_MS);
+    struct ph_inband again = {.kind = PH_INBAND_MEDIA, .number = 150, .lane = PH_LANE_DIRECT};
+    ph_media_on_frame(&m, 5 * PH_SEC, &again);
+    assert_int_equal(m.report.duplicates, 1);
+}
+
 static void test_counting(void **state)
 {
     (void)state;
@@ -86,6 +111,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_pacing),
         cmocka_unit_test(test_counting),
+        cmocka_unit_test(test_both_ways),
         cmocka_unit_test(test_jitter),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

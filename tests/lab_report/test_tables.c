@@ -231,9 +231,9 @@ static void test_calls_by_protocol(void **state)
         }
     }
     char *text = text_of(&m, screen);
-    has(text, "calls  b.nat=random\n                         pcp      none    \n");
-    has(text, "  1 random               P 160    R 100   \n");
-    has(text, "  2 sequential           D 160    R 100   \n");
+    has(text, "calls  b.nat=random\n                         pcp      none\n");
+    has(text, "  1 random               P 160    R 100\n");
+    has(text, "  2 sequential           D 160    R 100\n");
     has(text, "D direct  P direct by a mapped port  R relay");
     free(text);
     drop(&m);
