@@ -404,8 +404,10 @@ int cmd_relay(int argc, char **argv)
     static const struct argp argp = {
         .options = options,
         .parser = parse,
-        .doc = "Runs a relay until it is stopped: registers peers, passes their signalling on, "
-               "forwards their sealed packets and answers STUN, all on one UDP port."};
+        .doc =
+            "Runs a relay until it is stopped: registers peers, passes their signalling on, "
+            "forwards their sealed packets and answers STUN, all on one UDP port. SIGUSR1 drains "
+            "it: it ends with its last call."};
     struct options o = {.drain_time = DRAIN_TIME};
     struct server s = {0};
     int code;
