@@ -21,6 +21,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -53,6 +54,7 @@ struct load {
     int raw;   /* sends frames onto the wire */
     int epoll;
     int cpu_relay, cpu_peers;
+    int steering;
     size_t flows;
     struct load_flow flow[LOAD_FLOWS];
 };
@@ -95,6 +97,38 @@ static inline struct ph_addr load_addr(const char *ip, uint16_t port)
     }
     a.port = port;
     return a;
+}
+
+/* Where it can be said which processor handles what arrives at the peers (receive packet steering);
+ * -1: this machine does not let us say so. */
+static inline int load_steering(void)
+{
+    char folder[] = "/tmp/bench-relay-sys-XXXXXX";
+    char path[96];
+    int fd = -1;
+
+    if (!mkdtemp(folder)) {
+        return -1;
+    }
+    /* A view of this namespace's devices, for this process alone. */
+    if (unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
+        mount("sysfs", folder, "sysfs", 0, NULL) == 0) {
+        snprintf(path, sizeof(path), "%s/class/net/wire/queues/rx-0/rps_cpus", folder);
+        fd = open(path, O_WRONLY | O_CLOEXEC);
+        umount2(folder, MNT_DETACH);
+    }
+    rmdir(folder);
+    return fd;
+}
+
+/* The peers' kernel works on their processor, as on another machine; or on that of the relay that
+ * sends to them, as is usual with virtual links. False: it cannot be told. */
+static inline bool load_steer(const struct load *l, bool apart)
+{
+    char mask[16];
+
+    snprintf(mask, sizeof(mask), "%x", apart ? 1u << l->cpu_peers : 0u);
+    return l->steering >= 0 && pwrite(l->steering, mask, strlen(mask), 0) > 0;
 }
 
 /* False, with the reason printed, where the machine makes no namespaces. */
@@ -148,6 +182,7 @@ static inline bool load_open(struct load *l)
     if (netns_enter(l->ns[1], &err) != 0) {
         bench_die(err.text);
     }
+    l->steering = load_steering();
     /* Sends only: protocol 0 hears nothing. */
     l->raw = socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0);
     l->epoll = epoll_create1(EPOLL_CLOEXEC);
