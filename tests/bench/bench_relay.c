@@ -230,7 +230,7 @@ static struct load_result run(const struct subject *s, size_t calls, unsigned pe
     struct load_wire wire;
     ph_ns start;
 
-    load_calls(&load, calls);
+    load_calls(&load, calls, per_second > 0);
     pid = s->start(&load, calls, &out_fd);
     ph_relay_frame_header(header, 0x0123456789abcdef);
     load_frame(&stranger, LOAD_PORT, header, sizeof(header), 0);
