@@ -284,8 +284,13 @@ void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const str
 void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay)
 {
     struct ph_registrar *r = ph_presence_at(p, relay);
-    if (r)
+    if (r) {
         ph_registrar_ask(r, now);
+    } else if (p->rejoin_at != PH_NEVER && now >= p->noticed_at + BACKOFF_FIRST) {
+        /* It is there again: no reason to wait. */
+        p->noticed_at = now;
+        p->rejoin_at = now;
+    }
 }
 
 /* Back to the relays of the calls that run. */

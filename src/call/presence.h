@@ -39,6 +39,7 @@ struct ph_presence {
     /* When calls whose relay we are not registered with (any more) get it back; PH_NEVER: all have
      * theirs. And how long that waits after a failure. */
     ph_ns rejoin_at, rejoin_wait;
+    ph_ns noticed_at;   /* when a notice last cut that waiting short; 0: never */
     ph_ns forgotten_at; /* when a relay last said that it had forgotten us; 0: never */
 };
 
