@@ -2,7 +2,6 @@
 
 #include "base/err.h"
 #include "call/agent.h"
-#include "call/call.h"
 #include "call/calls.h"
 
 #include <string.h>
@@ -24,9 +23,8 @@ void ph_presence_init(struct ph_presence *p, struct ph_agent *agent)
         .measure_at = PH_NEVER,
         .choose_at = PH_NEVER,
         .retry_at = PH_NEVER,
-        .rejoin_at = PH_NEVER,
-        .rejoin_wait = BACKOFF_FIRST,
     };
+    ph_resumption_init(&p->resumption, agent);
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
         ph_registrar_init(&p->registrars[i], agent);
     p->home = &p->registrars[0];
@@ -104,12 +102,6 @@ int ph_presence_go(struct ph_presence *p, ph_ns now, const struct ph_addr *relay
         return PH_OK;
     struct ph_registrar *r = free_registrar(p, now);
     return r ? ph_registrar_start(r, now, relay) : PH_ERR_SPACE;
-}
-
-static void rejoin_later(struct ph_presence *p, ph_ns now)
-{
-    p->rejoin_at = ph_min_ns(p->rejoin_at, now + p->rejoin_wait);
-    p->rejoin_wait = ph_min_ns(2 * p->rejoin_wait, BACKOFF_MAX);
 }
 
 static void measure(struct ph_presence *p, ph_ns now, bool forgiving)
@@ -277,33 +269,7 @@ void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const str
         learn(p, ph_host_now(p->agent->host), r, ack);
     if (r == p->next || (r != p->home && !p->home->conn))
         become_home(p, r);
-    p->rejoin_wait = BACKOFF_FIRST;
-    ph_calls_resume(p->agent, r);
-}
-
-void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay)
-{
-    struct ph_registrar *r = ph_presence_at(p, relay);
-    if (r) {
-        ph_registrar_ask(r, now);
-    } else if (p->rejoin_at != PH_NEVER && now >= p->noticed_at + BACKOFF_FIRST) {
-        /* It is there again: no reason to wait. */
-        p->noticed_at = now;
-        p->rejoin_at = now;
-    }
-}
-
-/* Back to the relays of the calls that run. */
-static void rejoin(struct ph_presence *p, ph_ns now)
-{
-    p->rejoin_at = PH_NEVER;
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        const struct ph_call *c = p->agent->calls[i];
-        if (!c || c->state == PH_CALL_ENDED || ph_presence_at(p, &c->relay))
-            continue;
-        if (ph_presence_go(p, now, &c->relay) != PH_OK)
-            rejoin_later(p, now);
-    }
+    ph_resumption_on_registered(&p->resumption, ph_host_now(p->agent->host), r);
 }
 
 void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar *r,
@@ -453,8 +419,7 @@ static void pump_registrar(struct ph_presence *p, ph_ns now, struct ph_registrar
             p->next = NULL;
         ph_relay_map_failed(&p->map, &relay);
     }
-    if (ph_calls_any(p->agent, &relay) && !ph_presence_at(p, &relay))
-        rejoin_later(p, now);
+    ph_resumption_on_lost(&p->resumption, now, &relay);
 }
 
 void ph_presence_pump(struct ph_presence *p, ph_ns now)
@@ -469,13 +434,13 @@ void ph_presence_pump(struct ph_presence *p, ph_ns now)
     }
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
         pump_registrar(p, now, &p->registrars[i]);
-    if (now >= p->rejoin_at)
-        rejoin(p, now);
+    ph_resumption_pump(&p->resumption, now);
 }
 
 ph_ns ph_presence_deadline(const struct ph_presence *p)
 {
-    ph_ns t = ph_min_ns(ph_min_ns(p->choose_at, p->retry_at), p->rejoin_at);
+    ph_ns t =
+        ph_min_ns(ph_min_ns(p->choose_at, p->retry_at), ph_resumption_deadline(&p->resumption));
     t = ph_min_ns(t, p->measuring ? ph_ranging_deadline(&p->ranging) : p->measure_at);
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++) {
         const struct ph_registrar *r = &p->registrars[i];

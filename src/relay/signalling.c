@@ -230,6 +230,24 @@ static void on_pass(struct ph_client *c, const struct ph_signal *m, const uint8_
 
 /* A running call that this relay may not know (any more). It knows it again when both ends have
  * said so, each naming the other: nobody gets into a call by its id alone. */
+/* Both ends have named each other: each is told. */
+static void confirm(const struct ph_session *session)
+{
+    struct ph_client *to[2];
+    struct ph_signal m[2];
+
+    /* Written first: telling an end may drop it, and that may end the session. */
+    for (int i = 0; i < 2; i++) {
+        to[i] = session->leg[i].client;
+        m[i] = (struct ph_signal){.type = PH_SIGNAL_CALL_RESUME,
+                                  .relay_token = session->leg[i].tag};
+        memcpy(m[i].call_id, session->call_id, PH_CALL_ID_LEN);
+        memcpy(m[i].fingerprint, session->leg[1 - i].owner, PH_FINGERPRINT_LEN);
+    }
+    send_message(to[0], &m[0]);
+    send_message(to[1], &m[1]);
+}
+
 static void on_resume(struct ph_client *c, const struct ph_signal *m)
 {
     struct ph_relay *relay = c->relay;
@@ -247,6 +265,7 @@ static void on_resume(struct ph_client *c, const struct ph_signal *m)
             c->leg_count < relay->config.sessions_per_client_max &&
             ph_sessions_arrive(&relay->sessions, leg, c, m->relay_token) == PH_OK) {
             relay->stats.resumes++;
+            confirm(session);
             return;
         }
     } else if (m->relay_token != 0 && c->leg_count < relay->config.sessions_per_client_max &&

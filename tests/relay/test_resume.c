@@ -151,6 +151,8 @@ static void two_halves_make_a_call_again(void **state)
             resume(w.a, w.b, CALLER_TAG);
         }
         assert_int_equal(subject_stats(&w.s).resumes, 1);
+        assert_true(client_next(w.a, PH_SIGNAL_CALL_RESUME)->relay_token == CALLER_TAG);
+        assert_true(client_next(w.b, PH_SIGNAL_CALL_RESUME)->relay_token == w.callee_tag);
         assert_true(call_flows(&w));
         /* Said again it changes nothing. */
         resume(w.a, w.b, CALLER_TAG);
