@@ -239,8 +239,8 @@ static void confirm(const struct ph_session *session)
     /* Written first: telling an end may drop it, and that may end the session. */
     for (int i = 0; i < 2; i++) {
         to[i] = session->leg[i].client;
-        m[i] = (struct ph_signal){.type = PH_SIGNAL_CALL_RESUME,
-                                  .relay_token = session->leg[i].tag};
+        m[i] =
+            (struct ph_signal){.type = PH_SIGNAL_CALL_RESUME, .relay_token = session->leg[i].tag};
         memcpy(m[i].call_id, session->call_id, PH_CALL_ID_LEN);
         memcpy(m[i].fingerprint, session->leg[1 - i].owner, PH_FINGERPRINT_LEN);
     }
