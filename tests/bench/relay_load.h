@@ -447,7 +447,7 @@ static inline void load_percentiles(struct load_result *r)
 static inline pid_t load_start(const struct load *l, const char *const argv[], int *out_fd)
 {
     int fds[2];
-    pid_t pid;
+    pid_t pid = -1;
 
     if (pipe2(fds, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
         bench_die(strerror(errno));
