@@ -94,10 +94,20 @@ void ph_resumption_on_registered(struct ph_resumption *r, ph_ns now, struct ph_r
 void ph_resumption_on_notice(struct ph_resumption *r, ph_ns now, const struct ph_addr *relay)
 {
     struct ph_registrar *at = ph_presence_at(&r->agent->presence, relay);
-    if (at) {
+    if (at && at->state == PH_REGISTRAR_REGISTERED) {
         ph_registrar_ask(at, now);
-    } else if (r->at != PH_NEVER && now >= r->noticed_at + WAIT_FIRST) {
-        /* It is there again: no reason to wait. */
+        return;
+    }
+    if (now < r->noticed_at + WAIT_FIRST)
+        return;
+    /* It is there again: no reason to wait, nor for QUIC to repeat what was said to nobody. */
+    if (at && at->state == PH_REGISTRAR_CONNECTING && now >= at->started + SILENCE) {
+        struct ph_addr addr = at->relay;
+        r->noticed_at = now;
+        ph_registrar_stop(at, now);
+        if (ph_registrar_start(at, now, &addr) != PH_OK)
+            later(r, now);
+    } else if (!at && r->at != PH_NEVER) {
         r->noticed_at = now;
         r->at = now;
     }
