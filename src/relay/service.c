@@ -48,6 +48,7 @@ static void describe(const struct ph_session *session, struct ph_session_facts *
         out->leg[i].tag = leg->tag;
         out->leg[i].addr = leg->addr;
         out->leg[i].listen = leg->listen;
+        out->leg[i].unproved = leg->client ? leg->client->moved : leg->unproved;
     }
 }
 

@@ -11,7 +11,7 @@
 
 #define ADDR_MAX (1 + 2 + 16)
 #define HEAD_MAX (MAGIC_LEN + 1 + 8 + PH_FINGERPRINT_LEN + 1 + PH_RELAY_LISTENS * ADDR_MAX + 4)
-#define LEG_MAX  (PH_FINGERPRINT_LEN + 8 + 1 + ADDR_MAX)
+#define LEG_MAX  (PH_FINGERPRINT_LEN + 8 + 1 + 1 + ADDR_MAX)
 #define CALL_MAX (PH_CALL_ID_LEN + 1 + 2 * LEG_MAX)
 
 size_t ph_state_size(uint32_t calls)
@@ -63,6 +63,7 @@ void ph_state_write_call(struct ph_writer *w, const struct ph_session_facts *cal
         ph_write_bytes(w, call->leg[i].owner, sizeof(call->leg[i].owner));
         ph_write_u64(w, call->leg[i].tag);
         ph_write_u8(w, (uint8_t)call->leg[i].listen);
+        ph_write_u8(w, call->leg[i].unproved);
         write_addr(w, &call->leg[i].addr);
     }
 }
@@ -101,7 +102,7 @@ int ph_state_read_head(struct ph_reader *r, struct ph_state_head *head)
 int ph_state_read_call(struct ph_reader *r, const struct ph_state_head *head,
                        struct ph_session_facts *call)
 {
-    unsigned mode;
+    unsigned mode, unproved;
 
     *call = (struct ph_session_facts){0};
     ph_read_copy(r, call->call_id, sizeof(call->call_id));
@@ -110,9 +111,11 @@ int ph_state_read_call(struct ph_reader *r, const struct ph_state_head *head,
         ph_read_copy(r, call->leg[i].owner, sizeof(call->leg[i].owner));
         call->leg[i].tag = ph_read_u64(r);
         call->leg[i].listen = ph_read_u8(r);
+        unproved = ph_read_u8(r);
+        call->leg[i].unproved = unproved == 1;
         call->leg[i].addr = read_addr(r);
-        if (r->bad || call->leg[i].tag == 0 || call->leg[i].listen >= head->listen_count ||
-            ph_addr_is_unusable(&call->leg[i].addr) ||
+        if (r->bad || unproved > 1 || call->leg[i].tag == 0 ||
+            call->leg[i].listen >= head->listen_count || ph_addr_is_unusable(&call->leg[i].addr) ||
             call->leg[i].addr.family != head->listen[call->leg[i].listen].family) {
             return PH_ERR_FORMAT;
         }

@@ -5,8 +5,8 @@
  * HMAC-SHA256 (32 bytes) of all before it, by a key of the relay's identity |
  *
  *   call     | id (16 bytes) | answer mode (8) | leg of the caller | leg of the callee |
- *   leg      | owner's fingerprint | tag (64) | which of the relay's addresses (8) | address |
- *   address  | family (8): 4 or 6 | port (16) | IP |
+ *   leg      | owner's fingerprint | tag (64) | which of the relay's addresses (8) | 0, 1: the
+ * address is not proved (8) | address | address  | family (8): 4 or 6 | port (16) | IP |
  *
  * No secret of a peer is in it, but the addresses and tags of calls are: nobody else should read
  * it. Pure: bytes in, bytes out. */

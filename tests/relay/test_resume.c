@@ -79,6 +79,51 @@ static void a_call_outlives_a_lost_connection(void **state)
     call_world_fini(&w);
 }
 
+/* A client's packet with a victim's source address, and then its silence: the victim gets no more
+ * for that than three times as much, whatever becomes of the connection, or of the relay. */
+static void a_victim_gets_no_call(void **state)
+{
+    struct ph_addr victim = ph_addr_v4(203, 0, 113, 66, 6666);
+
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct ph_signal m = {.type = PH_SIGNAL_HANGUP};
+        const struct fake_packet *p;
+        struct call_world w;
+        size_t spoofed;
+
+        call_world_init(&w, NULL);
+        client_send(w.a, &m);
+        p = &w.s.net->queue[(w.s.net->tail - 1) % FAKE_QUEUE];
+        spoofed = p->len;
+        w.s.net->queue[(w.s.net->tail - 1) % FAKE_QUEUE].from = victim;
+        w.a->host->wake = PH_NEVER;
+        w.a->host->base.endpoint = NULL;
+        fake_run(w.s.net, 5 * FAKE_DELAY);
+        assert_true(ph_addr_eq(&w.s.host->stray_to, &victim));
+        if (restart) {
+            uint8_t *bytes;
+            size_t len;
+
+            assert_int_equal(ph_relay_export(w.s.relay, 1, &bytes, &len), PH_OK);
+            subject_kill(&w.s);
+            subject_start(&w.s);
+            assert_int_equal(ph_relay_import(w.s.relay, 1, bytes, len), 1);
+            free(bytes);
+        }
+        for (int i = 0; i < 5000; i++) {
+            client_send_frame(w.b, w.callee_tag, "a frame of some length", 22);
+            fake_run(w.s.net, 10 * PH_MS);
+        }
+        if (!restart) {
+            assert_int_equal(subject_stats(&w.s).clients, 1);
+        }
+        assert_true(w.s.host->strays * 31ull < 4 * spoofed);
+        assert_true(subject_stats(&w.s).dropped_unproved > 2900);
+        call_world_fini(&w);
+    }
+}
+
 /* Who closes the connection does not come back. */
 static void a_client_that_takes_its_leave_ends_its_calls(void **state)
 {
@@ -257,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_registration_takes_its_calls_over),
         cmocka_unit_test(a_call_outlives_a_lost_connection),
+        cmocka_unit_test(a_victim_gets_no_call),
         cmocka_unit_test(a_client_that_takes_its_leave_ends_its_calls),
         cmocka_unit_test(a_restarted_relay_resets_old_connections),
         cmocka_unit_test(two_halves_make_a_call_again),
