@@ -294,16 +294,24 @@ struct ph_relay_config {
     /* Caps; 0: the default that is given here. */
     uint32_t clients_max;             /* 4096 */
     uint32_t sessions_per_client_max; /* 16 */
+    uint32_t sessions_max;            /* 16384 */
     uint32_t packets_per_second_max;  /* of one leg, 2000, in bursts of as many */
+    uint32_t packets_per_second_all;  /* of all legs together, in bursts of a tenth; 0: no cap */
     bool deterministic;
 };
 
 struct ph_relay_stats {
     uint64_t clients, sessions; /* now */
+    bool draining, overloaded;  /* now */
     uint64_t forwarded_packets, forwarded_bytes;
     uint64_t dropped_unknown_tag, dropped_wrong_source, dropped_rate;
-    uint64_t dropped_no_peer; /* the other end has not resumed the call yet */
+    uint64_t dropped_rate_all; /* over packets_per_second_all */
+    uint64_t dropped_unproved; /* to a client that has moved, beyond three times what came from
+                                * there (RFC 9000 section 8) */
+    uint64_t dropped_no_peer;  /* the other end has not resumed the call yet */
     uint64_t stun_requests;
+    uint64_t handshakes; /* begun with a valid token */
+    uint64_t refused_clients, refused_calls;
     uint64_t notices, resets; /* told to strangers: of a tag, of a connection */
     uint64_t returns;         /* legs whose client has registered again */
     uint64_t resumes;         /* calls that both ends have resumed after a restart */
@@ -312,6 +320,24 @@ struct ph_relay_stats {
 int ph_relay_new(const struct ph_relay_config *config, struct ph_relay **out);
 void ph_relay_free(struct ph_relay *relay);
 void ph_relay_get_stats(const struct ph_relay *relay, struct ph_relay_stats *out);
+/* Takes no new clients and no new calls from now on, and tells the clients so, with the relays that
+ * they may go to. Calls that there are go on, and their clients may come back. It stops when its
+ * owner frees it, best when stats say that there are no sessions any more. */
+void ph_relay_drain(struct ph_relay *relay);
+/* Closes every connection with a word: before the end, where no other process takes over. */
+void ph_relay_farewell(struct ph_relay *relay);
+
+/* How old what a relay has left behind may be: calls that have waited longer are over. */
+#define PH_RELAY_STATE_AGE_S 60
+/* The running calls, for a relay with the same seed and addresses to go on with; the caller frees
+ * the bytes. wall_s: the wall clock, in seconds of any epoch that both relays share. PH_ERR_NOMEM.
+ */
+int ph_relay_export(const struct ph_relay *relay, uint64_t wall_s, uint8_t **out, size_t *len);
+/* Takes them up: they flow at once, and their clients have half a minute to register again. Returns
+ * how many. PH_ERR_FORMAT: damaged, or nothing of a relay's; PH_ERR_AUTH: of a relay with another
+ * seed or other addresses; PH_ERR_TIMEOUT: too old, or written in the future. Nothing is taken
+ * then. */
+int ph_relay_import(struct ph_relay *relay, uint64_t wall_s, const uint8_t *data, size_t len);
 struct ph_addr ph_relay_address(const struct ph_relay *relay);
 
 /* A plain STUN server (RFC 8489, with CHANGE-REQUEST of RFC 5780 where it has two addresses or

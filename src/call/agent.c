@@ -138,7 +138,7 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
     size_t len;
     if (ph_relay_notice_parse(in->data, in->len, &tag)) {
         if (ph_calls_by_tag(a, &in->peer, tag))
-            ph_presence_on_notice(&a->presence, now, &in->peer);
+            ph_resumption_on_notice(&a->presence.resumption, now, &in->peer);
         return;
     }
     if (ph_relay_frame_parse(in->data, in->len, &tag, &payload, &len) != PH_OK)
@@ -149,6 +149,7 @@ static void on_relay_frame(struct ph_agent *a, ph_ns now, const struct ph_datagr
             ph_early_keep(&a->early, now, tag, payload, len);
         return;
     }
+    c->relay_heard = now;
     bool initial;
     if (c->quic && ph_quic_route(a->quic, payload, len, &initial) != c->quic)
         return;
@@ -207,6 +208,10 @@ void ph_agent_on_signal(struct ph_agent *a, struct ph_registrar *from, const str
 {
     ph_ns now = ph_host_now(a->host);
     struct ph_call *c = ph_calls_by_id(a, m->call_id);
+    if (c && m->type == PH_SIGNAL_CALL_RESUME) {
+        ph_resumption_on_confirmed(&a->presence.resumption, c, from, m);
+        return;
+    }
     if (c) {
         /* Of a call that it carries no more, or never did, a relay has nothing to say. */
         if (ph_addr_eq(&c->relay, &from->relay))

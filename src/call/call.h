@@ -38,7 +38,10 @@ struct ph_call {
     int error;
     enum ph_answer_mode mode;
     struct ph_signal offer;       /* callee: what is answered */
-    struct ph_addr relay;         /* that it is set up by */
+    struct ph_addr relay;         /* that it is set up by, or that has it now */
+    struct ph_addr refuge;        /* another one that has it, too; NONE (call/resumption.h) */
+    ph_ns relay_heard;            /* the last frame by either; 0: none yet */
+    ph_ns relay_asked;            /* when silence was last a reason to ask; 0: never */
     uint64_t tag;                 /* of this peer's leg at the relay */
     ph_ns peer_relay_rtt;         /* 0: not known */
     struct ph_addr peer_observed; /* the peer's address as the relay sees it; NONE: not told */

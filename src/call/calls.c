@@ -5,11 +5,16 @@
 
 #include <string.h>
 
+static bool carried_by(const struct ph_call *c, const struct ph_addr *relay)
+{
+    return ph_addr_eq(&c->relay, relay) || ph_addr_eq(&c->refuge, relay);
+}
+
 struct ph_call *ph_calls_by_tag(struct ph_agent *a, const struct ph_addr *relay, uint64_t tag)
 {
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         struct ph_call *c = a->calls[i];
-        if (c && c->tag == tag && c->state != PH_CALL_ENDED && ph_addr_eq(&c->relay, relay))
+        if (c && c->tag == tag && c->state != PH_CALL_ENDED && carried_by(c, relay))
             return c;
     }
     return NULL;
@@ -42,25 +47,11 @@ struct ph_call **ph_calls_free_slot(struct ph_agent *a)
     return NULL;
 }
 
-void ph_calls_resume(struct ph_agent *a, struct ph_registrar *at)
-{
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        const struct ph_call *c = a->calls[i];
-        if (!c || (c->state != PH_CALL_CONNECTING && c->state != PH_CALL_CONNECTED) ||
-            !ph_addr_eq(&c->relay, &at->relay))
-            continue;
-        struct ph_signal m = {.type = PH_SIGNAL_CALL_RESUME, .relay_token = c->tag};
-        memcpy(m.call_id, c->id, PH_CALL_ID_LEN);
-        memcpy(m.fingerprint, c->peer, PH_FINGERPRINT_LEN);
-        (void)ph_registrar_send(at, &m);
-    }
-}
-
 bool ph_calls_any(const struct ph_agent *a, const struct ph_addr *relay)
 {
     for (size_t i = 0; i < PH_CALLS_MAX; i++) {
         const struct ph_call *c = a->calls[i];
-        if (c && c->state != PH_CALL_ENDED && (!relay || ph_addr_eq(&c->relay, relay)))
+        if (c && c->state != PH_CALL_ENDED && (!relay || carried_by(c, relay)))
             return true;
     }
     return false;

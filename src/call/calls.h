@@ -11,7 +11,6 @@
 struct ph_agent;
 struct ph_call;
 struct ph_quic_conn;
-struct ph_registrar;
 
 /* NULL: none. Relays choose the tags of those who are called: a tag means nothing but at its relay.
  */
@@ -20,10 +19,7 @@ struct ph_call *ph_calls_by_id(struct ph_agent *a, const uint8_t id[PH_CALL_ID_L
 struct ph_call *ph_calls_by_conn(struct ph_agent *a, const struct ph_quic_conn *conn);
 /* Where one more goes; NULL: there are too many. */
 struct ph_call **ph_calls_free_slot(struct ph_agent *a);
-/* Tells a relay that has just taken us in of the calls that it has set up and that run: it may have
- * forgotten them. */
-void ph_calls_resume(struct ph_agent *a, struct ph_registrar *at);
-/* Whether there is one that has not ended; of those that this relay set up, or of all (NULL). */
+/* Whether there is one that has not ended; of those that this relay carries, or of all (NULL). */
 bool ph_calls_any(const struct ph_agent *a, const struct ph_addr *relay);
 
 #endif

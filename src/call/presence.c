@@ -2,7 +2,6 @@
 
 #include "base/err.h"
 #include "call/agent.h"
-#include "call/call.h"
 #include "call/calls.h"
 
 #include <string.h>
@@ -24,9 +23,8 @@ void ph_presence_init(struct ph_presence *p, struct ph_agent *agent)
         .measure_at = PH_NEVER,
         .choose_at = PH_NEVER,
         .retry_at = PH_NEVER,
-        .rejoin_at = PH_NEVER,
-        .rejoin_wait = BACKOFF_FIRST,
     };
+    ph_resumption_init(&p->resumption, agent);
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
         ph_registrar_init(&p->registrars[i], agent);
     p->home = &p->registrars[0];
@@ -120,12 +118,6 @@ int ph_presence_go(struct ph_presence *p, ph_ns now, const struct ph_addr *relay
         return PH_OK;
     struct ph_registrar *r = free_registrar(p, now);
     return r ? ph_registrar_start(r, now, relay) : PH_ERR_SPACE;
-}
-
-static void rejoin_later(struct ph_presence *p, ph_ns now)
-{
-    p->rejoin_at = ph_min_ns(p->rejoin_at, now + p->rejoin_wait);
-    p->rejoin_wait = ph_min_ns(2 * p->rejoin_wait, BACKOFF_MAX);
 }
 
 static void measure(struct ph_presence *p, ph_ns now, bool forgiving)
@@ -321,27 +313,33 @@ void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const str
         learn(p, ph_host_now(p->agent->host), r, ack);
     if (r == p->next || (r != p->home && !p->home->conn))
         become_home(p, r);
-    p->rejoin_wait = BACKOFF_FIRST;
-    ph_calls_resume(p->agent, r);
+    ph_resumption_on_registered(&p->resumption, ph_host_now(p->agent->host), r);
 }
 
-void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay)
+void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar *r,
+                          const struct ph_signal *drain)
 {
-    struct ph_registrar *r = ph_presence_at(p, relay);
-    if (r)
-        ph_registrar_ask(r, now);
-}
-
-/* Back to the relays of the calls that run. */
-static void rejoin(struct ph_presence *p, ph_ns now)
-{
-    p->rejoin_at = PH_NEVER;
-    for (size_t i = 0; i < PH_CALLS_MAX; i++) {
-        const struct ph_call *c = p->agent->calls[i];
-        if (!c || c->state == PH_CALL_ENDED || ph_presence_at(p, &c->relay))
+    size_t order[PH_RELAY_MAP_MAX];
+    bool home = r == p->home;
+    if (home || r == p->next)
+        learn(p, now, r, drain);
+    if (r->state != PH_REGISTRAR_REGISTERED)
+        return; /* its end says the same */
+    ph_relay_map_failed(&p->map, &r->relay);
+    if (!home || p->next)
+        return;
+    size_t n = ph_relay_map_order(&p->map, order);
+    for (size_t i = 0; i < n && !p->next; i++) {
+        const struct ph_relay_entry *e = &p->map.items[order[i]];
+        if (e->failures > 0 || ph_addr_eq(&e->addr, &r->relay))
             continue;
-        if (ph_presence_go(p, now, &c->relay) != PH_OK)
-            rejoin_later(p, now);
+        struct ph_registrar *there = ph_presence_at(p, &e->addr);
+        if (there && there->state == PH_REGISTRAR_REGISTERED) {
+            become_home(p, there);
+            return;
+        }
+        if (ph_presence_go(p, now, &e->addr) == PH_OK)
+            p->next = ph_presence_at(p, &e->addr);
     }
 }
 
@@ -479,8 +477,7 @@ static void pump_registrar(struct ph_presence *p, ph_ns now, struct ph_registrar
             p->next = NULL;
         ph_relay_map_failed(&p->map, &relay);
     }
-    if (ph_calls_any(p->agent, &relay) && !ph_presence_at(p, &relay))
-        rejoin_later(p, now);
+    ph_resumption_on_lost(&p->resumption, now, &relay);
 }
 
 /* Nobody has answered in the head start of the first relay's family (RFC 8305 section 5), because
@@ -519,13 +516,13 @@ void ph_presence_pump(struct ph_presence *p, ph_ns now)
     }
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++)
         pump_registrar(p, now, &p->registrars[i]);
-    if (now >= p->rejoin_at)
-        rejoin(p, now);
+    ph_resumption_pump(&p->resumption, now);
 }
 
 ph_ns ph_presence_deadline(const struct ph_presence *p)
 {
-    ph_ns t = ph_min_ns(ph_min_ns(p->choose_at, p->retry_at), p->rejoin_at);
+    ph_ns t =
+        ph_min_ns(ph_min_ns(p->choose_at, p->retry_at), ph_resumption_deadline(&p->resumption));
     t = ph_min_ns(t, p->measuring ? ph_ranging_deadline(&p->ranging) : p->measure_at);
     for (size_t i = 0; i < PH_REGISTRARS_MAX; i++) {
         const struct ph_registrar *r = &p->registrars[i];

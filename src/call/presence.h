@@ -7,15 +7,14 @@
  * old home, where callers may still look for it. Those that no call uses are left after half a
  * minute.
  *
- * A call stays with the relay that it was set up by, and the agent registered there, or trying to.
- * When that dies, a call with a direct path goes on without signalling; a relayed one goes on when
- * the relay is back before its own idle time is over: with what the relay has kept, or because both
- * peers tell it of the call anew (CallResume). It is not moved to another relay. */
+ * It stays registered with the relays of its calls, and what becomes of a call that loses its own
+ * stands in call/resumption.h. */
 #ifndef PH_CALL_PRESENCE_H
 #define PH_CALL_PRESENCE_H
 
 #include "call/registrar.h"
 #include "call/relay_map.h"
+#include "call/resumption.h"
 #include "path/ranging.h"
 
 #define PH_REGISTRARS_MAX 4
@@ -37,9 +36,8 @@ struct ph_presence {
     ph_ns started;
     ph_ns choose_at; /* start: when the nearest so far is taken; PH_NEVER */
     ph_ns retry_at;  /* after home has failed on every relay; PH_NEVER */
-    /* When calls whose relay we are not registered with (any more) get it back; PH_NEVER: all have
-     * theirs. And how long that waits after a failure. */
-    ph_ns rejoin_at, rejoin_wait;
+    struct ph_resumption
+        resumption;     /* of calls whose relay we are not registered with (any more) */
     ph_ns forgotten_at; /* when a relay last said that it had forgotten us; 0: never */
 };
 
@@ -64,8 +62,9 @@ struct ph_registrar *ph_presence_by_conn(struct ph_presence *p, const struct ph_
 bool ph_presence_is_relay(const struct ph_presence *p, const struct ph_addr *addr);
 
 void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const struct ph_signal *ack);
-/* The relay says that it does not know a tag of ours, or not from where our frames come. */
-void ph_presence_on_notice(struct ph_presence *p, ph_ns now, const struct ph_addr *relay);
+/* The relay is about to stop, and names others: if it is home, another one becomes that. */
+void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar *r,
+                          const struct ph_signal *drain);
 /* True when the response was to a measurement. */
 bool ph_presence_on_stun(struct ph_presence *p, ph_ns now, const struct ph_stun *msg,
                          const struct ph_addr *from);

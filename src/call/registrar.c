@@ -80,6 +80,14 @@ static void on_message(struct ph_registrar *r, const struct ph_signal *m)
         ph_presence_on_ack(&r->agent->presence, r, m);
         return;
     }
+    if (m->type == PH_SIGNAL_DRAIN) {
+        ph_presence_on_drain(&r->agent->presence, ph_host_now(r->agent->host), r, m);
+        if (r->state == PH_REGISTRAR_WAITING) {
+            r->closed = true; /* it takes nobody in any more */
+            r->error = PH_ERR_REFUSED;
+        }
+        return;
+    }
     if (r->state == PH_REGISTRAR_REGISTERED && m->type != 0)
         ph_agent_on_signal(r->agent, r, m);
 }
@@ -125,6 +133,7 @@ int ph_registrar_start(struct ph_registrar *r, ph_ns now, const struct ph_addr *
     };
     ph_registrar_init(r, r->agent);
     r->relay = *relay;
+    r->started = now;
     int err = ph_quic_connect(r->agent->quic, now, &c, &r->conn);
     if (err != PH_OK) {
         r->conn = NULL;
@@ -154,12 +163,13 @@ void ph_registrar_stop(struct ph_registrar *r, ph_ns now)
 
 void ph_registrar_ask(struct ph_registrar *r, ph_ns now)
 {
-    if (r->state != PH_REGISTRAR_REGISTERED || r->closed || r->asking ||
-        now < r->asked_at + ASK_EVERY)
+    if (r->state != PH_REGISTRAR_REGISTERED || r->closed || now < r->asked_at + ASK_EVERY)
         return;
+    /* Once more where the first question has no answer yet: QUIC repeats that ever more rarely. */
+    if (!r->asking)
+        r->give_up_at = now + ASK_TIMEOUT + ASK_RTTS * ph_registrar_rtt(r);
     r->asking = true;
     r->asked_at = now;
-    r->give_up_at = now + ASK_TIMEOUT + ASK_RTTS * ph_registrar_rtt(r);
     say_who_we_are(r);
 }
 

@@ -27,6 +27,7 @@ struct ph_registrar {
     ph_ns give_up_at;          /* for the ack: WAITING, or REGISTERED and asked again; PH_NEVER */
     bool asking;               /* whether the relay still knows us */
     ph_ns asked_at;            /* the last time */
+    ph_ns started;             /* the connection */
     ph_ns unused_since;        /* presence.h: PH_NEVER while it is used */
     struct ph_addr
         observed; /* our own address as the relay sees it; family NONE until registered */

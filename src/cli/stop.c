@@ -17,6 +17,10 @@ static void on_ready(void *user, uint32_t events)
     if (read(s->fd, &info, sizeof(info)) != (ssize_t)sizeof(info)) {
         return;
     }
+    if (info.ssi_signo == SIGUSR1) {
+        s->on_drain(s->user);
+        return;
+    }
     s->signal = (int)info.ssi_signo;
     if (second) {
         ph_loop_stop(s->loop);
@@ -55,6 +59,22 @@ int cli_stop_init(struct cli_stop *s, struct ph_loop *loop, void (*on_stop)(void
         s->fd = -1;
     }
     return err;
+}
+
+int cli_stop_on_drain(struct cli_stop *s, void (*on_drain)(void *user))
+{
+    sigset_t set;
+
+    /* What is blocked already is what the others are. */
+    if (sigprocmask(SIG_BLOCK, NULL, &set) < 0) {
+        return PH_ERR_SYS;
+    }
+    sigaddset(&set, SIGUSR1);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) < 0 || signalfd(s->fd, &set, 0) < 0) {
+        return PH_ERR_SYS;
+    }
+    s->on_drain = on_drain;
+    return PH_OK;
 }
 
 void cli_stop_fini(struct cli_stop *s)

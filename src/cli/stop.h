@@ -9,6 +9,7 @@ struct cli_stop {
     int fd;
     int signal; /* that came; 0: none yet */
     void (*on_stop)(void *user);
+    void (*on_drain)(void *user); /* SIGUSR1; NULL: not asked for */
     void *user;
 };
 
@@ -16,6 +17,8 @@ struct cli_stop {
  * PH_ERR_SYS. */
 int cli_stop_init(struct cli_stop *s, struct ph_loop *loop, void (*on_stop)(void *user),
                   void *user);
+/* SIGUSR1 calls this, and ends nothing. PH_ERR_SYS. */
+int cli_stop_on_drain(struct cli_stop *s, void (*on_drain)(void *user));
 void cli_stop_fini(struct cli_stop *s);
 
 #endif

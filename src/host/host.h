@@ -25,6 +25,10 @@
  */
 #define PH_DATAGRAM_MAX 1252
 
+/* The most datagrams that on_datagrams is given at once: when it is so many, more may be waiting.
+ */
+#define PH_DATAGRAMS_MAX 64
+
 /* A UDP socket of this host. Zero is no socket. */
 typedef uint32_t ph_sock;
 

@@ -303,12 +303,28 @@ static void dispatch(struct ph_loop *loop, const struct epoll_event *ev)
     }
 }
 
+/* Lets datagrams gather, but no timer wait. */
+static void wait_for_more(struct ph_loop *loop, ph_ns limit)
+{
+    ph_ns now = ph_loop_now(loop);
+    ph_ns until = ph_min_ns(loop->gather_until, limit);
+    struct timespec ts = {.tv_nsec = until > now ? (long)(until - now) : 0};
+
+    loop->gather_until = 0;
+    if (ts.tv_nsec > 0 && ts.tv_nsec < (long)PH_SEC) {
+        (void)ppoll(NULL, 0, &ts, NULL);
+    }
+}
+
 int ph_loop_step(struct ph_loop *loop, ph_ns timeout)
 {
     struct epoll_event events[EVENTS_MAX];
     struct ph_heap_node *first = ph_heap_peek(&loop->timers);
     int n;
 
+    if (loop->gather_until && timeout > 0) {
+        wait_for_more(loop, first ? first->key : PH_NEVER);
+    }
     if (first && first->key != PH_NEVER && timeout > 0) {
         ph_ns now = ph_loop_now(loop);
 

@@ -133,7 +133,7 @@ static void op_udp_send(struct ph_host *h, ph_sock name, const struct ph_datagra
     struct ph_loop_sock *s = sock_of(h, name);
 
     if (s) {
-        ph_udp_send(host_of(h)->loop->io, s->fd, s->local.family, out, n);
+        ph_udp_send(host_of(h)->loop->io, s->fd, s->local.family, host_of(h)->config.join, out, n);
     }
 }
 
@@ -390,6 +390,30 @@ void ph_loop_bury(struct ph_loop *loop)
     }
 }
 
+/* So many datagrams of a host's within its time to gather are fast. */
+#define GATHER_WORTH 4
+/* How often that is judged anew. */
+#define GATHER_JUDGE (5 * PH_MS)
+
+static void gather(struct ph_loop_host *host, ph_ns now, size_t n)
+{
+    ph_ns elapsed = now - host->counting_since;
+
+    if (host->config.gather == 0) {
+        return;
+    }
+    host->counted += n;
+    if (elapsed >= GATHER_JUDGE) {
+        host->fast = host->counted * host->config.gather >= GATHER_WORTH * elapsed;
+        host->counting_since = now;
+        host->counted = 0;
+    }
+    /* After a full batch more is there already. */
+    if (host->fast && n < PH_DATAGRAMS_MAX) {
+        host->loop->gather_until = now + host->config.gather;
+    }
+}
+
 void ph_loop_host_readable(struct ph_loop *loop, uint32_t name)
 {
     struct ph_loop_sock *s = ph_slots_get(&loop->socks, name);
@@ -403,7 +427,10 @@ void ph_loop_host_readable(struct ph_loop *loop, uint32_t name)
     n = ph_udp_receive(loop->io, s->fd, &in);
     ep = s->host->base.endpoint;
     if (n > 0 && ep) {
-        ep->on_datagrams(ep, ph_loop_now(loop), name, in, n);
+        ph_ns now = ph_loop_now(loop);
+
+        gather(s->host, now, n);
+        ep->on_datagrams(ep, now, name, in, n);
     }
 }
 

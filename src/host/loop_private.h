@@ -44,6 +44,9 @@ struct ph_loop_host {
     struct ph_loop_sock *socks;
     struct ph_http_client *http; /* NULL until first asked for */
     struct ph_watch *watch;      /* the same */
+    ph_ns counting_since;        /* datagrams, for config.gather: how many came since then ... */
+    uint64_t counted;
+    bool fast; /* ... and whether they were many enough the last time */
     bool dead; /* freed from inside a callback; its memory goes when the step ends */
 };
 
@@ -67,7 +70,8 @@ struct ph_loop {
     struct ph_udp_io *io;
     struct ph_netns netns;
     ph_ns lateness;
-    ph_ns floor; /* while timers fire: no new one may be due before the next step */
+    ph_ns gather_until; /* nothing is read before; 0: at once */
+    ph_ns floor;        /* while timers fire: no new one may be due before the next step */
 };
 
 void ph_loop_host_readable(struct ph_loop *loop, uint32_t name);

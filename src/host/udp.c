@@ -4,6 +4,7 @@
 #include "host/sockaddr.h"
 
 #include <errno.h>
+#include <netinet/udp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -16,8 +17,11 @@
  * socket is bound to an interface's address, Linux sends multicast by that interface. */
 #define MULTICAST_TTL 2
 
+/* Of joined datagrams: the kernel takes at most 64 kB, headers included. */
+#define JOIN_BYTES 60000
+
 union control {
-    char bytes[CMSG_SPACE(sizeof(int))];
+    char bytes[CMSG_SPACE(sizeof(int)) + CMSG_SPACE(sizeof(uint16_t))];
     struct cmsghdr align;
 };
 
@@ -32,6 +36,8 @@ struct ph_udp_io {
     struct iovec out_iov[PH_UDP_BATCH];
     union ph_sockaddr out_name[PH_UDP_BATCH];
     union control out_control[PH_UDP_BATCH];
+    bool joined;   /* something of `out` is more than one datagram */
+    bool no_joins; /* this kernel, or a device, refuses them */
 };
 
 int ph_udp_io_new(struct ph_udp_io **out)
@@ -47,9 +53,6 @@ int ph_udp_io_new(struct ph_udp_io **out)
         io->in[i].msg_hdr.msg_iov = &io->in_iov[i];
         io->in[i].msg_hdr.msg_iovlen = 1;
         io->in[i].msg_hdr.msg_name = &io->in_name[i];
-        io->out[i].msg_hdr.msg_iov = &io->out_iov[i];
-        io->out[i].msg_hdr.msg_iovlen = 1;
-        io->out[i].msg_hdr.msg_name = &io->out_name[i];
     }
     *out = io;
     return PH_OK;
@@ -147,76 +150,137 @@ size_t ph_udp_receive(struct ph_udp_io *io, int fd, const struct ph_datagram **o
     return n;
 }
 
-static void put_ttl(struct msghdr *msg, union control *control, uint8_t family, uint8_t ttl)
+static struct cmsghdr *add_control(struct msghdr *msg, union control *control, int level, int type,
+                                   const void *value, size_t len)
 {
     struct cmsghdr *cmsg;
-    int value = ttl;
 
-    if (ttl == 0) {
-        msg->msg_control = NULL;
-        msg->msg_controllen = 0;
-        return;
-    }
     msg->msg_control = control;
-    msg->msg_controllen = sizeof(control->bytes);
-    cmsg = CMSG_FIRSTHDR(msg);
-    cmsg->cmsg_level = family == PH_AF_V6 ? IPPROTO_IPV6 : IPPROTO_IP;
-    cmsg->cmsg_type = family == PH_AF_V6 ? IPV6_HOPLIMIT : IP_TTL;
-    cmsg->cmsg_len = CMSG_LEN(sizeof(value));
-    memcpy(CMSG_DATA(cmsg), &value, sizeof(value));
+    cmsg = (struct cmsghdr *)(void *)(control->bytes + msg->msg_controllen);
+    msg->msg_controllen += CMSG_SPACE(len);
+    cmsg->cmsg_level = level;
+    cmsg->cmsg_type = type;
+    cmsg->cmsg_len = CMSG_LEN(len);
+    memcpy(CMSG_DATA(cmsg), value, len);
+    return cmsg;
 }
 
-static void send_batch(struct ph_udp_io *io, int fd, unsigned count)
+/* One message of `pieces` datagrams, all of them as long as the first, but for a shorter last one.
+ */
+static void fill(struct ph_udp_io *io, unsigned at, unsigned iov, unsigned pieces, uint8_t family,
+                 const struct ph_datagram *d)
 {
-    unsigned sent = 0;
+    struct msghdr *msg = &io->out[at].msg_hdr;
+    union control *control = &io->out_control[at];
+
+    *msg = (struct msghdr){
+        .msg_name = &io->out_name[at], .msg_iov = &io->out_iov[iov], .msg_iovlen = pieces};
+    msg->msg_namelen = ph_sockaddr_from(&d->peer, &io->out_name[at]);
+    if (family == PH_AF_V6) {
+        /* The kernel looks at it for link-local destinations alone. */
+        io->out_name[at].in6.sin6_scope_id = d->scope;
+    }
+    if (d->ttl != 0) {
+        int ttl = d->ttl;
+
+        add_control(msg, control, family == PH_AF_V6 ? IPPROTO_IPV6 : IPPROTO_IP,
+                    family == PH_AF_V6 ? IPV6_HOPLIMIT : IP_TTL, &ttl, sizeof(ttl));
+    }
+    if (pieces > 1) {
+        uint16_t len = (uint16_t)d->len;
+
+        add_control(msg, control, SOL_UDP, UDP_SEGMENT, &len, sizeof(len));
+        io->joined = true;
+    }
+}
+
+/* False: joined datagrams are refused, and from `*sent` on nothing was sent. */
+static bool send_batch(struct ph_udp_io *io, int fd, unsigned count, unsigned *sent)
+{
     bool again = false;
 
-    while (sent < count) {
-        int r = sendmmsg(fd, io->out + sent, count - sent, MSG_DONTWAIT);
+    while (*sent < count) {
+        int r = sendmmsg(fd, io->out + *sent, count - *sent, MSG_DONTWAIT);
 
         if (r > 0) {
-            sent += (unsigned)r;
+            *sent += (unsigned)r;
             again = false;
         } else if (errno == EINTR) {
             continue;
         } else if (errno == EAGAIN || errno == ENOBUFS) {
-            return; /* full: lost, as on any network */
+            return true; /* full: lost, as on any network */
         } else if (!again) {
             /* An error that some earlier packet earned comes out of the next call and is spent by
              * it: this datagram was not sent and may well go. */
             again = true;
+        } else if (io->out[*sent].msg_hdr.msg_iovlen > 1) {
+            /* A device that computes no checksums (EIO), or a kernel before 4.18 (EINVAL). */
+            io->no_joins = true;
+            return false;
         } else {
-            sent++;
+            (*sent)++;
             again = false;
         }
     }
+    return true;
 }
 
-void ph_udp_send(struct ph_udp_io *io, int fd, uint8_t family, const struct ph_datagram *out,
-                 size_t n)
+static bool goes(const struct ph_datagram *d, uint8_t family)
 {
-    unsigned count = 0;
+    return d->peer.family == family && d->len <= PH_DATAGRAM_MAX;
+}
 
-    for (size_t i = 0; i < n; i++) {
-        struct msghdr *msg = &io->out[count].msg_hdr;
+/* How many from the first on can be one message. */
+static unsigned run_of(const struct ph_datagram *d, size_t n)
+{
+    size_t bytes = d->len;
+    unsigned k = 1;
 
-        if (out[i].peer.family != family || out[i].len > PH_DATAGRAM_MAX) {
+    while (k < n && k < PH_UDP_BATCH && d[k - 1].len == d->len && d[k].len <= d->len &&
+           d[k].len > 0 && bytes + d[k].len <= JOIN_BYTES && d[k].ttl == d->ttl &&
+           d[k].scope == d->scope && ph_addr_eq(&d[k].peer, &d->peer)) {
+        bytes += d[k].len;
+        k++;
+    }
+    return k;
+}
+
+/* Sends the first of them that fit into one batch; returns how many of them are done with. */
+static size_t send_some(struct ph_udp_io *io, int fd, uint8_t family, bool join,
+                        const struct ph_datagram *out, size_t n)
+{
+    unsigned messages = 0, pieces = 0, sent = 0;
+    size_t first[PH_UDP_BATCH];
+    size_t i = 0;
+
+    io->joined = false;
+    while (i < n && messages < PH_UDP_BATCH && pieces < PH_UDP_BATCH) {
+        size_t left = n - i < PH_UDP_BATCH - pieces ? n - i : PH_UDP_BATCH - pieces;
+        unsigned k = join && !io->no_joins ? run_of(&out[i], left) : 1;
+
+        if (!goes(&out[i], family)) {
+            i++;
             continue;
         }
-        msg->msg_namelen = ph_sockaddr_from(&out[i].peer, &io->out_name[count]);
-        if (family == PH_AF_V6) {
-            /* The kernel looks at it for link-local destinations alone. */
-            io->out_name[count].in6.sin6_scope_id = out[i].scope;
+        for (unsigned p = 0; p < k; p++) {
+            io->out_iov[pieces + p].iov_base = (void *)(uintptr_t)out[i + p].data;
+            io->out_iov[pieces + p].iov_len = out[i + p].len;
         }
-        io->out_iov[count].iov_base = (void *)(uintptr_t)out[i].data;
-        io->out_iov[count].iov_len = out[i].len;
-        put_ttl(msg, &io->out_control[count], family, out[i].ttl);
-        if (++count == PH_UDP_BATCH) {
-            send_batch(io, fd, count);
-            count = 0;
-        }
+        fill(io, messages, pieces, k, family, &out[i]);
+        first[messages++] = i;
+        pieces += k;
+        i += k;
     }
-    if (count) {
-        send_batch(io, fd, count);
+    if (messages > 0 && !send_batch(io, fd, messages, &sent)) {
+        return first[sent]; /* from here on once more, one by one */
+    }
+    return i;
+}
+
+void ph_udp_send(struct ph_udp_io *io, int fd, uint8_t family, bool join,
+                 const struct ph_datagram *out, size_t n)
+{
+    for (size_t i = 0; i < n;) {
+        i += send_some(io, fd, family, join, out + i, n - i);
     }
 }

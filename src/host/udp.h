@@ -4,7 +4,7 @@
 
 #include "host/host.h"
 
-#define PH_UDP_BATCH 64
+#define PH_UDP_BATCH PH_DATAGRAMS_MAX
 
 struct ph_udp_io;
 
@@ -16,8 +16,8 @@ int ph_udp_open(const struct ph_addr *local, size_t rcvbuf_bytes, int *fd, struc
 /* At most PH_UDP_BATCH datagrams, which live until the next call. Ones longer than PH_DATAGRAM_MAX
  * are dropped. */
 size_t ph_udp_receive(struct ph_udp_io *io, int fd, const struct ph_datagram **out);
-/* Datagrams of another family than `family` are skipped. */
-void ph_udp_send(struct ph_udp_io *io, int fd, uint8_t family, const struct ph_datagram *out,
-                 size_t n);
+/* Datagrams of another family than `family` are skipped. join: see ph_loop_host_config. */
+void ph_udp_send(struct ph_udp_io *io, int fd, uint8_t family, bool join,
+                 const struct ph_datagram *out, size_t n);
 
 #endif

@@ -131,7 +131,11 @@ static void accept_client(struct ph_relay *relay, size_t listen, const struct ph
 
     if (relay->registry.count >= relay->config.clients_max ||
         relay->handshakes[source] >= PH_RELAY_HANDSHAKES_MAX ||
-        relay->clients_of[source] >= PH_RELAY_CLIENTS_PER_SOURCE) {
+        relay->clients_of[source] >= PH_RELAY_CLIENTS_PER_SOURCE ||
+        (ph_relay_overloaded(relay) &&
+         !ph_bucket_take(&relay->arrivals, relay->now, PH_RELAY_ARRIVALS_RATE,
+                         PH_RELAY_ARRIVALS_BURST))) {
+        relay->stats.refused_clients++;
         return;
     }
     c = ph_registry_add(&relay->registry, relay->now);
@@ -151,6 +155,7 @@ static void accept_client(struct ph_relay *relay, size_t listen, const struct ph
         ph_registry_remove(&relay->registry, c);
         return;
     }
+    relay->stats.handshakes++;
     if (!c->gone && ph_quic_conn_state(c->conn) == PH_QUIC_HANDSHAKE) {
         c->handshaking = true;
         relay->handshakes[source]++;

@@ -21,6 +21,18 @@ static void notify(struct ph_relay *relay, size_t listen, const struct ph_datagr
     relay->stats.notices++;
 }
 
+static bool may_send(struct ph_leg *to, size_t len)
+{
+    if (to->client) {
+        return ph_relay_may_send(to->client, len);
+    }
+    if (to->unproved && to->went + len > 3 * to->came) {
+        return false;
+    }
+    to->went += len;
+    return true;
+}
+
 void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_datagram *d)
 {
     struct ph_relay_stats *stats = &relay->stats;
@@ -51,16 +63,24 @@ void ph_relay_forward(struct ph_relay *relay, size_t listen, const struct ph_dat
         stats->dropped_rate++;
         return;
     }
+    if (relay->config.packets_per_second_all &&
+        !ph_bucket_take(&relay->packets_all, relay->now, relay->config.packets_per_second_all,
+                        relay->config.packets_per_second_all / 10 + 1)) {
+        stats->dropped_rate_all++;
+        return;
+    }
     if (leg->client) {
         leg->client->came += d->len;
+    } else {
+        leg->came += d->len;
     }
     to = ph_leg_other(leg);
     if (to->tag == 0) {
         stats->dropped_no_peer++;
         return;
     }
-    if (to->client && !ph_relay_may_send(to->client, PH_RELAY_FRAME_OVERHEAD + payload_len)) {
-        stats->dropped_rate++;
+    if (!may_send(to, PH_RELAY_FRAME_OVERHEAD + payload_len)) {
+        stats->dropped_unproved++;
         return;
     }
     out = ph_outbox_add(&relay->outbox, relay->socks[to->listen], &to->addr,

@@ -15,7 +15,7 @@ struct ph_outbox {
 };
 
 /* Room for a datagram of len bytes, which the caller fills before the next call; NULL when it is
- * longer than PH_DATAGRAM_MAX. The order is kept, over all sockets. */
+ * longer than PH_DATAGRAM_MAX. The order of those to one peer is kept. */
 uint8_t *ph_outbox_add(struct ph_outbox *o, ph_sock sock, const struct ph_addr *to, size_t len);
 void ph_outbox_flush(struct ph_outbox *o);
 

@@ -63,8 +63,7 @@ static void expire(struct ph_relay *relay)
     }
 }
 
-/* The end of every event: sends what it caused, closes whom it ended, sets the timer. */
-static void settle(struct ph_relay *relay)
+void ph_relay_settle(struct ph_relay *relay)
 {
     while (relay->dirty) {
         struct ph_client *c = relay->dirty;
@@ -79,9 +78,20 @@ static void settle(struct ph_relay *relay)
         ph_relay_free_gone(relay);
     }
     ph_outbox_flush(&relay->outbox);
-    relay->host->ops->wake_at(
-        relay->host, ph_min_ns(ph_min_ns(ph_quic_deadline(relay->quic), relay->register_due),
-                               ph_sessions_deadline(&relay->sessions)));
+    relay->wake = ph_max_ns(ph_min_ns(ph_min_ns(ph_quic_deadline(relay->quic), relay->register_due),
+                                      ph_sessions_deadline(&relay->sessions)),
+                            relay->now);
+    relay->host->ops->wake_at(relay->host, relay->wake);
+}
+
+bool ph_relay_overloaded(const struct ph_relay *relay)
+{
+    for (size_t i = 0; i <= PH_RELAY_LISTENS; i++) {
+        if (ph_overloaded(&relay->overload[i], relay->now)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
@@ -97,6 +107,7 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
         return;
     }
     relay->now = now;
+    ph_overload_on_batch(&relay->overload[listen], now, n >= PH_DATAGRAMS_MAX);
     for (size_t i = 0; i < n; i++) {
         const struct ph_datagram *d = &in[i];
 
@@ -108,7 +119,7 @@ static void on_datagrams(struct ph_endpoint *ep, ph_ns now, ph_sock sock,
             on_stun(relay, listen, d);
         }
     }
-    settle(relay);
+    ph_relay_settle(relay);
 }
 
 static void on_timer(struct ph_endpoint *ep, ph_ns now)
@@ -116,9 +127,10 @@ static void on_timer(struct ph_endpoint *ep, ph_ns now)
     struct ph_relay *relay = (struct ph_relay *)ep;
 
     relay->now = now;
+    ph_overload_on_timer(&relay->overload[PH_RELAY_LISTENS], now, relay->wake);
     ph_quic_on_timer(relay->quic, now);
     expire(relay);
-    settle(relay);
+    ph_relay_settle(relay);
 }
 
 static void draw(void *user, void *out, size_t len)
@@ -131,6 +143,7 @@ static void set_defaults(struct ph_relay_config *config)
     config->clients_max = config->clients_max ? config->clients_max : 4096;
     config->sessions_per_client_max =
         config->sessions_per_client_max ? config->sessions_per_client_max : 16;
+    config->sessions_max = config->sessions_max ? config->sessions_max : 16384;
     config->packets_per_second_max =
         config->packets_per_second_max ? config->packets_per_second_max : 2000;
 }
@@ -187,7 +200,10 @@ int ph_relay_new(const struct ph_relay_config *config, struct ph_relay **out)
     relay->config = *config;
     relay->host = config->host;
     relay->outbox.host = config->host;
-    relay->register_due = PH_NEVER;
+    relay->register_due = relay->wake = PH_NEVER;
+    for (size_t i = 0; i <= PH_RELAY_LISTENS; i++) {
+        ph_overload_init(&relay->overload[i]);
+    }
     set_defaults(&relay->config);
     if (!good_names(config)) {
         err = PH_ERR_INVAL;
@@ -253,6 +269,8 @@ void ph_relay_get_stats(const struct ph_relay *relay, struct ph_relay_stats *out
     *out = relay->stats;
     out->clients = relay->registry.by_fingerprint.count;
     out->sessions = relay->sessions.count;
+    out->draining = relay->draining;
+    out->overloaded = ph_relay_overloaded(relay);
     out->stun_requests = relay->stun.requests;
 }
 

@@ -4,13 +4,15 @@
  *   relay.c       sockets, demultiplexing, timers
  *   clients.c     connections with clients: accepted, followed, dropped
  *   signalling.c  messages of clients, and who is told what
- *   forward.c     relay frames from one leg to the other */
+ *   forward.c     relay frames from one leg to the other
+ *   service.c     draining, and what is left to the next process (state.h) */
 #ifndef PH_RELAY_RELAY_H
 #define PH_RELAY_RELAY_H
 
 #include "pinhole.h"
 #include "quic/quic.h"
 #include "relay/outbox.h"
+#include "relay/overload.h"
 #include "relay/registry.h"
 #include "relay/session.h"
 #include "relay/source_limit.h"
@@ -31,6 +33,9 @@
 #define PH_RELAY_NOTICE_BURST     20
 #define PH_RELAY_NOTICE_RATE_ALL  2000
 #define PH_RELAY_NOTICE_BURST_ALL 2000
+/* Connections in all while the relay is overloaded: those whose calls run here must come back. */
+#define PH_RELAY_ARRIVALS_RATE  50
+#define PH_RELAY_ARRIVALS_BURST 50
 /* Signalling messages of one client. */
 #define PH_RELAY_MESSAGE_RATE  100
 #define PH_RELAY_MESSAGE_BURST 200
@@ -49,8 +54,13 @@ struct ph_relay {
     struct ph_stun_responder stun;
     struct ph_source_limit notices;
     struct ph_bucket notices_all;
+    struct ph_bucket packets_all;
+    struct ph_bucket arrivals;                         /* connections while overloaded */
+    struct ph_overload overload[PH_RELAY_LISTENS + 1]; /* of each socket; of the timer */
+    ph_ns wake;                                        /* what the timer is set to */
     struct ph_outbox outbox;
     uint64_t secret;
+    bool draining;
     uint16_t handshakes[PH_RELAY_SOURCES];
     uint16_t clients_of[PH_RELAY_SOURCES];
     struct ph_relay_stats stats;
@@ -69,6 +79,10 @@ struct ph_relay {
 /* Sends one datagram at the end of the event, at the latest. */
 void ph_relay_send(struct ph_relay *relay, size_t listen, const struct ph_addr *to,
                    const uint8_t *data, size_t len);
+/* The end of an event: sends what it caused, closes whom it ended, sets the timer. */
+void ph_relay_settle(struct ph_relay *relay);
+/* Whether nothing new is taken now. */
+bool ph_relay_overloaded(const struct ph_relay *relay);
 /* Whether a stranger at this address may be told something: a notice or a reset. */
 bool ph_relay_may_notify(struct ph_relay *relay, const struct ph_addr *to);
 
@@ -88,6 +102,7 @@ void ph_relay_free_gone(struct ph_relay *relay);
 
 /* signalling.c */
 void ph_relay_on_stream(struct ph_client *c, const uint8_t *data, size_t len);
+void ph_relay_tell_drain(struct ph_client *c);
 /* Tells both ends, or one (not `except`), and closes the session. */
 void ph_relay_end_session(struct ph_relay *relay, struct ph_session *session,
                           const struct ph_client *except, enum ph_hangup_reason reason);

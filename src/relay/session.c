@@ -57,6 +57,7 @@ static void schedule(struct ph_sessions *s, struct ph_session *session)
 static void attach(struct ph_leg *leg, struct ph_client *client)
 {
     leg->client = client;
+    leg->unproved = false;
     leg->addr = client->addr;
     leg->listen = client->listen;
     leg->prev = NULL;
@@ -85,6 +86,7 @@ static void detach(struct ph_leg *leg)
 static void go_away(struct ph_sessions *s, ph_ns now, struct ph_leg *leg)
 {
     leg->away_until = now + PH_SESSION_AWAY;
+    leg->came = leg->went = 0;
     ph_table_add(&s->away, &leg->by_owner, owner_hash(s, leg->owner));
 }
 
@@ -143,6 +145,7 @@ static int session_new(struct ph_sessions *s, ph_ns now, const struct ph_session
         leg->tag = tags[i];
         leg->addr = facts->leg[i].addr;
         leg->listen = facts->leg[i].listen;
+        leg->unproved = facts->leg[i].unproved;
         if (leg->tag) {
             ph_table_add(&s->by_tag, &leg->by_tag, tag_hash(s, leg->tag));
         }
@@ -284,6 +287,7 @@ struct ph_leg *ph_session_leg_of(struct ph_session *session, const uint8_t end[P
 
 void ph_sessions_leave(struct ph_sessions *s, ph_ns now, struct ph_leg *leg)
 {
+    leg->unproved = leg->client->moved;
     detach(leg);
     go_away(s, now, leg);
     schedule(s, leg->session);
@@ -305,6 +309,17 @@ size_t ph_sessions_return(struct ph_sessions *s, struct ph_client *c)
         }
     }
     return count;
+}
+
+bool ph_sessions_awaits(const struct ph_sessions *s, const uint8_t owner[PH_FINGERPRINT_LEN])
+{
+    for (struct ph_table_node *n = ph_table_first(&s->away, owner_hash(s, owner)); n;
+         n = ph_table_next(n)) {
+        if (memcmp(leg_of_owner_node(n)->owner, owner, PH_FINGERPRINT_LEN) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 int ph_sessions_arrive(struct ph_sessions *s, struct ph_leg *leg, struct ph_client *c, uint64_t tag)

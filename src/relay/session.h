@@ -3,8 +3,9 @@
  *
  * A leg belongs to a fingerprint, not to a connection. When its client goes the leg is *away*: it
  * keeps its address, and is forwarded to and from, until the owner registers again or its time is
- * over. A call that one end has resumed and the other not yet has a leg without a tag, which is
- * away from the start. */
+ * over. If that is not where a handshake was, nobody knows that the owner is there: then it gets at
+ * most three times what comes from there (RFC 9000 section 8). A call that one end has resumed and
+ * the other not yet has a leg without a tag, which is away from the start. */
 #ifndef PH_RELAY_SESSION_H
 #define PH_RELAY_SESSION_H
 
@@ -34,6 +35,8 @@ struct ph_leg {
     uint64_t tag;        /* 0: its end has not resumed the call yet */
     struct ph_addr addr; /* where its frames come from and go to ... */
     size_t listen;       /* ... and by which of the relay's sockets */
+    bool unproved;       /* away: see above */
+    uint64_t came, went; /* away: bytes of its frames, since then */
     struct ph_bucket packets;
 };
 
@@ -77,6 +80,7 @@ struct ph_session_facts {
         uint64_t tag;
         struct ph_addr addr;
         size_t listen;
+        bool unproved;
     } leg[2];
 };
 int ph_sessions_restore(struct ph_sessions *s, ph_ns now, const struct ph_session_facts *facts,
@@ -89,6 +93,8 @@ void ph_sessions_answered(struct ph_sessions *s, struct ph_session *session,
 struct ph_session *ph_sessions_find(const struct ph_sessions *s,
                                     const uint8_t call_id[PH_CALL_ID_LEN],
                                     const uint8_t end[PH_FINGERPRINT_LEN]);
+/* Whether this one has a leg that is away. */
+bool ph_sessions_awaits(const struct ph_sessions *s, const uint8_t owner[PH_FINGERPRINT_LEN]);
 struct ph_leg *ph_sessions_leg(const struct ph_sessions *s, uint64_t tag);
 struct ph_leg *ph_leg_other(struct ph_leg *leg);
 struct ph_leg *ph_session_leg_of(struct ph_session *session, const uint8_t end[PH_FINGERPRINT_LEN]);

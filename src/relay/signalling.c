@@ -53,6 +53,35 @@ void ph_relay_end_session(struct ph_relay *relay, struct ph_session *session,
     }
 }
 
+/* What this relay says of the others. */
+static void name_others(const struct ph_relay *relay, struct ph_signal *m)
+{
+    m->relay_count = relay->config.other_count;
+    memcpy(m->relays, relay->config.others, sizeof(m->relays));
+    memcpy(m->relay_regions, relay->config.other_regions, sizeof(m->relay_regions));
+}
+
+void ph_relay_tell_drain(struct ph_client *c)
+{
+    struct ph_signal m = {.type = PH_SIGNAL_DRAIN};
+
+    name_others(c->relay, &m);
+    send_message(c, &m);
+}
+
+/* It goes, or has more to do than it can. What runs here goes on. */
+static bool takes_nobody(const struct ph_relay *relay)
+{
+    return relay->draining || ph_relay_overloaded(relay);
+}
+
+static bool has_calls(const struct ph_relay *relay, const uint8_t key[PH_FINGERPRINT_LEN])
+{
+    const struct ph_client *c = ph_registry_find(&relay->registry, key);
+
+    return (c && c->legs) || ph_sessions_awaits(&relay->sessions, key);
+}
+
 static void on_register(struct ph_client *c, const struct ph_signal *m)
 {
     struct ph_relay *relay = c->relay;
@@ -65,6 +94,11 @@ static void on_register(struct ph_client *c, const struct ph_signal *m)
         ph_relay_drop(c);
         return;
     }
+    if (!c->registered && takes_nobody(relay) && !has_calls(relay, key)) {
+        relay->stats.refused_clients++;
+        ph_relay_tell_drain(c);
+        return;
+    }
     before = ph_registry_enter(&relay->registry, c, key);
     if (before) {
         ph_relay_drop(before);
@@ -72,9 +106,7 @@ static void on_register(struct ph_client *c, const struct ph_signal *m)
     relay->stats.returns += ph_sessions_return(&relay->sessions, c);
     ack.observed = c->addr;
     memcpy(ack.region, relay->config.region, sizeof(ack.region));
-    ack.relay_count = relay->config.other_count;
-    memcpy(ack.relays, relay->config.others, sizeof(ack.relays));
-    memcpy(ack.relay_regions, relay->config.other_regions, sizeof(ack.relay_regions));
+    name_others(relay, &ack);
     send_message(c, &ack);
 }
 
@@ -119,13 +151,17 @@ static void on_offer(struct ph_client *c, const struct ph_signal *m)
     struct ph_session *session;
     struct ph_signal offer;
 
-    if (!callee || callee == c) {
+    /* Where the relay goes, the callee is, or will be, somewhere else. */
+    if (!callee || callee == c || relay->draining) {
+        relay->stats.refused_calls += relay->draining;
         send_hangup(c, m->call_id, PH_HANGUP_UNKNOWN_PEER);
         return;
     }
     if (c->leg_count >= relay->config.sessions_per_client_max ||
         callee->leg_count >= relay->config.sessions_per_client_max ||
+        relay->sessions.count >= relay->config.sessions_max || ph_relay_overloaded(relay) ||
         ph_sessions_open(&relay->sessions, relay->now, m, c, callee, random_tag(relay), &session)) {
+        relay->stats.refused_calls++;
         send_hangup(c, m->call_id, PH_HANGUP_BUSY);
         return;
     }
@@ -215,6 +251,24 @@ static void on_pass(struct ph_client *c, const struct ph_signal *m, const uint8_
 
 /* A running call that this relay may not know (any more). It knows it again when both ends have
  * said so, each naming the other: nobody gets into a call by its id alone. */
+/* Both ends have named each other: each is told. */
+static void confirm(const struct ph_session *session)
+{
+    struct ph_client *to[2];
+    struct ph_signal m[2];
+
+    /* Written first: telling an end may drop it, and that may end the session. */
+    for (int i = 0; i < 2; i++) {
+        to[i] = session->leg[i].client;
+        m[i] =
+            (struct ph_signal){.type = PH_SIGNAL_CALL_RESUME, .relay_token = session->leg[i].tag};
+        memcpy(m[i].call_id, session->call_id, PH_CALL_ID_LEN);
+        memcpy(m[i].fingerprint, session->leg[1 - i].owner, PH_FINGERPRINT_LEN);
+    }
+    send_message(to[0], &m[0]);
+    send_message(to[1], &m[1]);
+}
+
 static void on_resume(struct ph_client *c, const struct ph_signal *m)
 {
     struct ph_relay *relay = c->relay;
@@ -232,9 +286,11 @@ static void on_resume(struct ph_client *c, const struct ph_signal *m)
             c->leg_count < relay->config.sessions_per_client_max &&
             ph_sessions_arrive(&relay->sessions, leg, c, m->relay_token) == PH_OK) {
             relay->stats.resumes++;
+            confirm(session);
             return;
         }
-    } else if (m->relay_token != 0 && c->leg_count < relay->config.sessions_per_client_max) {
+    } else if (m->relay_token != 0 && c->leg_count < relay->config.sessions_per_client_max &&
+               relay->sessions.count < relay->config.sessions_max && !relay->draining) {
         memcpy(facts.call_id, m->call_id, PH_CALL_ID_LEN);
         memcpy(facts.leg[0].owner, c->fingerprint, PH_FINGERPRINT_LEN);
         memcpy(facts.leg[1].owner, m->fingerprint, PH_FINGERPRINT_LEN);

@@ -39,8 +39,9 @@ enum ph_signal_type {
     PH_SIGNAL_ICE_CANDIDATE = 6,
     PH_SIGNAL_CANDIDATE_UPDATE = 7,
     PH_SIGNAL_HANGUP = 12,
-    /* A peer to its relay, of a call that runs: the relay may have forgotten it. A session comes of
-     * it when the other peer says the same of this one. */
+    /* A peer to its relay, of a call that runs: the relay may have forgotten it, or may be another
+     * one than before. A session comes of it when the other peer says the same of this one, which
+     * is told to both in the same words. */
     PH_SIGNAL_CALL_RESUME = 13,
     /* A relay to its clients: it stops, and takes no new calls; `relays` are others. */
     PH_SIGNAL_DRAIN = 14,
@@ -116,7 +117,7 @@ struct ph_signal {
     uint64_t relay_token;         /* offer: the tag of the caller's relay leg when it
                                    * comes from the caller, of the callee's when it
                                    * comes from the relay. setup: the receiver's own.
-                                   * resume: the sender's own */
+                                   * resume: the peer's own */
     uint32_t generation;          /* CandidateUpdate: only ever grows */
     uint32_t answers;             /* CandidateUpdate: the peer's generation that made this one be
                                    * sent; 0: none did */

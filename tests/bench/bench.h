@@ -2,7 +2,7 @@
 #ifndef TESTS_BENCH_BENCH_H
 #define TESTS_BENCH_BENCH_H
 
-#include "lab/topo/topology.h"
+#include "lab/topo/layout.h"
 
 #include <errno.h>
 #include <stdio.h>

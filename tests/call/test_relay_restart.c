@@ -94,6 +94,34 @@ static void test_restart(void **state)
     }
 }
 
+/* With what the process before it has left, the relay goes on at once: the gap is the time that it
+ * was down, and a frame's turn. */
+static void test_restart_with_state(void **state)
+{
+    (void)state;
+    static const ph_ns downs[] = {0, 10 * PH_MS, 50 * PH_MS};
+    for (size_t i = 0; i < sizeof(downs) / sizeof(downs[0]); i++) {
+        struct sim_fixture *f = relayed_call("port-restricted", 40 + i);
+        struct ph_relay_stats stats;
+        uint8_t *bytes;
+        size_t len;
+        assert_int_equal(ph_relay_export(f->relay, 1000, &bytes, &len), PH_OK);
+        sim_fixture_kill_relay(f);
+        sim_fixture_run(f, downs[i]);
+        sim_fixture_start_relay(f);
+        assert_int_equal(ph_relay_import(f->relay, 1000, bytes, len), 1);
+        free(bytes);
+        still_running(f);
+        for (int k = 0; k < 2; k++)
+            assert_true(f->peer[k].report.media.max_gap <= downs[i] + 2 * FRAME);
+        ph_relay_get_stats(f->relay, &stats);
+        assert_int_equal(stats.clients, 2);
+        assert_int_equal(stats.returns, 2);
+        assert_int_equal(stats.resumes + stats.notices, 0);
+        sim_fixture_free(f);
+    }
+}
+
 /* With another identity the relay cannot say that it knows the connection no more: then its silence
  * does, in a second and a few round trips. */
 static void test_restart_with_another_identity(void **state)
@@ -189,8 +217,11 @@ static void test_forged_notices(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_restart),        cmocka_unit_test(test_restart_with_another_identity),
-        cmocka_unit_test(test_rebinding),      cmocka_unit_test(test_direct_call),
+        cmocka_unit_test(test_restart),
+        cmocka_unit_test(test_restart_with_state),
+        cmocka_unit_test(test_restart_with_another_identity),
+        cmocka_unit_test(test_rebinding),
+        cmocka_unit_test(test_direct_call),
         cmocka_unit_test(test_forged_notices),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -174,31 +174,32 @@ static void a_relay_has_both_families(void **state)
     unsigned port;
 
     (void)state;
-    start(&both, (const char *[]){pinhole, "relay", "--listen", "127.0.0.1:0", NULL});
-    assert_int_equal(sscanf(await(&both, "relay on "), "relay on 127.0.0.1:%u", &port), 1);
-    assert_int_equal(finish(&both, SIGTERM), 0);
+    running_start(&both, (const char *[]){pinhole, "relay", "--listen", "127.0.0.1:0", NULL});
+    assert_int_equal(sscanf(running_await(&both, "relay on "), "relay on 127.0.0.1:%u", &port), 1);
+    assert_int_equal(running_finish(&both, SIGTERM), 0);
     /* The same port of both: nobody else has had it since. */
     snprintf(by4, sizeof(by4), "127.0.0.1:%u", port);
     snprintf(by6, sizeof(by6), "[::1]:%u", port);
-    start(&both, (const char *[]){pinhole, "relay", "--listen", by6, "--listen", by4, NULL});
-    if (poll(&(struct pollfd){.fd = both.fd, .events = POLLIN}, 1, PATIENCE_MS) != 1 ||
+    running_start(&both,
+                  (const char *[]){pinhole, "relay", "--listen", by6, "--listen", by4, NULL});
+    if (poll(&(struct pollfd){.fd = both.fd, .events = POLLIN}, 1, RUNNING_PATIENCE_MS) != 1 ||
         read(both.fd, out, sizeof(out)) <= 0) {
-        finish(&both, SIGKILL);
+        running_finish(&both, SIGKILL);
         print_message("skipped: no relay of both families can be had here\n");
         skip();
     }
-    start(&callee, (const char *[]){pinhole, "answer", "--relay", by4, NULL});
-    assert_int_equal(sscanf(await(&callee, "fingerprint "), "fingerprint %64s", called), 1);
-    await(&callee, "registered; the relay sees 127.0.0.1:");
+    running_start(&callee, (const char *[]){pinhole, "answer", "--relay", by4, NULL});
+    assert_int_equal(sscanf(running_await(&callee, "fingerprint "), "fingerprint %64s", called), 1);
+    running_await(&callee, "registered; the relay sees 127.0.0.1:");
     const char *const argv[] = {pinhole,      "call", called,   "--relay", by6,
                                 "--duration", "0.2",  "--json", NULL};
     assert_int_equal(program_run(argv, out, sizeof(out)), 0);
     snprintf(want, sizeof(want), "\"relay\":\"%s\"", by6);
     assert_non_null(strstr(out, want));
     assert_non_null(strstr(out, "\"connected\":true"));
-    await(&callee, "a call from ");
-    assert_int_equal(finish(&callee, SIGTERM), 0);
-    assert_int_equal(finish(&both, SIGTERM), 0);
+    running_await(&callee, "a call from ");
+    assert_int_equal(running_finish(&callee, SIGTERM), 0);
+    assert_int_equal(running_finish(&both, SIGTERM), 0);
 }
 
 static void servers_end_when_they_are_told(void **state)

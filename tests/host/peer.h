@@ -88,25 +88,34 @@ static inline void peer_on_timer(struct ph_endpoint *ep, ph_ns now)
     }
 }
 
-static inline void peer_host(struct peer *p, struct ph_loop *loop, int netns_fd)
+static inline void peer_on(struct peer *p, struct ph_loop *loop,
+                           const struct ph_loop_host_config *config)
 {
-    struct ph_loop_host_config config = {.netns_fd = netns_fd};
-
     memset(p, 0, sizeof(*p));
     p->ep.on_datagrams = peer_on_datagrams;
     p->ep.on_timer = peer_on_timer;
-    assert_int_equal(ph_loop_host_new(loop, &config, &p->host), PH_OK);
+    assert_int_equal(ph_loop_host_new(loop, config, &p->host), PH_OK);
     p->host->endpoint = &p->ep;
+}
+
+static inline void peer_host(struct peer *p, struct ph_loop *loop, int netns_fd)
+{
+    peer_on(p, loop, &(struct ph_loop_host_config){.netns_fd = netns_fd});
+}
+
+static inline void peer_open(struct peer *p)
+{
+    struct ph_addr any = ph_addr_v4(127, 0, 0, 1, 0);
+
+    assert_int_equal(p->host->ops->udp_open(p->host, &any, &p->sock), PH_OK);
+    p->addr = p->host->ops->udp_local(p->host, p->sock);
+    assert_int_not_equal(p->addr.port, 0);
 }
 
 static inline void peer_init(struct peer *p, struct ph_loop *loop)
 {
-    struct ph_addr any = ph_addr_v4(127, 0, 0, 1, 0);
-
     peer_host(p, loop, -1);
-    assert_int_equal(p->host->ops->udp_open(p->host, &any, &p->sock), PH_OK);
-    p->addr = p->host->ops->udp_local(p->host, p->sock);
-    assert_int_not_equal(p->addr.port, 0);
+    peer_open(p);
 }
 
 static inline void send_one(struct peer *p, const struct ph_addr *to, const void *data, size_t len,

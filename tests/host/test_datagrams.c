@@ -224,6 +224,84 @@ static void a_refused_datagram_does_not_hold_up_the_rest(void **state)
     assert_int_equal(b.received, 2);
 }
 
+/* Whatever the kernel is handed as one: each arrives as it is, and those to one peer in order. */
+static void joined_datagrams_arrive_one_by_one(void **state)
+{
+    static const struct {
+        size_t len;
+        int to;
+        uint8_t ttl;
+    } rows[] = {{100, 0, 0},  {100, 0, 0},  {100, 0, 0}, {40, 0, 0}, {100, 0, 0}, {100, 1, 0},
+                {100, 1, 0},  {100, 1, 7},  {100, 1, 7}, {0, 1, 0},  {0, 1, 0},   {1, 0, 0},
+                {1252, 0, 0}, {1252, 0, 0}, {7, 1, 0},   {8, 1, 0},  {8, 1, 0},   {1252, 1, 0}};
+    enum {
+        COUNT = sizeof(rows) / sizeof(rows[0]),
+        MANY = 200
+    };
+    struct ph_loop *loop = *state;
+    static uint8_t bytes[MANY][PH_DATAGRAM_MAX];
+    struct ph_datagram out[MANY];
+    struct ph_addr at[2];
+    int fd[2] = {plain_socket(&at[0]), plain_socket(&at[1])};
+    struct peer a;
+
+    peer_on(&a, loop, &(struct ph_loop_host_config){.netns_fd = -1, .join = true});
+    peer_open(&a);
+    for (size_t i = 0; i < COUNT; i++) {
+        memset(bytes[i], (int)i, sizeof(bytes[i]));
+        out[i] = (struct ph_datagram){
+            .peer = at[rows[i].to], .data = bytes[i], .len = rows[i].len, .ttl = rows[i].ttl};
+    }
+    a.host->ops->udp_send(a.host, a.sock, out, COUNT);
+    for (size_t i = 0; i < COUNT; i++) {
+        uint8_t in[2048];
+        ssize_t n = recv(fd[rows[i].to], in, sizeof(in), 0);
+
+        assert_int_equal(n, rows[i].len);
+        assert_memory_equal(in, bytes[i], rows[i].len);
+    }
+    /* More than the kernel takes at once. */
+    assert_int_equal(setsockopt(fd[0], SOL_SOCKET, SO_RCVBUF, &(int){1 << 20}, sizeof(int)), 0);
+    for (size_t i = 0; i < MANY; i++) {
+        bytes[i][0] = (uint8_t)i;
+        out[i] = (struct ph_datagram){.peer = at[0], .data = bytes[i], .len = i < 55 ? 1200 : 3};
+    }
+    a.host->ops->udp_send(a.host, a.sock, out, MANY);
+    for (size_t i = 0; i < MANY; i++) {
+        uint8_t in[2048];
+
+        assert_int_equal(recv(fd[0], in, sizeof(in), 0), out[i].len);
+        assert_int_equal(in[0], i);
+    }
+    close(fd[0]);
+    close(fd[1]);
+}
+
+/* A host that gathers reads many at once where many come, and loses none. */
+static void gathered_datagrams_come_in_batches(void **state)
+{
+    struct ph_loop *loop = *state;
+    struct peer a, b;
+    uint64_t wakes = 0;
+
+    peer_init(&a, loop);
+    peer_on(&b, loop, &(struct ph_loop_host_config){.netns_fd = -1, .gather = 2 * PH_MS});
+    peer_open(&b);
+    for (uint32_t sent = 0; sent < 20000;) {
+        size_t before = b.received;
+
+        for (int k = 0; k < 10; k++, sent++) {
+            send_one(&a, &b.addr, &sent, sizeof(sent), 0);
+        }
+        assert_int_equal(ph_loop_step(loop, 0), PH_OK);
+        wakes += b.received > before;
+    }
+    run_until(loop, &b.received, 20000);
+    assert_int_equal(b.received, 20000);
+    assert_true(b.sum == 20000ull * 19999 / 2);
+    assert_true(wakes > 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -235,6 +313,8 @@ int main(void)
         LOOP_TEST(the_longest_arrives_and_a_longer_one_does_not),
         LOOP_TEST(an_icmp_error_loses_no_later_datagram),
         LOOP_TEST(a_refused_datagram_does_not_hold_up_the_rest),
+        LOOP_TEST(joined_datagrams_arrive_one_by_one),
+        LOOP_TEST(gathered_datagrams_come_in_batches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,53 +1,5 @@
 /* Calls that outlive a client's connection with the relay, and the relay itself. */
-#include "client.h"
-
-#define CALLER_TAG 0x0102030405060708u
-#define CALL       9
-
-struct world {
-    struct subject s;
-    struct client *a, *b;
-    uint64_t callee_tag;
-};
-
-static void offer(struct world *w)
-{
-    struct ph_signal m = {.type = PH_SIGNAL_DIRECT_CALL_OFFER, .relay_token = CALLER_TAG};
-
-    memset(m.call_id, CALL, sizeof(m.call_id));
-    memcpy(m.fingerprint, client_fingerprint(w->b), PH_FINGERPRINT_LEN);
-    client_send(w->a, &m);
-    fake_run(w->s.net, PH_SEC);
-    w->callee_tag = client_next(w->b, PH_SIGNAL_DIRECT_CALL_OFFER)->relay_token;
-}
-
-static void answer(struct world *w)
-{
-    struct ph_signal m = {.type = PH_SIGNAL_DIRECT_CALL_ANSWER};
-
-    memset(m.call_id, CALL, sizeof(m.call_id));
-    client_send(w->b, &m);
-    fake_run(w->s.net, PH_SEC);
-    client_next(w->a, PH_SIGNAL_DIRECT_CALL_ANSWER);
-    client_next(w->a, PH_SIGNAL_CALL_SETUP);
-    client_next(w->b, PH_SIGNAL_CALL_SETUP);
-}
-
-static void world_init(struct world *w, const struct ph_relay_config *config)
-{
-    subject_init(&w->s, config);
-    w->a = client_registered(w->s.net, &w->s.addr, 1);
-    w->b = client_registered(w->s.net, &w->s.addr, 2);
-    offer(w);
-    answer(w);
-}
-
-static void world_fini(struct world *w)
-{
-    client_free(w->a);
-    client_free(w->b);
-    subject_fini(&w->s);
-}
+#include "call.h"
 
 static void resume(struct client *c, const struct client *other, uint64_t tag)
 {
@@ -59,26 +11,6 @@ static void resume(struct client *c, const struct client *other, uint64_t tag)
     fake_run(c->host->net, 3 * FAKE_DELAY);
 }
 
-static void hang_up(struct client *c)
-{
-    struct ph_signal m = {.type = PH_SIGNAL_HANGUP};
-
-    memset(m.call_id, CALL, sizeof(m.call_id));
-    client_send(c, &m);
-    fake_run(c->host->net, 3 * FAKE_DELAY);
-}
-
-/* A frame each way. */
-static bool flows(struct world *w)
-{
-    unsigned a = w->a->frames, b = w->b->frames;
-
-    client_send_frame(w->a, CALLER_TAG, "x", 1);
-    client_send_frame(w->b, w->callee_tag, "y", 1);
-    fake_run(w->s.net, 3 * FAKE_DELAY);
-    return w->a->frames == a + 1 && w->b->frames == b + 1;
-}
-
 /* The client's old connection just stops; it registers again, from its old address or another. */
 static void a_new_registration_takes_its_calls_over(void **state)
 {
@@ -86,38 +18,38 @@ static void a_new_registration_takes_its_calls_over(void **state)
 
     (void)state;
     for (int moves = 0; moves < 2; moves++) {
-        struct world w;
+        struct call_world w;
 
-        world_init(&w, NULL);
-        assert_true(flows(&w));
+        call_world_init(&w, NULL);
+        assert_true(call_flows(&w));
         if (moves) {
             assert_int_equal(w.a->host->base.ops->udp_open(&w.a->host->base, &any, &w.a->sock),
                              PH_OK);
-            assert_false(flows(&w));
+            assert_false(call_flows(&w));
             assert_int_equal(w.a->notices, 1);
             assert_true(w.a->notice_tag == CALLER_TAG);
         }
         client_again(w.a);
-        assert_true(flows(&w));
+        assert_true(call_flows(&w));
         client_no_more(w.b);
         assert_int_equal(subject_stats(&w.s).clients, 2);
         assert_int_equal(subject_stats(&w.s).sessions, 1);
         assert_int_equal(subject_stats(&w.s).returns, 1);
-        hang_up(w.a);
+        call_hang_up(w.a);
         client_next(w.b, PH_SIGNAL_HANGUP);
         assert_int_equal(subject_stats(&w.s).sessions, 0);
-        world_fini(&w);
+        call_world_fini(&w);
     }
 }
 
 /* The connection is given up for dead while frames still come: they go on. */
 static void a_call_outlives_a_lost_connection(void **state)
 {
-    struct world w;
+    struct call_world w;
     ph_ns left;
 
     (void)state;
-    world_init(&w, NULL);
+    call_world_init(&w, NULL);
     /* It keeps silent on its connection, whose idle time is 30 s. */
     w.a->host->wake = PH_NEVER;
     w.a->host->base.endpoint = NULL;
@@ -125,13 +57,13 @@ static void a_call_outlives_a_lost_connection(void **state)
     }
     assert_int_equal(subject_stats(&w.s).clients, 1);
     w.a->host->base.endpoint = &w.a->ep;
-    assert_true(flows(&w));
+    assert_true(call_flows(&w));
     client_no_more(w.b);
     /* Each has half a minute to come back in. */
     fake_run(w.s.net, 20 * PH_SEC);
     client_again(w.a);
     fake_run(w.s.net, 60 * PH_SEC);
-    assert_true(flows(&w));
+    assert_true(call_flows(&w));
     client_no_more(w.b);
 
     w.a->host->wake = PH_NEVER;
@@ -144,32 +76,77 @@ static void a_call_outlives_a_lost_connection(void **state)
     assert_int_equal(w.s.net->now - left, 30 * PH_SEC);
     fake_run(w.s.net, PH_SEC);
     assert_int_equal(client_next(w.b, PH_SIGNAL_HANGUP)->reason, PH_HANGUP_LOST);
-    world_fini(&w);
+    call_world_fini(&w);
+}
+
+/* A client's packet with a victim's source address, and then its silence: the victim gets no more
+ * for that than three times as much, whatever becomes of the connection, or of the relay. */
+static void a_victim_gets_no_call(void **state)
+{
+    struct ph_addr victim = ph_addr_v4(203, 0, 113, 66, 6666);
+
+    (void)state;
+    for (int restart = 0; restart < 2; restart++) {
+        struct ph_signal m = {.type = PH_SIGNAL_HANGUP};
+        const struct fake_packet *p;
+        struct call_world w;
+        size_t spoofed;
+
+        call_world_init(&w, NULL);
+        client_send(w.a, &m);
+        p = &w.s.net->queue[(w.s.net->tail - 1) % FAKE_QUEUE];
+        spoofed = p->len;
+        w.s.net->queue[(w.s.net->tail - 1) % FAKE_QUEUE].from = victim;
+        w.a->host->wake = PH_NEVER;
+        w.a->host->base.endpoint = NULL;
+        fake_run(w.s.net, 5 * FAKE_DELAY);
+        assert_true(ph_addr_eq(&w.s.host->stray_to, &victim));
+        if (restart) {
+            uint8_t *bytes;
+            size_t len;
+
+            assert_int_equal(ph_relay_export(w.s.relay, 1, &bytes, &len), PH_OK);
+            subject_kill(&w.s);
+            subject_start(&w.s);
+            assert_int_equal(ph_relay_import(w.s.relay, 1, bytes, len), 1);
+            free(bytes);
+        }
+        for (int i = 0; i < 5000; i++) {
+            client_send_frame(w.b, w.callee_tag, "a frame of some length", 22);
+            fake_run(w.s.net, 10 * PH_MS);
+        }
+        if (!restart) {
+            assert_int_equal(subject_stats(&w.s).clients, 1);
+        }
+        assert_true(w.s.host->strays * 31ull < 4 * spoofed);
+        assert_true(subject_stats(&w.s).dropped_unproved > 2900);
+        call_world_fini(&w);
+    }
 }
 
 /* Who closes the connection does not come back. */
 static void a_client_that_takes_its_leave_ends_its_calls(void **state)
 {
-    struct world w;
+    struct call_world w;
 
     (void)state;
-    world_init(&w, NULL);
+    call_world_init(&w, NULL);
     ph_quic_conn_close(w.a->conn, w.s.net->now);
     w.a->host->base.endpoint = NULL;
     fake_run(w.s.net, PH_SEC);
     assert_int_equal(client_next(w.b, PH_SIGNAL_HANGUP)->reason, PH_HANGUP_LOST);
     assert_int_equal(subject_stats(&w.s).sessions, 0);
-    world_fini(&w);
+    call_world_fini(&w);
 }
 
 /* What a restarted relay says to a packet of a connection that it does not know. */
 static void a_restarted_relay_resets_old_connections(void **state)
 {
-    struct world w;
+    struct call_world w;
     uint64_t in, out;
 
     (void)state;
-    world_init(&w, NULL);
+    call_world_init(&w, NULL);
     subject_kill(&w.s);
     subject_start(&w.s);
     in = w.s.host->bytes_in;
@@ -187,19 +164,19 @@ static void a_restarted_relay_resets_old_connections(void **state)
     client_register(w.b);
     fake_run(w.s.net, PH_SEC);
     assert_int_equal(w.b->state, PH_QUIC_CONFIRMED);
-    world_fini(&w);
+    call_world_fini(&w);
 }
 
 static void two_halves_make_a_call_again(void **state)
 {
     (void)state;
     for (int first = 0; first < 2; first++) {
-        struct world w;
+        struct call_world w;
 
-        world_init(&w, NULL);
+        call_world_init(&w, NULL);
         subject_kill(&w.s);
         subject_start(&w.s);
-        assert_false(flows(&w));
+        assert_false(call_flows(&w));
         assert_int_equal(w.a->notices + w.b->notices, 2);
         client_again(w.a);
         client_again(w.b);
@@ -211,7 +188,7 @@ static void two_halves_make_a_call_again(void **state)
         }
         assert_int_equal(subject_stats(&w.s).sessions, 1);
         assert_int_equal(subject_stats(&w.s).resumes, 0);
-        assert_false(flows(&w));
+        assert_false(call_flows(&w));
         assert_int_equal(subject_stats(&w.s).dropped_no_peer, 1);
         if (first == 0) {
             resume(w.b, w.a, w.callee_tag);
@@ -219,28 +196,30 @@ static void two_halves_make_a_call_again(void **state)
             resume(w.a, w.b, CALLER_TAG);
         }
         assert_int_equal(subject_stats(&w.s).resumes, 1);
-        assert_true(flows(&w));
+        assert_true(client_next(w.a, PH_SIGNAL_CALL_RESUME)->relay_token == CALLER_TAG);
+        assert_true(client_next(w.b, PH_SIGNAL_CALL_RESUME)->relay_token == w.callee_tag);
+        assert_true(call_flows(&w));
         /* Said again it changes nothing. */
         resume(w.a, w.b, CALLER_TAG);
         resume(w.b, w.a, w.callee_tag);
         fake_run(w.s.net, 60 * PH_SEC);
-        assert_true(flows(&w));
+        assert_true(call_flows(&w));
         client_no_more(w.a);
         client_no_more(w.b);
-        hang_up(w.b);
+        call_hang_up(w.b);
         client_next(w.a, PH_SIGNAL_HANGUP);
         assert_int_equal(subject_stats(&w.s).sessions, 0);
-        world_fini(&w);
+        call_world_fini(&w);
     }
 }
 
 static void a_half_that_stays_alone_ends(void **state)
 {
-    struct world w;
+    struct call_world w;
     ph_ns said;
 
     (void)state;
-    world_init(&w, NULL);
+    call_world_init(&w, NULL);
     subject_kill(&w.s);
     subject_start(&w.s);
     client_again(w.a);
@@ -251,23 +230,23 @@ static void a_half_that_stays_alone_ends(void **state)
     fake_run(w.s.net, said + 30 * PH_SEC + 3 * FAKE_DELAY - w.s.net->now);
     assert_int_equal(client_next(w.a, PH_SIGNAL_HANGUP)->reason, PH_HANGUP_LOST);
     assert_int_equal(subject_stats(&w.s).sessions, 0);
-    world_fini(&w);
+    call_world_fini(&w);
 }
 
 /* A call's id alone, or its tag, gets nobody into it. */
 static void nobody_resumes_the_call_of_others(void **state)
 {
-    struct world w;
+    struct call_world w;
     struct client *c;
 
     (void)state;
-    world_init(&w, NULL);
+    call_world_init(&w, NULL);
     c = client_registered(w.s.net, &w.s.addr, 3);
     /* While it runs. */
     resume(c, w.a, 77);
     assert_int_equal(client_next(c, PH_SIGNAL_HANGUP)->reason, PH_HANGUP_LOST);
     assert_int_equal(subject_stats(&w.s).sessions, 1);
-    assert_true(flows(&w));
+    assert_true(call_flows(&w));
 
     subject_kill(&w.s);
     subject_start(&w.s);
@@ -290,7 +269,7 @@ static void nobody_resumes_the_call_of_others(void **state)
     assert_int_equal(client_next(w.a, PH_SIGNAL_HANGUP)->reason, PH_HANGUP_LOST);
     assert_int_equal(subject_stats(&w.s).resumes, 0);
     client_free(c);
-    world_fini(&w);
+    call_world_fini(&w);
 }
 
 static void halves_have_a_cap(void **state)
@@ -323,6 +302,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_registration_takes_its_calls_over),
         cmocka_unit_test(a_call_outlives_a_lost_connection),
+        cmocka_unit_test(a_victim_gets_no_call),
         cmocka_unit_test(a_client_that_takes_its_leave_ends_its_calls),
         cmocka_unit_test(a_restarted_relay_resets_old_connections),
         cmocka_unit_test(two_halves_make_a_call_again),
