@@ -238,13 +238,21 @@ static int blackhole(struct kernel_world *w, const struct incident *what, struct
 static int darken(struct kernel_world *w, size_t node, size_t iface, uint32_t number,
                   struct lab_error *err)
 {
+    struct lab_error why = {.text = ""};
     char chain[160];
 
     snprintf(chain, sizeof(chain),
              "\tchain arrival {\n\t\ttype filter hook ingress device \"%s\" priority 0\n"
              "\t\tdrop\n\t}\n",
              w->layout.nodes[node].ifs[iface].name);
-    return add_table(w, node, number, true, chain, err);
+    if (add_table(w, node, number, true, chain, &why) == 0) {
+        return 0;
+    }
+    return lab_fail(
+        err, LAB_CANNOT,
+        "a blackout needs nftables at a device's ingress (CONFIG_NF_TABLES_NETDEV), and "
+        "this kernel has it not: %.200s",
+        why.text);
 }
 
 /* Both ends of the host's wire drop what comes in: the host is told of nothing. */
