@@ -1,9 +1,13 @@
 #include "tests/kernel_lab.h"
 
+#include "lab/net/netns.h"
+#include "lab/net/nft.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -32,4 +36,23 @@ struct kernel_lab *kernel_lab_needed(void)
         skip();
     }
     return lab;
+}
+
+bool kernel_lab_has_ingress(void)
+{
+    int home = netns_here(NULL), fd = netns_new(NULL);
+    bool has;
+
+    assert_true(home >= 0 && fd >= 0);
+    assert_int_equal(netns_enter(home, NULL), 0);
+    has = nft_run(fd,
+                  "table netdev t {\nchain c {\ntype filter hook ingress device \"lo\" priority "
+                  "0\n}\n}\n",
+                  NULL, NULL) == 0;
+    close(fd);
+    close(home);
+    if (!has) {
+        print_message("this kernel has no nftables at ingress: no blackout is tried\n");
+    }
+    return has;
 }

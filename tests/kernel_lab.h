@@ -12,4 +12,8 @@ int kernel_lab_teardown(void **state);
 /* The lab; skips the test, and says why, where there is none. */
 struct kernel_lab *kernel_lab_needed(void);
 
+/* Whether the kernel has nftables at a device's ingress, which a blackout takes; says so where not.
+ */
+bool kernel_lab_has_ingress(void);
+
 #endif

@@ -40,22 +40,34 @@ static int write_sysctls(const struct nat_profile *p, const struct nat_site *sit
     return 0;
 }
 
+/* In one text, which is one transaction: each table of the new rules goes first, there or not. */
+static char *after_deletion(const char *rules)
+{
+    static const char *const tables[] = {"table ip pinhole", "table ip6 pinhole"};
+    char *text = NULL;
+    size_t len = 0;
+    FILE *f = open_memstream(&text, &len);
+    if (f == NULL)
+        return NULL;
+    for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+        if (strstr(rules, tables[i]) != NULL)
+            (void)fprintf(f, "%s\ndelete %s\n", tables[i], tables[i]);
+    (void)fputs(rules, f);
+    if (fclose(f) == 0)
+        return text;
+    free(text);
+    return NULL;
+}
+
 int nat_reload(int netns_fd, const struct nat_profile *p, const struct nat_site *site,
                struct lab_error *err)
 {
-    static const char fresh[] = "table ip pinhole\ndelete table ip pinhole\n";
     char *rules = NULL;
     if (nat_rules(p, site, &rules, err) != 0)
         return -1;
-    char *text = malloc(sizeof(fresh) + strlen(rules));
-    int rc;
-    if (text == NULL) {
-        rc = lab_fail(err, LAB_CANNOT, "out of memory");
-    } else {
-        memcpy(text, fresh, sizeof(fresh) - 1);
-        memcpy(text + sizeof(fresh) - 1, rules, strlen(rules) + 1);
-        rc = nft_run(netns_fd, text, NULL, err);
-    }
+    char *text = after_deletion(rules);
+    int rc = text != NULL ? nft_run(netns_fd, text, NULL, err)
+                          : lab_fail(err, LAB_CANNOT, "out of memory");
     free(text);
     free(rules);
     return rc;

@@ -171,10 +171,9 @@ static bool judge_time(struct judge *j, const struct summary *s, const char *whe
 {
     const struct expectation *e = j->e;
     const struct time_summary *t = time_of(e, s);
-    const struct limit limits[] = {time_limit("the longest is", e->each, t->max),
-                                   time_limit("p50", e->p50, t->p50),
-                                   time_limit("p95", e->p95, t->p95),
-                                   time_limit("p99", e->p99, t->p99)};
+    const struct limit limits[] = {
+        time_limit("the longest is", e->each, t->max), time_limit("p50", e->p50, t->p50),
+        time_limit("p95", e->p95, t->p95), time_limit("p99", e->p99, t->p99)};
     return t->count > 0 &&
            judge_limits(j, limits, sizeof(limits) / sizeof(limits[0]), where, " ms", t->count);
 }

@@ -17,8 +17,10 @@ static size_t fault_axis(const struct run *run)
 
 bool faults_wanted(const struct run *run)
 {
-    size_t axis = fault_axis(run);
-    return axis != SIZE_MAX && screen_axis_varies(run, axis);
+    for (size_t c = 0; fault_axis(run) != SIZE_MAX && c < run->matrix.count; c++)
+        if (matrix_faults(run->scenario, &run->matrix.cells[c]) != NULL)
+            return true;
+    return false;
 }
 
 /* The cell that has this value of the fault, and else the same as another. */
@@ -155,7 +157,8 @@ int faults_print(const struct screen *s)
     int width = row_width(run);
     bool fixed[AXES_MAX];
     for (size_t i = 0; i < AXES_MAX; i++)
-        fixed[i] = i < run->scenario->axes.count && !screen_axis_varies(run, i);
+        fixed[i] =
+            i < run->scenario->axes.count && i != fault_axis(run) && !screen_axis_varies(run, i);
     screen_heading(s, 0, fixed);
     for (uint16_t from = 0; from < count; from = (uint16_t)(from + COLUMNS_MAX)) {
         uint16_t to = from + COLUMNS_MAX < count ? (uint16_t)(from + COLUMNS_MAX) : count;

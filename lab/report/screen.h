@@ -29,7 +29,7 @@ void screen_heading(const struct screen *s, size_t cell, const bool shown[AXES_M
 bool screen_axis_varies(const struct run *run, size_t axis);
 void screen_expectations(const struct screen *s, const struct expect_result *expects);
 
-/* Calls that faults befell, where the axis `fault` varies. -1: out of memory. */
+/* Whether faults befell any calls; pairs by faults. -1: out of memory. */
 bool faults_wanted(const struct run *run);
 int faults_print(const struct screen *s);
 

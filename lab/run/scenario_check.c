@@ -183,7 +183,9 @@ static int check_faults(const struct yaml_node *faults, const struct scenario *s
                         struct lab_error *err)
 {
     size_t axis = axes_find(&s->axes, "fault");
-    if (faults != NULL && s->media < FAULT_MEDIA_MIN)
+    if (faults == NULL)
+        return 0;
+    if (s->media < FAULT_MEDIA_MIN)
         return yaml_fail(faults, err,
                          "whether a call goes on after a fault shows when media has had %u ms to "
                          "be heard; let `media` be as much at least",

@@ -80,9 +80,13 @@ int incident_check(const struct layout *l, const struct incident *what, struct l
     size_t nat = incident_nat(l, what->side);
     if (incident_host(l, what->side) == SIZE_MAX)
         return lab_fail(err, LAB_USAGE, "%s: this world has no two peers", name);
+    const struct layout_node *peer = &l->nodes[incident_host(l, what->side)];
+    const char *host = peer->name;
+    if (what->kind == INCIDENT_CHANGE_INTERFACE &&
+        peer->ifs[peer->wan_if].addr.family == PH_AF_NONE)
+        return lab_fail(err, LAB_USAGE, "%s: %s has no IPv4 address that could change", name, host);
     if (!kinds[what->kind].nat)
         return 0;
-    const char *host = l->nodes[incident_host(l, what->side)].name;
     if (nat == SIZE_MAX)
         return lab_fail(err, LAB_USAGE, "%s: no NAT stands before %s", name, host);
     if (what->kind == INCIDENT_RENUMBER_WAN && l->nodes[nat].profile.mapping == NAT_MAPPING_NONE)

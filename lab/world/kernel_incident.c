@@ -103,7 +103,24 @@ static void write_down(const struct layout *l, size_t node, struct rtnl *r)
     rtnl_down(r, kernel_if_index(l->nodes[node].wan_if));
 }
 
-/* Addresses stay at a device that is down; neighbours and routes go. */
+/* IPv4's addresses stay at a device that is down, and so may IPv6's; neighbours and routes go. */
+static int keep_addresses(const struct kernel_world *w, size_t host, struct lab_error *err)
+{
+    const struct layout_node *n = &w->layout.nodes[host];
+    char path[80];
+    int rc;
+
+    if (!w->lab->ipv6) {
+        return 0;
+    }
+    snprintf(path, sizeof(path), "net/ipv6/conf/%s/keep_addr_on_down", n->ifs[n->wan_if].name);
+    if (netns_enter(w->fds[host], err) != 0) {
+        return -1;
+    }
+    rc = netns_sysctl(path, "1", err);
+    return netns_enter(w->lab->home, err) != 0 ? -1 : rc;
+}
+
 static void write_up(const struct layout *l, size_t node, struct rtnl *r)
 {
     rtnl_up(r, kernel_if_index(l->nodes[node].wan_if), false);
@@ -120,6 +137,9 @@ static int pull(struct kernel_world *w, uint8_t side, bool over, struct lab_erro
         return 0;
     }
     *down = over ? 0 : 1;
+    if (!over && keep_addresses(w, host, err) != 0) {
+        return -1;
+    }
     return with_rtnl(w, host, over ? write_up : write_down, &w->layout, host, err);
 }
 
@@ -218,13 +238,21 @@ static int blackhole(struct kernel_world *w, const struct incident *what, struct
 static int darken(struct kernel_world *w, size_t node, size_t iface, uint32_t number,
                   struct lab_error *err)
 {
+    struct lab_error why = {.text = ""};
     char chain[160];
 
     snprintf(chain, sizeof(chain),
              "\tchain arrival {\n\t\ttype filter hook ingress device \"%s\" priority 0\n"
              "\t\tdrop\n\t}\n",
              w->layout.nodes[node].ifs[iface].name);
-    return add_table(w, node, number, true, chain, err);
+    if (add_table(w, node, number, true, chain, &why) == 0) {
+        return 0;
+    }
+    return lab_fail(
+        err, LAB_CANNOT,
+        "a blackout needs nftables at a device's ingress (CONFIG_NF_TABLES_NETDEV), and "
+        "this kernel has it not: %.200s",
+        why.text);
 }
 
 /* Both ends of the host's wire drop what comes in: the host is told of nothing. */

@@ -186,6 +186,15 @@ void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struc
     }
 }
 
+static void add_uplink_routes(const struct layout_node *n, enum ph_family family, struct rtnl *r)
+{
+    for (size_t i = 0; i < n->route_count; i++) {
+        if (n->routes[i].iface == n->wan_if && n->routes[i].via.family == family) {
+            add_route(&n->routes[i], r);
+        }
+    }
+}
+
 void kernel_node_forget_uplink(const struct layout *l, size_t node, struct rtnl *r)
 {
     const struct layout_node *n = &l->nodes[node];
@@ -210,7 +219,8 @@ void kernel_node_address_uplink(const struct layout *l, size_t node, struct rtnl
     for (size_t i = 1; i < n->wan_count; i++) {
         rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->wan[i], 32);
     }
-    kernel_node_route_uplink(l, node, r);
+    add_neighbours(l, node, n->wan_if, r);
+    add_uplink_routes(n, PH_AF_V4, r);
 }
 
 void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *r)
@@ -218,11 +228,8 @@ void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *
     const struct layout_node *n = &l->nodes[node];
 
     add_neighbours(l, node, n->wan_if, r);
-    for (size_t i = 0; i < n->route_count; i++) {
-        if (n->routes[i].iface == n->wan_if) {
-            add_route(&n->routes[i], r);
-        }
-    }
+    add_uplink_routes(n, PH_AF_V4, r);
+    add_uplink_routes(n, PH_AF_V6, r);
 }
 
 /* The interface of its upstream node that it is met at: a port of a bridge has no address, the

@@ -55,9 +55,9 @@ static inline int kernel_if_index(size_t iface)
 
 /* kernel_node.c: appends everything that makes a node's namespace what the layout says. */
 void kernel_node_configure(const struct layout *l, size_t node, bool ipv6, struct rtnl *r);
-/* The same of its interface towards the internet alone: takes its addresses away, and with them the
- * routes; gives it the layout's, and the routes; gives it the neighbours and routes that it loses
- * while it is down. */
+/* The same of its interface towards the internet alone: takes its IPv4 addresses away, and with
+ * them the routes; gives it the layout's, and the routes; gives it the neighbours and routes of
+ * both families that it loses while it is down. */
 void kernel_node_forget_uplink(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_node_address_uplink(const struct layout *l, size_t node, struct rtnl *r);
 void kernel_node_route_uplink(const struct layout *l, size_t node, struct rtnl *r);

@@ -6,7 +6,6 @@
 #include "lab/topo/layout.h"
 #include "pinhole.h"
 
-#include <dirent.h>
 #include <limits.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -303,60 +302,6 @@ static void test_counterparts(void **state)
     assert_true(matrix_counterpart(&m, 5, &e->not_slower_than) == SIZE_MAX);
     matrix_free(&m);
     scenario_free(s);
-}
-
-/* Every file that is shipped can be run: it is read, and each of its cells is a world. */
-static void test_all_shipped(void **state)
-{
-    (void)state;
-    char path[PATH_MAX];
-    size_t found = 0;
-    DIR *dir = opendir(lab_data_path("scenarios", path, sizeof(path)));
-    assert_non_null(dir);
-    for (struct dirent *e; (e = readdir(dir)) != NULL;) {
-        size_t len = strlen(e->d_name);
-        if (len < 6 || strcmp(e->d_name + len - 5, ".yaml") != 0)
-            continue;
-        char name[64];
-        snprintf(name, sizeof(name), "%.*s", (int)(len - 5), e->d_name);
-        struct scenario *s = load_shipped(name);
-        assert_string_equal(s->name, name);
-        assert_true(count_cells(s) > 0);
-        scenario_free(s);
-        found++;
-    }
-    closedir(dir);
-    assert_true(found >= 19);
-}
-
-/* Loss beside what the links have, in whichever order the axes stand. */
-static void test_axis_of_loss(void **state)
-{
-    (void)state;
-    static const char *const texts[] = {
-        "name: x\ntopology: near-peers\nmatrix: {loss: [0%, 5%]}\n",
-        "name: x\ntopology: near-peers\nmatrix: {loss: [0%, 5%], link: [20ms-1%]}\n"};
-    for (size_t i = 0; i < 2; i++) {
-        struct scenario *s = parse(texts[i]);
-        struct matrix m;
-        struct world_spec spec;
-        struct lab_error err = {0};
-        assert_int_equal(matrix_expand(s, &m, &err), 0);
-        assert_int_equal(m.count, 2);
-        for (size_t c = 0; c < 2; c++) {
-            assert_int_equal(matrix_world(s, &m.cells[c], 1, &spec, &err), 0);
-            assert_int_equal(spec.topology.link_count, 2);
-            for (size_t k = 0; k < 2; k++) {
-                const struct link_params *p = &spec.topology.links[k].params;
-                ph_ns delay = i == 1 ? 20 * PH_MS : k == 0 ? 7500 * PH_US : 32500 * PH_US;
-                assert_true(p->up.delay_ns == delay && p->down.delay_ns == delay);
-                assert_true(c == 0 ? p->up.loss == 0 : p->up.loss > 0.0499 && p->up.loss < 0.0501);
-                assert_true(p->up.loss == p->down.loss);
-            }
-        }
-        matrix_free(&m);
-        scenario_free(s);
-    }
 }
 
 static void test_cell_globs(void **state)
@@ -735,8 +680,6 @@ int main(void)
         cmocka_unit_test(test_matrix),
         cmocka_unit_test(test_world_of_a_cell),
         cmocka_unit_test(test_cell_globs),
-        cmocka_unit_test(test_all_shipped),
-        cmocka_unit_test(test_axis_of_loss),
         cmocka_unit_test(test_axes_of_the_network),
         cmocka_unit_test(test_axes_of_the_peers),
         cmocka_unit_test(test_expected_counts),
