@@ -134,6 +134,9 @@ struct ph_call_report {
     enum ph_profile profile;
     uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
     struct ph_quality_numbers in, out;
+    enum ph_stage peer_stage; /* that gave the path of the other side's media, as it has told in the
+                               * last seconds; PH_STAGE_NONE: it has not */
+    bool peer_direct;
     struct ph_stream_report stream;
 };
 

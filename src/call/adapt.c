@@ -256,3 +256,14 @@ ph_ns ph_adapt_deadline(const struct ph_adapt *a)
     return a->next == PH_NEVER ? PH_NEVER
                                : ph_min_ns(a->next, ph_agreement_deadline(&a->agreement));
 }
+
+void ph_adapt_report(const struct ph_adapt *a, ph_ns now, struct ph_call_report *out)
+{
+    bool told = is_heard(a, now) && a->peer_path.stage < PH_STAGE_COUNT;
+    out->profile = a->quality.profile;
+    out->profile_since = a->agreement.since;
+    out->in = a->in;
+    out->out = a->out;
+    out->peer_stage = told ? (enum ph_stage)a->peer_path.stage : PH_STAGE_NONE;
+    out->peer_direct = told && a->peer_path.direct;
+}

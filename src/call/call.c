@@ -428,12 +428,9 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .stage = c->waterfall.carrying,
         .relay = c->relay,
         .media = c->media.report,
-        .profile = c->adapt.quality.profile,
-        .profile_since = c->adapt.agreement.since,
-        .in = c->adapt.in,
-        .out = c->adapt.out,
         .stream = c->pipe.report,
     };
+    ph_adapt_report(&c->adapt, ph_host_now(c->agent->host), out);
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));
     memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));

@@ -110,6 +110,8 @@ static void test_a_clean_link(void **state)
                 /* Four links of 20 ms, and what the peer may hold an acknowledgement back. */
                 assert_in_range(r->in.rtt / PH_MS, 80, 85);
                 assert_in_range(r->out.rtt / PH_MS, 80, 85);
+                assert_true(r->peer_direct);
+                assert_int_equal(r->peer_stage, PH_STAGE_PUNCH);
             }
         }
         end(w);
@@ -225,6 +227,7 @@ static void test_an_older_peer(void **state)
     sim_fixture_run(w->f, 30 * PH_SEC);
     assert_int_equal(w->f->peer[0].report.profile, PH_PROFILE_GOOD);
     assert_false(w->f->peer[0].report.out.known);
+    assert_int_equal(w->f->peer[0].report.peer_stage, PH_STAGE_NONE);
     assert_true(w->f->peer[0].report.in.loss > 200);
     assert_int_equal(w->f->peer[0].call->adapt.agreement.own.number, 0);
     end(w);

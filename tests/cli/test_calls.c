@@ -394,7 +394,7 @@ static void a_status_line(void **state)
     answer_at(&answer, fp, "");
     call_on_a_terminal(fp, "unset NO_COLOR; TERM=xterm", out, sizeof(out));
     /* In place of what stood there, cut to the terminal; and away at the end. */
-    const char *status = strstr(out, "\r\x1b[K0:01  direct ");
+    const char *status = strstr(out, "\r\x1b[K0:01  good  direct ");
     assert_non_null(status);
     assert_true(strcspn(status + 4, "\r\n") <= 59);
     assert_non_null(strstr(status, "\r\x1b[Kended after"));
