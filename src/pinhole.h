@@ -131,13 +131,13 @@ struct ph_call_report {
     struct ph_addr relay; /* the relay's address */
     struct ph_stage_report stages[PH_STAGE_COUNT];
     struct ph_media_report media;
-    enum ph_profile profile;
-    uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
     struct ph_quality_numbers in, out;
+    uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
+    enum ph_profile profile;
     enum ph_stage peer_stage; /* that gave the path of the other side's media, as it has told in the
                                * last seconds; PH_STAGE_NONE: it has not */
-    bool peer_direct;
     struct ph_stream_report stream;
+    bool peer_direct;
 };
 
 /* What is sent to guessed ports. */

@@ -30,8 +30,7 @@ void ph_adapt_start(struct ph_adapt *a, ph_ns now)
 void ph_adapt_stop(struct ph_adapt *a)
 {
     a->next = PH_NEVER;
-    ph_agreement_init(&a->agreement, a->call->caller);
-    a->agreement.profile = a->quality.profile;
+    ph_agreement_stop(&a->agreement);
 }
 
 /* The round trip by the path in use. A direct one is probed each second (call/warm.h). By the relay

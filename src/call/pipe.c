@@ -29,6 +29,8 @@ static void fail(struct ph_pipe *p, int error)
 
 void ph_pipe_on_bytes(struct ph_pipe *p, const uint8_t *data, size_t len)
 {
+    if (p->report.error != PH_OK)
+        return; /* nothing may come behind what is missing */
     if (!p->bytes)
         p->bytes = malloc(PH_QUIC_PIPE_WINDOW);
     if (!p->bytes || len > PH_QUIC_PIPE_WINDOW - p->waiting) {

@@ -54,7 +54,7 @@ static bool found(const struct peer *p)
 static void pump(struct peer *p, ph_ns now)
 {
     while (p->count > 0 && now >= p->due[0]) {
-        ph_hard_on_stream(&p->call.hard, now, p->in, p->lens[0]);
+        ph_talk_on_stream(&p->call, now, p->in, p->lens[0]);
         p->in_len -= p->lens[0];
         memmove(p->in, p->in + p->lens[0], p->in_len);
         p->count--;

@@ -301,6 +301,13 @@ static void test_a_peer_that_wants_the_worst(void **state)
     }
     assert_profile(w, PH_PROFILE_CATASTROPHIC);
     assert_int_equal(changes(w->changes[0]), 1);
+    /* What was in force stands in the report of a call that has ended. */
+    uint64_t since = w->f->peer[0].report.profile_since;
+    assert_true(since > 0);
+    ph_call_hangup(w->f->peer[0].call);
+    sim_fixture_run(w->f, PH_SEC);
+    assert_profile(w, PH_PROFILE_CATASTROPHIC);
+    assert_int_equal(w->f->peer[0].report.profile_since, since);
     end(w);
 }
 
