@@ -50,7 +50,8 @@ static uint64_t next_frame(const struct ph_adapt *a)
 
 static bool is_heard(const struct ph_adapt *a, ph_ns now)
 {
-    return a->heard_at != PH_NEVER && now - a->heard_at <= REPORT_COUNTS;
+    /* It may have come in the middle of an event whose time is an earlier one. */
+    return a->heard_at != PH_NEVER && now <= a->heard_at + REPORT_COUNTS;
 }
 
 static enum ph_profile worse(enum ph_profile x, enum ph_profile y)

@@ -389,6 +389,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
     ph_steering_pump(&c->steering, now);
     ph_adapt_pump(&c->adapt, now);
     send_media(c, now);
+    ph_pipe_pump(&c->pipe);
     if (c->quic)
         ph_quic_flush(c->quic, now);
 }

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A relay forwards 2,000 packets a second of one peer by default (pinhole.h), whatever is in them:
+ * media and acknowledgements are to find room among them. */
+#define RELAY_PACKETS 1000
+
 void ph_pipe_init(struct ph_pipe *p, struct ph_call *call)
 {
     *p = (struct ph_pipe){.call = call};
@@ -62,6 +66,14 @@ void ph_pipe_on_event(struct ph_pipe *p, enum ph_quic_pipe_event event)
         break;
     }
     p->owed = true;
+}
+
+void ph_pipe_pump(struct ph_pipe *p)
+{
+    const struct ph_call *c = p->call;
+    bool direct = c->steering.state == PH_STEERING_DIRECT;
+    if (c->quic && !c->quic_closed)
+        ph_quic_pipe_limit(c->quic, direct ? 0 : RELAY_PACKETS);
 }
 
 void ph_pipe_on_end(struct ph_pipe *p)

@@ -112,6 +112,16 @@ static void test_a_clean_link(void **state)
                 assert_in_range(r->out.rtt / PH_MS, 80, 85);
                 assert_true(r->peer_direct);
                 assert_int_equal(r->peer_stage, PH_STAGE_PUNCH);
+                /* A report counts from the moment on that it comes, and for 3.5 s, also when the
+                 * event that it comes in has an earlier time. */
+                const struct ph_adapt *a = &w->f->peer[k].call->adapt;
+                struct ph_call_report early = {0}, late = {0};
+                ph_adapt_report(a, a->heard_at - 1, &early);
+                assert_int_equal(early.peer_stage, PH_STAGE_PUNCH);
+                ph_adapt_report(a, a->heard_at + 3500 * PH_MS, &late);
+                assert_int_equal(late.peer_stage, PH_STAGE_PUNCH);
+                ph_adapt_report(a, a->heard_at + 3500 * PH_MS + 1, &late);
+                assert_int_equal(late.peer_stage, PH_STAGE_NONE);
             }
         }
         end(w);
