@@ -133,15 +133,18 @@ struct ph_call_report {
     uint32_t fallbacks;   /* ... and back */
     bool settled;         /* no stage is running any more */
     bool direct;          /* the path in use now is a direct one, and proved by an echo */
+    bool peer_direct;     /* so are the other side's media, as it has told in the last seconds */
     enum ph_stage stage;  /* that gave the path in use, PH_STAGE_NONE before */
     struct ph_addr local; /* of the direct path in use; family NONE otherwise */
     struct ph_addr remote;
     struct ph_addr relay; /* the relay's address */
     struct ph_stage_report stages[PH_STAGE_COUNT];
     struct ph_media_report media;
-    enum ph_profile profile;
-    uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
     struct ph_quality_numbers in, out;
+    uint64_t profile_since; /* the first frame that this side sent of it; 0: it never changed */
+    enum ph_profile profile;
+    enum ph_stage peer_stage; /* that gave the path of the other side's media, likewise;
+                               * PH_STAGE_NONE: it has not told */
     struct ph_stream_report stream;
 };
 

@@ -30,8 +30,7 @@ void ph_adapt_start(struct ph_adapt *a, ph_ns now)
 void ph_adapt_stop(struct ph_adapt *a)
 {
     a->next = PH_NEVER;
-    ph_agreement_init(&a->agreement, a->call->caller);
-    a->agreement.profile = a->quality.profile;
+    ph_agreement_stop(&a->agreement);
 }
 
 /* The round trip by the path in use. A direct one is probed each second (call/warm.h). By the relay
@@ -51,7 +50,8 @@ static uint64_t next_frame(const struct ph_adapt *a)
 
 static bool is_heard(const struct ph_adapt *a, ph_ns now)
 {
-    return a->heard_at != PH_NEVER && now - a->heard_at <= REPORT_COUNTS;
+    /* It may have come in the middle of an event whose time is an earlier one. */
+    return a->heard_at != PH_NEVER && now <= a->heard_at + REPORT_COUNTS;
 }
 
 static enum ph_profile worse(enum ph_profile x, enum ph_profile y)
@@ -255,4 +255,15 @@ ph_ns ph_adapt_deadline(const struct ph_adapt *a)
 {
     return a->next == PH_NEVER ? PH_NEVER
                                : ph_min_ns(a->next, ph_agreement_deadline(&a->agreement));
+}
+
+void ph_adapt_report(const struct ph_adapt *a, ph_ns now, struct ph_call_report *out)
+{
+    bool told = is_heard(a, now) && a->peer_path.stage < PH_STAGE_COUNT;
+    out->profile = a->quality.profile;
+    out->profile_since = a->agreement.since;
+    out->in = a->in;
+    out->out = a->out;
+    out->peer_stage = told ? (enum ph_stage)a->peer_path.stage : PH_STAGE_NONE;
+    out->peer_direct = told && a->peer_path.direct;
 }

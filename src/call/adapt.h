@@ -38,6 +38,8 @@ void ph_adapt_stop(struct ph_adapt *a);
 void ph_adapt_on_datagram(struct ph_adapt *a, ph_ns now, const struct ph_inband *m);
 /* The frame of this number is about to be sent: how many bytes it has. */
 size_t ph_adapt_frame_bytes(struct ph_adapt *a, ph_ns now, uint64_t number);
+/* Its part of the call's report. */
+void ph_adapt_report(const struct ph_adapt *a, ph_ns now, struct ph_call_report *out);
 void ph_adapt_pump(struct ph_adapt *a, ph_ns now);
 ph_ns ph_adapt_deadline(const struct ph_adapt *a);
 

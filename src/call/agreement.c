@@ -32,6 +32,11 @@ static void rest(struct ph_agreement *a, ph_ns until)
     a->not_before = until;
 }
 
+void ph_agreement_stop(struct ph_agreement *a)
+{
+    rest(a, PH_NEVER);
+}
+
 static void agree(struct ph_agreement *a, enum ph_profile profile, uint64_t frame)
 {
     a->state = PH_AGREEMENT_AGREED;

@@ -56,6 +56,8 @@ struct ph_agreement {
 };
 
 void ph_agreement_init(struct ph_agreement *a, bool caller);
+/* Nothing is under way any more: what is in force stays. */
+void ph_agreement_stop(struct ph_agreement *a);
 /* Proposes, unless something is under way or was just now. next_frame: the number of the next own
  * frame. */
 void ph_agreement_want(struct ph_agreement *a, ph_ns now, enum ph_profile profile,

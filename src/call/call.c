@@ -415,6 +415,7 @@ void ph_call_pump(struct ph_call *c, ph_ns now)
     ph_steering_pump(&c->steering, now);
     ph_adapt_pump(&c->adapt, now);
     send_media(c, now);
+    ph_pipe_pump(&c->pipe);
     if (c->quic)
         ph_quic_flush(c->quic, now);
 }
@@ -454,12 +455,9 @@ void ph_call_report(const struct ph_call *c, struct ph_call_report *out)
         .stage = c->waterfall.carrying,
         .relay = c->relay,
         .media = c->media.report,
-        .profile = c->adapt.quality.profile,
-        .profile_since = c->adapt.agreement.since,
-        .in = c->adapt.in,
-        .out = c->adapt.out,
         .stream = c->pipe.report,
     };
+    ph_adapt_report(&c->adapt, ph_host_now(c->agent->host), out);
     memcpy(out->call_id, c->id, sizeof(out->call_id));
     memcpy(out->peer, c->peer, sizeof(out->peer));
     memcpy(out->stages, c->waterfall.stages, sizeof(out->stages));

@@ -7,6 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A relay forwards 2,000 packets a second of one peer by default (pinhole.h), whatever is in them:
+ * media and acknowledgements are to find room among them. */
+#define RELAY_PACKETS 1000
+
 void ph_pipe_init(struct ph_pipe *p, struct ph_call *call)
 {
     *p = (struct ph_pipe){.call = call};
@@ -29,6 +33,8 @@ static void fail(struct ph_pipe *p, int error)
 
 void ph_pipe_on_bytes(struct ph_pipe *p, const uint8_t *data, size_t len)
 {
+    if (p->report.error != PH_OK)
+        return; /* nothing may come behind what is missing */
     if (!p->bytes)
         p->bytes = malloc(PH_QUIC_PIPE_WINDOW);
     if (!p->bytes || len > PH_QUIC_PIPE_WINDOW - p->waiting) {
@@ -60,6 +66,14 @@ void ph_pipe_on_event(struct ph_pipe *p, enum ph_quic_pipe_event event)
         break;
     }
     p->owed = true;
+}
+
+void ph_pipe_pump(struct ph_pipe *p)
+{
+    const struct ph_call *c = p->call;
+    bool direct = c->steering.state == PH_STEERING_DIRECT;
+    if (c->quic && !c->quic_closed)
+        ph_quic_pipe_limit(c->quic, direct ? 0 : RELAY_PACKETS);
 }
 
 void ph_pipe_on_end(struct ph_pipe *p)

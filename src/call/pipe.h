@@ -24,6 +24,8 @@ void ph_pipe_fini(struct ph_pipe *p);
 /* From the connection. */
 void ph_pipe_on_bytes(struct ph_pipe *p, const uint8_t *data, size_t len);
 void ph_pipe_on_event(struct ph_pipe *p, enum ph_quic_pipe_event event);
+/* Keeps it to what the way in use carries. */
+void ph_pipe_pump(struct ph_pipe *p);
 /* The call has ended: nothing more comes or goes. */
 void ph_pipe_on_end(struct ph_pipe *p);
 

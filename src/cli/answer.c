@@ -136,7 +136,7 @@ static struct answered *begin_call(struct answerer *a, struct ph_call *call,
 
     if (c) {
         c->call = call;
-        progress_init(&c->progress, &a->screen, r);
+        progress_begin(&c->progress, &a->screen, r);
         if (a->options->pipe) {
             pipe_join(&a->pipe, call);
         }

@@ -215,7 +215,7 @@ static void on_registered(void *user, int err, const struct ph_addr *reflexive)
         return;
     }
     ph_call_report(c->call, &r);
-    progress_init(&c->progress, &c->screen, &r);
+    progress_begin(&c->progress, &c->screen, &r);
     if (c->options->pipe) {
         pipe_join(&c->pipe, c->call);
     }

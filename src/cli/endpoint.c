@@ -168,6 +168,7 @@ void endpoint_screen(struct screen *s, const struct endpoint_options *o, bool pi
     /* Bytes of the pipe on the same terminal would run into the status. */
     bool shared = pipe && (isatty(STDIN_FILENO) == 1 || isatty(STDOUT_FILENO) == 1);
 
+    pipe_keep_descriptors();
     screen_init(s, out, o->json, !shared && screen_is_live(out));
 }
 

@@ -35,6 +35,15 @@ void pipe_init(struct pipe *p, struct ph_loop *loop, int in, int out,
     (void)signal(SIGPIPE, SIG_IGN);
 }
 
+void pipe_keep_descriptors(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0) {
+            (void)open("/dev/null", O_RDWR); /* it gets the lowest number that is free */
+        }
+    }
+}
+
 /* Descriptors that epoll refuses (files, /dev/null) are always ready, and never waited for. */
 static void watch(struct pipe *p, int fd, uint32_t events, bool *watched)
 {
@@ -113,8 +122,10 @@ static bool pump_in(struct pipe *p)
             p->in_ended = true;
             unwatch(p, p->in, &p->in_watched);
             ph_call_stream_end(p->call);
-        } else {
-            (void)ph_call_stream_send(p->call, buf, (size_t)n); /* there is room for it */
+        } else if (ph_call_stream_send(p->call, buf, (size_t)n)) { /* there was room for it */
+            errno = ENOMEM;
+            end_broken(p, "send");
+            return false;
         }
     }
     return !p->in_ended;

@@ -26,6 +26,9 @@ struct pipe {
     void *user;
 };
 
+/* To be called before anything is opened: a standard descriptor that the program was started
+ * without leads nowhere from then on, instead of into whatever is opened next. */
+void pipe_keep_descriptors(void);
 /* Borrows the descriptors, but for `out`, which is closed when all of the other side's bytes are
  * written, so that whoever reads there sees the end. on_over is called once. */
 void pipe_init(struct pipe *p, struct ph_loop *loop, int in, int out,

@@ -85,7 +85,7 @@ void progress_registered(struct screen *screen, const char *fingerprint, int err
     }
 }
 
-void progress_init(struct progress *p, struct screen *screen, const struct ph_call_report *r)
+void progress_begin(struct progress *p, struct screen *screen, const struct ph_call_report *r)
 {
     char line[LINE], peer[2 * PH_FINGERPRINT_LEN + 1];
 
@@ -138,24 +138,18 @@ static void tell_relay(const struct progress *p, const struct ph_call_report *r,
     }
 }
 
-static void tell_path(struct progress *p, const struct ph_call_report *r, ph_ns now)
+static void tell_direct(struct progress *p, const struct ph_call_report *r, ph_ns now)
 {
     bool first = p->remote.family == PH_AF_NONE;
     char line[LINE], addr[PH_ADDR_STRLEN];
 
     if (p->screen->json) {
-        struct ph_json j = begin_of_call(line, r->direct ? "direct" : "relayed", r, now);
+        struct ph_json j = begin_of_call(line, "direct", r, now);
 
-        if (r->direct) {
-            ph_json_addr(&j, "remote", &r->remote);
-            ph_json_str(&j, "stage", ph_stage_name(r->stage));
-            ph_json_ns_ms(&j, "after_ms", since(r, r->direct_at));
-        } else {
-            ph_json_addr(&j, "relay", &r->relay);
-        }
+        ph_json_addr(&j, "remote", &r->remote);
+        ph_json_str(&j, "stage", ph_stage_name(r->stage));
+        ph_json_ns_ms(&j, "after_ms", since(r, r->direct_at));
         end(p->screen, &j);
-    } else if (!r->direct) {
-        screen_say(p->screen, "back on the relay after %.1f s", seconds(since(r, now)));
     } else if (first) {
         screen_say(p->screen, "direct with %s (%s) after %.1f ms", ph_addr_format(&r->remote, addr),
                    ph_stage_name(r->stage), ph_ns_to_ms(since(r, r->direct_at)));
@@ -164,11 +158,38 @@ static void tell_path(struct progress *p, const struct ph_call_report *r, ph_ns 
                    p->was_direct ? "now direct" : "direct again", ph_addr_format(&r->remote, addr),
                    ph_stage_name(r->stage), seconds(since(r, now)));
     }
-    p->was_direct = r->direct;
-    if (r->direct) {
-        p->stage = r->stage;
-        p->remote = r->remote;
+    p->stage = r->stage;
+    p->remote = r->remote;
+}
+
+/* The stage that had found the direct path says why it is given up. */
+static void tell_relayed(struct progress *p, const struct ph_call_report *r, ph_ns now)
+{
+    const struct ph_stage_report *s = &r->stages[p->stage];
+    const char *why = s->state == PH_STAGE_LOST ? s->reason : "";
+    char line[LINE];
+
+    p->stages |= 1u << p->stage; /* with this its end is told */
+    if (p->screen->json) {
+        struct ph_json j = begin_of_call(line, "relayed", r, now);
+
+        ph_json_addr(&j, "relay", &r->relay);
+        ph_json_str(&j, "reason", why[0] ? why : NULL);
+        end(p->screen, &j);
+    } else {
+        screen_say(p->screen, "back on the relay after %.1f s%s%s", seconds(since(r, now)),
+                   why[0] ? ": " : "", why);
     }
+}
+
+static void tell_path(struct progress *p, const struct ph_call_report *r, ph_ns now)
+{
+    if (r->direct) {
+        tell_direct(p, r, now);
+    } else {
+        tell_relayed(p, r, now);
+    }
+    p->was_direct = r->direct;
 }
 
 /* Loss as a percentage, "-": not known. */
@@ -289,6 +310,10 @@ static void tell_second_as_json(const struct progress *p, const struct ph_call_r
     ph_json_ns_ms(&j, "rtt_ms", r->in.rtt ? r->in.rtt : PH_NEVER);
     direction_fields(&j, &r->in, "loss_in_permille", "jitter_in_ms");
     direction_fields(&j, &r->out, "loss_out_permille", "jitter_out_ms");
+    ph_json_str(&j, "peer_path",
+                r->peer_stage == PH_STAGE_NONE ? NULL
+                : r->peer_direct               ? "direct"
+                                               : "relay");
     if (r->stream.sent || r->stream.received) {
         ph_json_u64(&j, "stream_sent", r->stream.sent);
         ph_json_u64(&j, "stream_received", r->stream.received);
@@ -303,11 +328,11 @@ static void show_status(const struct progress *p, const struct ph_call_report *r
     char text[SCREEN_STATUS_MAX], addr[PH_ADDR_STRLEN], in[16], out[16];
 
     snprintf(text, sizeof(text),
-             "%u:%02u  %s %s%s%s%s  rtt %.1f ms  loss %s in, %s out  jitter %.1f ms  %s", t / 60,
-             t % 60, r->direct ? "direct" : "relay", ph_addr_format(at, addr),
+             "%u:%02u  %s  %s %s%s%s%s  rtt %.1f ms  loss %s/%s  jitter %.1f ms", t / 60, t % 60,
+             ph_profile_name(r->profile), r->direct ? "direct" : "relay", ph_addr_format(at, addr),
              r->direct ? " (" : "", r->direct ? ph_stage_name(r->stage) : "", r->direct ? ")" : "",
              ph_ns_to_ms(r->in.rtt), loss_text(&r->in, in), loss_text(&r->out, out),
-             ph_ns_to_ms(r->media.jitter), ph_profile_name(r->profile));
+             ph_ns_to_ms(r->media.jitter));
     screen_status(p->screen, text);
 }
 

@@ -19,7 +19,7 @@ struct progress {
 /* With which relay is asked of the agent. */
 void progress_registered(struct screen *screen, const char *fingerprint, int err,
                          const struct ph_addr *reflexive, const struct ph_agent *agent);
-void progress_init(struct progress *p, struct screen *screen, const struct ph_call_report *r);
+void progress_begin(struct progress *p, struct screen *screen, const struct ph_call_report *r);
 /* Tells what is new in the report. */
 void progress_update(struct progress *p, const struct ph_call_report *r, ph_ns now);
 /* The numbers of a second: as JSON; as the status line where there is one, and otherwise, when

@@ -174,6 +174,7 @@ static void flush(struct ph_quic_conn *c)
     bool stream_blocked = false, pipe_blocked = false;
 
     c->flush_due = false;
+    c->pipe_due = PH_NEVER;
     if (c->failure != 0) {
         ph_quic_conn_fail(c, c->failure);
         return;
@@ -195,6 +196,8 @@ static void flush(struct ph_quic_conn *c)
         } else if (n == 0) {
             return;
         } else {
+            if (s == &c->pipe)
+                ph_quic_pipe_on_sent(c);
             ph_quic_conn_emit(c, packet, (size_t)n);
         }
     }
@@ -300,7 +303,7 @@ ph_ns ph_quic_conn_deadline(const struct ph_quic_conn *c)
 {
     if (ph_quic_conn_dead(c))
         return PH_NEVER;
-    return c->flush_due ? c->now : ngtcp2_conn_get_expiry(c->ng);
+    return c->flush_due ? c->now : ph_min_ns(ngtcp2_conn_get_expiry(c->ng), c->pipe_due);
 }
 
 enum ph_quic_state ph_quic_conn_state(const struct ph_quic_conn *c)

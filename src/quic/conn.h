@@ -2,6 +2,7 @@
 #ifndef PH_QUIC_CONN_H
 #define PH_QUIC_CONN_H
 
+#include "base/bucket.h"
 #include "base/heap.h"
 #include "quic/cid_map.h"
 #include "quic/draw.h"
@@ -65,8 +66,11 @@ struct ph_quic_conn {
 
     struct ph_quic_stream stream;
     bool has_pipe;
-    bool pipe_ended; /* by the peer */
-    bool room_owed;  /* a word is due when the pipe has room again */
+    bool pipe_ended;             /* by the peer */
+    bool room_owed;              /* a word is due when the pipe has room again */
+    uint32_t pipe_rate;          /* packets a second; 0: no limit */
+    struct ph_bucket pipe_spent; /* of them */
+    ph_ns pipe_due;              /* when it may go on; PH_NEVER: it is not held up by that */
     struct ph_quic_stream pipe;
     uint64_t datagram_id;
 
@@ -97,8 +101,10 @@ void ph_quic_conn_settle(struct ph_quic_conn *c);
 void ph_quic_conn_expire(struct ph_quic_conn *c, ph_ns now);
 
 /* pipe.c */
-/* Whether its bytes may go out now, and leave datagrams room. */
-bool ph_quic_pipe_may_send(const struct ph_quic_conn *c);
+/* Whether its bytes may go out now: within its rate, and leaving datagrams room. */
+bool ph_quic_pipe_may_send(struct ph_quic_conn *c);
+/* A packet with bytes of the pipe has gone out. */
+void ph_quic_pipe_on_sent(struct ph_quic_conn *c);
 /* ngtcp2's callbacks, of the pipe's stream. Return 0 or what ends the connection. */
 int ph_quic_pipe_on_data(struct ph_quic_conn *c, const uint8_t *data, size_t len, bool end);
 int ph_quic_pipe_on_close(struct ph_quic_conn *c, bool clean);

@@ -389,6 +389,7 @@ int ph_quic_conn_new(struct ph_quic *q, ph_ns now, const struct ph_quic_conn_con
     c->user = config->user;
     c->stream.id = c->pipe.id = -1;
     c->has_pipe = c->room_owed = config->pipe;
+    c->pipe_due = PH_NEVER;
     c->flush_due = true;
     ph_heap_node_init(&c->deadline);
     c->next = q->conns;

@@ -14,14 +14,31 @@ static int tell(struct ph_quic_conn *c, enum ph_quic_pipe_event event)
                : NGTCP2_ERR_CALLBACK_FAILURE;
 }
 
-bool ph_quic_pipe_may_send(const struct ph_quic_conn *c)
+/* Of its packets, when there is a limit: those that may go back to back. */
+#define BURST 16
+
+bool ph_quic_pipe_may_send(struct ph_quic_conn *c)
 {
     ngtcp2_conn_info info;
     uint64_t spared;
 
+    if (c->pipe_rate != 0) {
+        ph_ns next = ph_bucket_next(&c->pipe_spent, c->now, c->pipe_rate, BURST);
+
+        if (next > c->now) {
+            c->pipe_due = next;
+            return false;
+        }
+    }
     ngtcp2_conn_get_conn_info(c->ng, &info);
     spared = info.cwnd / 4 < SPARED ? info.cwnd / 4 : SPARED;
     return info.bytes_in_flight + spared < info.cwnd;
+}
+
+void ph_quic_pipe_on_sent(struct ph_quic_conn *c)
+{
+    if (c->pipe_rate != 0)
+        (void)ph_bucket_take(&c->pipe_spent, c->now, c->pipe_rate, BURST);
 }
 
 int ph_quic_pipe_on_data(struct ph_quic_conn *c, const uint8_t *data, size_t len, bool end)
@@ -111,6 +128,16 @@ void ph_quic_pipe_consumed(struct ph_quic_conn *c, size_t len)
     ngtcp2_conn_extend_max_offset(c->ng, len);
     /* One that is closed by now needs no more. */
     (void)ngtcp2_conn_extend_max_stream_offset(c->ng, c->pipe.id, len);
+    c->flush_due = true;
+    ph_quic_conn_settle(c);
+}
+
+void ph_quic_pipe_limit(struct ph_quic_conn *c, uint32_t packets_per_second)
+{
+    if (packets_per_second == c->pipe_rate || ph_quic_conn_dead(c))
+        return;
+    c->pipe_rate = packets_per_second;
+    c->pipe_spent = (struct ph_bucket){0};
     c->flush_due = true;
     ph_quic_conn_settle(c);
 }

@@ -151,6 +151,9 @@ size_t ph_quic_pipe_room(struct ph_quic_conn *c);
 void ph_quic_pipe_end(struct ph_quic_conn *c);
 /* So many bytes that came are done with: the peer may send as many more. */
 void ph_quic_pipe_consumed(struct ph_quic_conn *c, size_t len);
+/* From now on the pipe sends so many packets a second at most, retransmissions aside; 0: as many as
+ * congestion control lets through, as at first. For ways that drop what is more. */
+void ph_quic_pipe_limit(struct ph_quic_conn *c, uint32_t packets_per_second);
 /* Sends one datagram at once, in a packet of its own, through on_packet, at most
  * PH_QUIC_DATAGRAM_MAX bytes. PH_ERR_AGAIN: not established yet, or congestion control or the
  * anti-amplification limit holds it back (the datagram is then dropped: it was media). */

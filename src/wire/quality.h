@@ -24,8 +24,8 @@
 enum ph_quality_type {
     PH_MEDIA_PATH_REPORT = 10,
     PH_QUALITY_REPORT = 11,
-    PH_QUALITY_PROPOSE = 15,
-    PH_QUALITY_ACK = 16,
+    PH_QUALITY_PROPOSE = 17,
+    PH_QUALITY_ACK = 18,
 };
 
 /* Of the last second, at the sender. */

@@ -4,7 +4,7 @@
  *   field:   | id (16) | length (16) | value |
  *
  * Types 8 and 9 are what two peers tell each other of their NATs, on the stream of their own
- * connection (wire/hardnat.h), and 10, 11, 15 and 16 what they tell of their call's quality, in its
+ * connection (wire/hardnat.h), and 10, 11, 17 and 18 what they tell of their call's quality, in its
  * datagrams (wire/quality.h): no relay takes or makes them.
  *
  * Unknown types and fields are skipped and missing fields have the defaults given here, so that old

@@ -110,6 +110,18 @@ static void test_a_clean_link(void **state)
                 /* Four links of 20 ms, and what the peer may hold an acknowledgement back. */
                 assert_in_range(r->in.rtt / PH_MS, 80, 85);
                 assert_in_range(r->out.rtt / PH_MS, 80, 85);
+                assert_true(r->peer_direct);
+                assert_int_equal(r->peer_stage, PH_STAGE_PUNCH);
+                /* A report counts from the moment on that it comes, and for 3.5 s, also when the
+                 * event that it comes in has an earlier time. */
+                const struct ph_adapt *a = &w->f->peer[k].call->adapt;
+                struct ph_call_report early = {0}, late = {0};
+                ph_adapt_report(a, a->heard_at - 1, &early);
+                assert_int_equal(early.peer_stage, PH_STAGE_PUNCH);
+                ph_adapt_report(a, a->heard_at + 3500 * PH_MS, &late);
+                assert_int_equal(late.peer_stage, PH_STAGE_PUNCH);
+                ph_adapt_report(a, a->heard_at + 3500 * PH_MS + 1, &late);
+                assert_int_equal(late.peer_stage, PH_STAGE_NONE);
             }
         }
         end(w);
@@ -226,6 +238,7 @@ static void test_an_older_peer(void **state)
     sim_fixture_run(w->f, 30 * PH_SEC);
     assert_int_equal(w->f->peer[0].report.profile, PH_PROFILE_GOOD);
     assert_false(w->f->peer[0].report.out.known);
+    assert_int_equal(w->f->peer[0].report.peer_stage, PH_STAGE_NONE);
     assert_true(w->f->peer[0].report.in.loss > 200);
     assert_int_equal(w->f->peer[0].call->adapt.agreement.own.number, 0);
     end(w);
@@ -299,6 +312,13 @@ static void test_a_peer_that_wants_the_worst(void **state)
     }
     assert_profile(w, PH_PROFILE_CATASTROPHIC);
     assert_int_equal(changes(w->changes[0]), 1);
+    /* What was in force stands in the report of a call that has ended. */
+    uint64_t since = w->f->peer[0].report.profile_since;
+    assert_true(since > 0);
+    ph_call_hangup(w->f->peer[0].call);
+    sim_fixture_run(w->f, PH_SEC);
+    assert_profile(w, PH_PROFILE_CATASTROPHIC);
+    assert_int_equal(w->f->peer[0].report.profile_since, since);
     end(w);
 }
 

@@ -169,12 +169,9 @@ static void test_sizes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pacing),
-        cmocka_unit_test(test_counting),
-        cmocka_unit_test(test_both_ways),
-        cmocka_unit_test(test_jitter),
-        cmocka_unit_test(test_seconds),
-        cmocka_unit_test(test_sizes),
+        cmocka_unit_test(test_pacing),    cmocka_unit_test(test_counting),
+        cmocka_unit_test(test_both_ways), cmocka_unit_test(test_jitter),
+        cmocka_unit_test(test_seconds),   cmocka_unit_test(test_sizes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -211,24 +211,36 @@ static void test_a_hangup_in_the_middle(void **state)
     sim_fixture_free(f);
 }
 
-/* A stream that takes all it can leaves media their room. */
+/* A stream that takes all it can leaves media their room: on a direct path, and on the relay, which
+ * forwards no more than 2,000 packets a second of each. */
 static void test_media_beside_it(void **state)
 {
     (void)state;
-    struct sim_fixture *f = start(140, "20ms", true, true);
-    sides[0].total = sides[1].total = UINT64_MAX;
-    sim_fixture_call(f, 10 * PH_SEC);
-    sim_fixture_run(f, 3 * PH_SEC);
-    uint64_t before[2] = {f->peer[0].report.media.received, f->peer[1].report.media.received};
-    sim_fixture_run(f, 10 * PH_SEC);
-    for (int i = 0; i < 2; i++) {
-        /* Once in ten seconds BBR empties the path to see how long it is, and a few frames find no
-         * room. */
-        assert_in_range(f->peer[i].report.media.received - before[i], 490, 502);
-        assert_int_equal(f->peer[i].report.profile, PH_PROFILE_GOOD);
-        assert_true(f->peer[i].report.stream.received > 10 * 1000 * 1000);
+    for (int relayed = 0; relayed < 2; relayed++) {
+        struct sim_fixture *f = start(140, relayed ? "lan" : "20ms", true, true);
+        sides[0].total = sides[1].total = UINT64_MAX;
+        direct_is_cut = relayed;
+        sim_fixture_call(f, 10 * PH_SEC);
+        sim_fixture_run(f, 3 * PH_SEC);
+        uint64_t before[2] = {f->peer[0].report.media.received, f->peer[1].report.media.received};
+        uint64_t had = f->peer[0].report.stream.received;
+        sim_fixture_run(f, 10 * PH_SEC);
+        for (int i = 0; i < 2; i++) {
+            /* Once in ten seconds BBR empties the path to see how long it is, and a few frames find
+             * no room. */
+            assert_in_range(f->peer[i].report.media.received - before[i], 490, 502);
+            assert_int_equal(f->peer[i].report.profile, PH_PROFILE_GOOD);
+            assert_int_equal(f->peer[i].report.direct, !relayed);
+        }
+        had = f->peer[0].report.stream.received - had;
+        assert_true(had > 10 * 1000 * 1000);
+        if (relayed) {
+            struct ph_relay_stats stats;
+            ph_relay_get_stats(f->relay, &stats);
+            assert_int_equal(stats.dropped_rate, 0);
+        }
+        sim_fixture_free(f);
     }
-    sim_fixture_free(f);
 }
 
 int main(void)

@@ -213,6 +213,20 @@ static void short_words(void **state)
     running_finish(&answer, 0);
 }
 
+/* Descriptors that are closed are no others' that are opened later. */
+static void without_descriptors(void **state)
+{
+    static struct running answer, call;
+    char fp[65];
+
+    (void)state;
+    answer_at(&answer, fp, "--pipe <&- >&-");
+    shell(&call, "call %s --relay %s --no-port-mapping --pipe <&- >&-", fp, relay_addr);
+    assert_int_equal(running_finish(&call, 0), 0);
+    assert_int_equal(running_finish(&answer, 0), 0);
+    assert_null(strstr(call.out, "stream:"));
+}
+
 static void a_peer_that_takes_no_stream(void **state)
 {
     static struct running answer, call;
@@ -394,7 +408,7 @@ static void a_status_line(void **state)
     answer_at(&answer, fp, "");
     call_on_a_terminal(fp, "unset NO_COLOR; TERM=xterm", out, sizeof(out));
     /* In place of what stood there, cut to the terminal; and away at the end. */
-    const char *status = strstr(out, "\r\x1b[K0:01  direct ");
+    const char *status = strstr(out, "\r\x1b[K0:01  good  direct ");
     assert_non_null(status);
     assert_true(strcspn(status + 4, "\r\n") <= 59);
     assert_non_null(strstr(status, "\r\x1b[Kended after"));
@@ -415,6 +429,7 @@ int main(void)
         cmocka_unit_test(bytes_go_both_ways),
         cmocka_unit_test(a_slow_reader_holds_the_sender_up),
         cmocka_unit_test(short_words),
+        cmocka_unit_test(without_descriptors),
         cmocka_unit_test(a_peer_that_takes_no_stream),
         cmocka_unit_test(an_interrupted_stream),
         cmocka_unit_test(only_one_peer_is_answered),

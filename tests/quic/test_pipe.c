@@ -294,6 +294,34 @@ static void datagrams_beside_it(void **state)
     link_free(l);
 }
 
+/* A limit is kept, to the packet and without idling, and can be taken off. */
+static void a_limited_pipe(void **state)
+{
+    struct link *l = open_pipe(60, true, true);
+    uint64_t packets, had;
+
+    (void)state;
+    bytes[0].greedy = bytes[1].greedy = true;
+    ph_quic_pipe_limit(l->end[0].conn, 200);
+    packets = l->sent;
+    for (int i = 0; i < 1000; i++) {
+        fill(l, 0, UINT64_MAX);
+        link_run_for(l, 5 * PH_MS);
+    }
+    /* Five seconds: 1,000 packets and the first burst, nearly full; acknowledgements and windows
+     * on top. */
+    assert_in_range(bytes[1].received, 1000 * 1100, 1016 * 1170);
+    assert_in_range(l->sent - packets, 1000, 3 * 1016);
+    had = bytes[1].received;
+    ph_quic_pipe_limit(l->end[0].conn, 0);
+    for (int i = 0; i < 200; i++) {
+        fill(l, 0, UINT64_MAX);
+        link_run_for(l, 5 * PH_MS);
+    }
+    assert_true(bytes[1].received - had > 1000 * 1000);
+    link_free(l);
+}
+
 /* Nothing is acknowledged: what is kept for sending again has a bound. */
 static void nobody_acknowledges(void **state)
 {
@@ -320,6 +348,7 @@ int main(void)
         cmocka_unit_test(a_peer_without_a_pipe),
         cmocka_unit_test(a_peer_that_gives_it_up),
         cmocka_unit_test(datagrams_beside_it),
+        cmocka_unit_test(a_limited_pipe),
         cmocka_unit_test(nobody_acknowledges),
     };
 

@@ -33,13 +33,13 @@ static void test_bytes(void **state)
           0, 6,  0, 1,  2},                                   /* wanted */
          35},
         {{.type = PH_QUALITY_PROPOSE, .propose = {7, 1, 300}},
-         {0, 27, 0, 15,                           /* length, QualityPropose */
+         {0, 27, 0, 17,                           /* length, QualityPropose */
           0, 7,  0, 4,  0, 0, 0, 7,               /* number */
           0, 5,  0, 1,  1,                        /* profile */
           0, 8,  0, 8,  0, 0, 0, 0, 0, 0, 1, 44}, /* frame */
          29},
         /* What is at its default is not sent. */
-        {{.type = PH_QUALITY_ACK, .ack = {7, 0, 0}}, {0, 10, 0, 16, 0, 7, 0, 4, 0, 0, 0, 7}, 12},
+        {{.type = PH_QUALITY_ACK, .ack = {7, 0, 0}}, {0, 10, 0, 18, 0, 7, 0, 4, 0, 0, 0, 7}, 12},
     };
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         uint8_t out[PH_QUALITY_MESSAGE_MAX];
@@ -63,7 +63,7 @@ static void test_newer_peers(void **state)
     (void)state;
     struct ph_quality_message m;
     /* An unknown field before the known one, and a value that has grown. */
-    static const uint8_t newer[] = {0, 17, 0, 15, 1, 0, 0, 2, 9, 9, 0, 7, 0, 5, 0, 0, 0, 3, 8};
+    static const uint8_t newer[] = {0, 17, 0, 17, 1, 0, 0, 2, 9, 9, 0, 7, 0, 5, 0, 0, 0, 3, 8};
     assert_int_equal(ph_quality_decode(newer, sizeof(newer), &m), sizeof(newer));
     assert_int_equal(m.type, PH_QUALITY_PROPOSE);
     assert_int_equal(m.propose.number, 3);
@@ -78,10 +78,10 @@ static void test_hostile(void **state)
 {
     (void)state;
     struct ph_quality_message m = {.type = PH_QUALITY_ACK};
-    static const uint8_t long_one[] = {0, PH_QUALITY_MESSAGE_MAX - 1, 0, 15};
+    static const uint8_t long_one[] = {0, PH_QUALITY_MESSAGE_MAX - 1, 0, 17};
     static const uint8_t empty[] = {0, 0};
-    static const uint8_t past_the_end[] = {0, 6, 0, 15, 0, 7, 0, 9};
-    static const uint8_t cut_value[] = {0, 8, 0, 15, 0, 7, 0, 2, 1, 1};
+    static const uint8_t past_the_end[] = {0, 6, 0, 17, 0, 7, 0, 9};
+    static const uint8_t cut_value[] = {0, 8, 0, 17, 0, 7, 0, 2, 1, 1};
     assert_int_equal(ph_quality_decode(long_one, sizeof(long_one), &m), PH_ERR_FORMAT);
     assert_int_equal(m.type, 0);
     assert_int_equal(ph_quality_decode(empty, sizeof(empty), &m), PH_ERR_FORMAT);
