@@ -10,7 +10,7 @@
 
 /* Gives a node that has an upstream the addresses of another turn on its interface there, in place
  * of those of turn `from`; its routes stay, and those that led over its old address lead over the
- * new one. IPv4. */
+ * new one. IPv4, and for a host IPv6, too. */
 void layout_renumber(struct layout *l, size_t node, unsigned from, unsigned to);
 
 #endif

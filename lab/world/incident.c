@@ -82,9 +82,6 @@ int incident_check(const struct layout *l, const struct incident *what, struct l
         return lab_fail(err, LAB_USAGE, "%s: this world has no two peers", name);
     const struct layout_node *peer = &l->nodes[incident_host(l, what->side)];
     const char *host = peer->name;
-    if (what->kind == INCIDENT_CHANGE_INTERFACE &&
-        peer->ifs[peer->wan_if].addr.family == PH_AF_NONE)
-        return lab_fail(err, LAB_USAGE, "%s: %s has no IPv4 address that could change", name, host);
     if (!kinds[what->kind].nat)
         return 0;
     if (nat == SIZE_MAX)
@@ -111,6 +108,8 @@ size_t incident_addresses(const struct layout *l, uint8_t side, struct ph_addr *
         return 0;
     for (size_t i = 0; i < l->nodes[host].addr_count; i++)
         n = add(out, n, cap, &l->nodes[host].addrs[i]);
+    for (size_t i = 0; i < l->nodes[host].addr6_count; i++)
+        n = add(out, n, cap, &l->nodes[host].addrs6[i]);
     for (size_t at = l->nodes[host].upstream; at != SIZE_MAX; at = l->nodes[at].upstream)
         for (size_t i = 0; i < l->nodes[at].wan_count; i++)
             n = add(out, n, cap, &l->nodes[at].wan[i]);

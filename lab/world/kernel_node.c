@@ -195,24 +195,52 @@ static void add_uplink_routes(const struct layout_node *n, enum ph_family family
     }
 }
 
+/* Routes of IPv6 stay when an address goes, but for the one of its own network. */
+static void change_addrs6(const struct layout_node *n, bool add, struct rtnl *r)
+{
+    void (*change)(struct rtnl *, int, const struct ph_addr *, unsigned) =
+        add ? rtnl_addr_add : rtnl_addr_del;
+
+    if (n->kind != LAYOUT_HOST || n->addr6_count == 0) {
+        return;
+    }
+    change(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr6, n->ifs[n->wan_if].prefix6);
+    for (size_t i = 1; i < n->addr6_count; i++) {
+        change(r, kernel_if_index(n->wan_if), &n->addrs6[i], 128);
+    }
+}
+
+static bool has_v4(const struct layout_node *n)
+{
+    return n->ifs[n->wan_if].addr.family != PH_AF_NONE;
+}
+
 void kernel_node_forget_uplink(const struct layout *l, size_t node, struct rtnl *r)
 {
     const struct layout_node *n = &l->nodes[node];
 
+    change_addrs6(n, false, r);
     for (size_t i = 1; i < n->addr_count; i++) {
         rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->addrs[i], 32);
     }
     for (size_t i = 1; i < n->wan_count; i++) {
         rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->wan[i], 32);
     }
-    rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr, n->ifs[n->wan_if].prefix);
+    if (has_v4(n)) {
+        rtnl_addr_del(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr,
+                      n->ifs[n->wan_if].prefix);
+    }
 }
 
 void kernel_node_address_uplink(const struct layout *l, size_t node, struct rtnl *r)
 {
     const struct layout_node *n = &l->nodes[node];
 
-    rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr, n->ifs[n->wan_if].prefix);
+    change_addrs6(n, true, r);
+    if (has_v4(n)) {
+        rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->ifs[n->wan_if].addr,
+                      n->ifs[n->wan_if].prefix);
+    }
     for (size_t i = 1; i < n->addr_count; i++) {
         rtnl_addr_add(r, kernel_if_index(n->wan_if), &n->addrs[i], 32);
     }
@@ -255,5 +283,10 @@ void kernel_node_part(const struct layout *l, size_t node, struct rtnl *r)
 {
     const struct layout_node *n = &l->nodes[node];
 
-    rtnl_neighbour_del(r, kernel_if_index(met_at(l, node)), &n->ifs[n->wan_if].addr);
+    if (has_v4(n)) {
+        rtnl_neighbour_del(r, kernel_if_index(met_at(l, node)), &n->ifs[n->wan_if].addr);
+    }
+    if (n->kind == LAYOUT_HOST && n->addr6_count > 0) {
+        rtnl_neighbour_del(r, kernel_if_index(met_at(l, node)), &n->ifs[n->wan_if].addr6);
+    }
 }

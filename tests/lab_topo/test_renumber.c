@@ -9,6 +9,7 @@
 
 static struct world_spec spec;
 static struct layout first, l;
+static struct ph_addr moved6; /* the last that a host had beside */
 
 static bool is_another_s(size_t node, const struct ph_addr *a)
 {
@@ -40,12 +41,13 @@ static void check_turns(const char *name)
         assert_false(is_another_s(node, &f->addr));
         assert_true(ph_addr_ip_eq(n->kind == LAYOUT_HOST ? &n->addrs[0] : &n->wan[0], &f->addr));
         for (size_t k = 0; k < n->route_count; k++)
-            if (n->routes[k].iface == n->wan_if)
+            if (n->routes[k].iface == n->wan_if && n->routes[k].via.family == PH_AF_V4)
                 assert_true(on_link(f, &n->routes[k].via));
         for (size_t i = 0; i < l.node_count; i++)
             for (size_t k = 0; turn > 0 && k < l.nodes[i].route_count; k++)
                 assert_false(ph_addr_ip_eq(&l.nodes[i].routes[k].via, &seen[turn - 1]));
     }
+    moved6 = n->addrs6[0];
     layout_renumber(&l, node, RENUMBER_TURNS - 1, 0);
     assert_memory_equal(&l, &first, sizeof(l));
 }
@@ -72,6 +74,10 @@ static void test_turns(void **state)
     make("same-lan", NULL); /* members of one LAN */
     check_turns("a");
     check_turns("b");
+    make("dual-stack", NULL);
+    check_turns("a.nat");
+    check_turns("a");
+    assert_false(ph_addr_ip_eq(&moved6, &first.nodes[layout_find(&first, "a")].addrs6[0]));
     make("no-nat", NULL); /* sites of their own */
     check_turns("a");
 }

@@ -373,8 +373,9 @@ static void test_nothing_is_left(void **state)
     static const struct {
         const char *topology, *nat;
     } worlds[] = {
-        {"two-nats", "port-preserving"}, {"two-nats", "cgnat"}, {"two-nats", "full-cone"},
-        {"two-nats", "firewall"},        {"same-lan", NULL},    {"same-cgnat", "random"},
+        {"two-nats", "port-preserving"},   {"two-nats", "cgnat"}, {"two-nats", "full-cone"},
+        {"two-nats", "firewall"},          {"same-lan", NULL},    {"same-cgnat", "random"},
+        {"dual-stack", "port-preserving"},
     };
     bool ingress = kernel_lab_has_ingress();
     (void)state;
