@@ -16,6 +16,20 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define RUNNING_MAX 16
+
+static pid_t running[RUNNING_MAX];
+
+static void note(pid_t from, pid_t to)
+{
+    for (size_t i = 0; i < RUNNING_MAX; i++) {
+        if (running[i] == from) {
+            running[i] = to;
+            return;
+        }
+    }
+}
+
 void running_start(struct running *r, const char *const argv[])
 {
     int fds[2];
@@ -27,6 +41,7 @@ void running_start(struct running *r, const char *const argv[])
     r->fd = fds[0];
     r->len = 0;
     r->out[0] = '\0';
+    note(0, r->pid);
 }
 
 /* False at its end. */
@@ -71,6 +86,18 @@ int running_finish(struct running *r, int sig)
     }
     assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
     close(r->fd);
+    note(r->pid, 0);
     r->pid = 0;
     return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+void running_end_all(void)
+{
+    for (size_t i = 0; i < RUNNING_MAX; i++) {
+        if (running[i] > 0) {
+            kill(running[i], SIGKILL);
+            (void)waitpid(running[i], NULL, 0);
+            running[i] = 0;
+        }
+    }
 }

@@ -23,4 +23,7 @@ const char *running_await(struct running *r, const char *text);
  * it. What it says meanwhile is kept as far as there is room. */
 int running_finish(struct running *r, int sig);
 
+/* Ends those that are still running, since a test failed: for the clean-up of a group. */
+void running_end_all(void);
+
 #endif

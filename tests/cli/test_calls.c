@@ -35,12 +35,12 @@ static int group_setup(void **state)
     if (access(pinhole, X_OK) != 0) {
         return 0; /* the tests skip */
     }
-    snprintf(folder, sizeof(folder), "/tmp/pinhole-calls-XXXXXX");
-    if (!mkdtemp(folder)) {
+    running_start(&relay, (const char *[]){pinhole, "relay", "--listen", "127.0.0.1:0", NULL});
+    if (sscanf(running_await(&relay, "relay on "), "relay on %63s", relay_addr) != 1) {
         return -1;
     }
-    running_start(&relay, (const char *[]){pinhole, "relay", "--listen", "127.0.0.1:0", NULL});
-    return sscanf(running_await(&relay, "relay on "), "relay on %63s", relay_addr) == 1 ? 0 : -1;
+    snprintf(folder, sizeof(folder), "/tmp/pinhole-calls-XXXXXX");
+    return mkdtemp(folder) ? 0 : -1;
 }
 
 static int group_teardown(void **state)
@@ -48,9 +48,7 @@ static int group_teardown(void **state)
     char command[128];
 
     (void)state;
-    if (relay.pid > 0) {
-        running_finish(&relay, SIGTERM);
-    }
+    running_end_all();
     snprintf(command, sizeof(command), "rm -rf '%s'", folder);
     return folder[0] ? system(command) : 0;
 }

@@ -44,12 +44,7 @@ static int group_setup(void **state)
 static int group_teardown(void **state)
 {
     (void)state;
-    if (answer.pid > 0) {
-        running_finish(&answer, SIGKILL);
-    }
-    if (relay.pid > 0) {
-        running_finish(&relay, SIGKILL);
-    }
+    running_end_all();
     return 0;
 }
 
