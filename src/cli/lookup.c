@@ -69,7 +69,7 @@ struct lookup *lookup_start(const char *name)
         free(l);
         return NULL;
     }
-    memcpy(l->name, name, len);
+    memcpy(l->name, name, len + 1);
     pthread_once(&once, init_once);
     pthread_attr_init(&attr);
     pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);

@@ -169,7 +169,7 @@ int resolve_many(struct resolved *r, size_t n)
 {
     struct lookup *all[RESOLVE_MANY_MAX] = {NULL};
     char names[RESOLVE_MANY_MAX][LOOKUP_NAME_MAX + 1];
-    uint16_t ports[RESOLVE_MANY_MAX];
+    uint16_t ports[RESOLVE_MANY_MAX] = {0};
     int result = CLI_GOOD;
 
     for (size_t i = 0; i < n; i++) {

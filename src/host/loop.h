@@ -23,7 +23,7 @@ struct ph_loop_host_config {
     const struct ph_gateway *gateways; /* borrowed, as long as the host; NULL: none */
     size_t gateway_count;
     struct ph_nat64 nat64; /* the answer of nat64; bits 0: none */
-    size_t rcvbuf_bytes; /* SO_RCVBUF of each socket; 0 is the system's default */
+    size_t rcvbuf_bytes;   /* SO_RCVBUF of each socket; 0 is the system's default */
     /* While datagrams come fast (several within this time), they are left to gather for so long
      * before they are read together: waking up costs more than a datagram. That is the most that it
      * adds to the delay of one, and to the lateness of all else on the loop. 0: never. */
