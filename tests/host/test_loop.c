@@ -49,7 +49,8 @@ static void wake_at_replaces_and_cancels(void **state)
     b.again_at = start + 3 * PH_MS;                  /* and once more, from inside */
     c.host->ops->wake_at(c.host, start + PH_MS);
     c.host->ops->wake_at(c.host, PH_NEVER);
-    while (a.fired < 1 && ph_loop_now(loop) < end) {
+    /* On a machine that is late b's second turn may come behind a's. */
+    while ((a.fired < 1 || b.fired < 2) && ph_loop_now(loop) < end) {
         assert_int_equal(ph_loop_step(loop, PATIENCE), PH_OK);
     }
     assert_int_equal(a.fired, 1);
