@@ -128,7 +128,8 @@ coverage: ## line coverage of src/ by the tests; fails under COVERAGE_MIN percen
 	@scripts/setup check
 	@+$(SUB) BUILD=build/coverage SANITIZE=--coverage OPT='-O0 -g' binaries tests
 	@find build/coverage -name '*.gcda' -delete
-	@$(call RUN_TESTS,build/coverage,$(filter-out $(LAB_ALONE),$(TESTS))); status=$$?; \
+	@export STORM_SEEDS=3; \
+	    $(call RUN_TESTS,build/coverage,$(filter-out $(LAB_ALONE),$(TESTS))); status=$$?; \
 	    scripts/coverage build/coverage '$(COVERAGE_MIN)' && exit $$status
 
 # One clang-tidy for each file, again only when its object would be built again.
