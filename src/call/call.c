@@ -165,6 +165,11 @@ ph_ns ph_call_relay_rtt(struct ph_call *c)
     return r ? ph_registrar_rtt(r) : 0;
 }
 
+ph_ns ph_call_signalling_rtt(struct ph_call *c)
+{
+    return ph_call_relay_rtt(c) + c->peer_relay_rtt;
+}
+
 struct ph_quic_conn_config ph_call_quic_config(struct ph_call *c)
 {
     return (struct ph_quic_conn_config){

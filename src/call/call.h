@@ -105,6 +105,8 @@ void ph_call_end(struct ph_call *c, ph_ns now, int error);
 
 /* Round trip to the call's relay, 0: not known. */
 ph_ns ph_call_relay_rtt(struct ph_call *c);
+/* From one peer to the other and back, by way of the relay; what is not known of it is left out. */
+ph_ns ph_call_signalling_rtt(struct ph_call *c);
 bool ph_call_established(const struct ph_call *c);
 /* Sends one in-band message on a given path, NULL for the relay. The lane is filled in.
  * PH_ERR_AGAIN while keys are not there. Returns the bytes of the packet, or an error. */

@@ -38,7 +38,7 @@ static struct ph_stage_report *report(struct ph_call *c, const struct ph_path *p
 /* Both peers' round trips to the relay bound that between them, but for detours. */
 ph_ns ph_checks_gap(struct ph_call *c, unsigned checks)
 {
-    ph_ns rtt = ph_call_relay_rtt(c) + c->peer_relay_rtt;
+    ph_ns rtt = ph_call_signalling_rtt(c);
     ph_ns gap = ph_min_ns(ph_max_ns(rtt + rtt / 4, GAP_MIN), GAP_MAX);
     return checks < 3 ? gap : 2 * gap;
 }

@@ -67,7 +67,7 @@ static ph_ns slack(const struct ph_steering *s)
 
 static ph_ns longest_rtt(const struct ph_steering *s)
 {
-    ph_ns rtt = ph_call_relay_rtt(s->call) + s->call->peer_relay_rtt;
+    ph_ns rtt = ph_call_signalling_rtt(s->call);
     if (s->path)
         rtt = ph_max_ns(rtt, s->path->rtt);
     return ph_min_ns(rtt, RTT_MAX);
@@ -79,12 +79,16 @@ static ph_ns doubt_at(const struct ph_steering *s)
     return s->peer.heard == PH_NEVER ? PH_NEVER : s->peer.heard + DOUBT + slack(s);
 }
 
-/* It comes as it should, or none is to be expected by the direct path. */
+bool ph_steering_hears(const struct ph_steering *s, ph_ns now)
+{
+    return s->peer.heard != PH_NEVER && s->peer.well_since != PH_NEVER && now < doubt_at(s);
+}
+
+/* It has come as it should for a while, or none is to be expected by the direct path. */
 static bool hears_well(const struct ph_steering *s, ph_ns now)
 {
-    const struct ph_hearing *p = &s->peer;
-    return p->heard == PH_NEVER ||
-           (p->well_since != PH_NEVER && now >= p->well_since + WELL && now < doubt_at(s));
+    return s->peer.heard == PH_NEVER ||
+           (ph_steering_hears(s, now) && now >= s->peer.well_since + WELL);
 }
 
 static void go_both(struct ph_steering *s, ph_ns now)
@@ -153,6 +157,16 @@ static void take_number(struct ph_steering *s, ph_ns now, uint64_t number)
     p->paused = false;
 }
 
+/* That the peer's media comes directly is said with its first direct frame, and again while it
+ * comes by the relay, too: then it is sent both ways for want of the word. */
+static bool owes_word(const struct ph_steering *s, ph_ns now, enum ph_lane lane)
+{
+    const struct ph_hearing *p = &s->peer;
+    if (lane == PH_LANE_DIRECT)
+        return p->quiet_until == 0;
+    return ph_steering_hears(s, now) && !p->deaf && now >= p->quiet_until;
+}
+
 void ph_steering_on_media(struct ph_steering *s, ph_ns now, const struct ph_inband *frame)
 {
     struct ph_hearing *p = &s->peer;
@@ -170,10 +184,7 @@ void ph_steering_on_media(struct ph_steering *s, ph_ns now, const struct ph_inba
         p->heard = now;
         p->by = ph_path_find(&s->call->paths, &s->call->carrier.reading_from);
     }
-    /* What comes by the relay in a direct epoch was sent both ways, for want of this word. */
-    bool first = frame->lane == PH_LANE_DIRECT && p->quiet_until == 0;
-    if (first || (frame->lane == PH_LANE_RELAY && p->well_since != PH_NEVER && !p->deaf &&
-                  now < doubt_at(s) && now >= p->quiet_until)) {
+    if (owes_word(s, now, frame->lane)) {
         p->quiet_until = now + WORD_GAP;
         p->words = 0;
         say(s, now, PH_INBAND_HEARD, p->epoch);
@@ -224,11 +235,6 @@ void ph_steering_pause(struct ph_steering *s, ph_ns now, uint64_t last)
     s->confirmed = s->state != PH_STEERING_RELAY;
     say(s, now, PH_INBAND_PAUSE, last);
     go_direct_if_sure(s, now);
-}
-
-bool ph_steering_hears(const struct ph_steering *s, ph_ns now)
-{
-    return s->peer.heard != PH_NEVER && s->peer.well_since != PH_NEVER && now < doubt_at(s);
 }
 
 static ph_ns deaf_at(const struct ph_steering *s)
