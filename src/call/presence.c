@@ -316,6 +316,20 @@ void ph_presence_on_ack(struct ph_presence *p, struct ph_registrar *r, const str
     ph_resumption_on_registered(&p->resumption, ph_host_now(p->agent->host), r);
 }
 
+/* True: it is home now. Otherwise it is going to be, when it is registered, if it can be reached.
+ */
+static bool move_to(struct ph_presence *p, ph_ns now, const struct ph_addr *relay)
+{
+    struct ph_registrar *there = ph_presence_at(p, relay);
+    if (there && there->state == PH_REGISTRAR_REGISTERED) {
+        become_home(p, there);
+        return true;
+    }
+    if (ph_presence_go(p, now, relay) == PH_OK)
+        p->next = ph_presence_at(p, relay);
+    return false;
+}
+
 void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar *r,
                           const struct ph_signal *drain)
 {
@@ -333,13 +347,8 @@ void ph_presence_on_drain(struct ph_presence *p, ph_ns now, struct ph_registrar 
         const struct ph_relay_entry *e = &p->map.items[order[i]];
         if (e->failures > 0 || ph_addr_eq(&e->addr, &r->relay))
             continue;
-        struct ph_registrar *there = ph_presence_at(p, &e->addr);
-        if (there && there->state == PH_REGISTRAR_REGISTERED) {
-            become_home(p, there);
+        if (move_to(p, now, &e->addr))
             return;
-        }
-        if (ph_presence_go(p, now, &e->addr) == PH_OK)
-            p->next = ph_presence_at(p, &e->addr);
     }
 }
 
@@ -381,13 +390,7 @@ static void move(struct ph_presence *p, ph_ns now)
         p->measure_at = now + CONFIRM_AFTER;
         return;
     }
-    struct ph_registrar *there = ph_presence_at(p, &e->addr);
-    if (there && there->state == PH_REGISTRAR_REGISTERED) {
-        become_home(p, there);
-        return;
-    }
-    if (ph_presence_go(p, now, &e->addr) == PH_OK)
-        p->next = ph_presence_at(p, &e->addr);
+    (void)move_to(p, now, &e->addr);
 }
 
 /* Home is being tried in vain while another one answers. */
