@@ -58,11 +58,22 @@ static int read_more(struct running *r)
     return n > 0;
 }
 
-const char *running_await(struct running *r, const char *text)
+/* The nth place at which the text stands, with the end of its line; NULL: not yet. */
+static const char *find(const char *in, const char *text, unsigned nth)
+{
+    const char *at = strstr(in, text);
+
+    while (at != NULL && --nth > 0) {
+        at = strstr(at + 1, text);
+    }
+    return at != NULL && strchr(at, '\n') ? at : NULL;
+}
+
+const char *running_await_from(struct running *r, size_t from, const char *text, unsigned nth)
 {
     const char *at;
 
-    while ((at = strstr(r->out, text)) == NULL || !strchr(at, '\n')) {
+    while ((at = find(r->out + from, text, nth)) == NULL) {
         struct pollfd pfd = {.fd = r->fd, .events = POLLIN};
 
         if (r->len == sizeof(r->out) - 1 || poll(&pfd, 1, RUNNING_PATIENCE_MS) != 1) {
@@ -73,6 +84,11 @@ const char *running_await(struct running *r, const char *text)
         }
     }
     return at;
+}
+
+const char *running_await(struct running *r, const char *text)
+{
+    return running_await_from(r, 0, text, 1);
 }
 
 int running_finish(struct running *r, int sig)

@@ -7,11 +7,11 @@
 #include <cmocka.h>
 
 #include "tests/program.h"
+#include "tests/running.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -22,87 +22,14 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define PATIENCE_MS 20000
-
-struct running {
-    pid_t pid;
-    int fd;
-    char out[65536];
-    size_t len;
-};
-
 static char folder[] = "/tmp/pinhole-relay-XXXXXX";
 static char seed_file[64], state_file[64];
 
-static void start(struct running *r, const char *const argv[])
-{
-    int fds[2];
-
-    assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-    r->pid = program_start(argv, fds[1]);
-    close(fds[1]);
-    assert_true(r->pid > 0);
-    r->fd = fds[0];
-    r->len = 0;
-    r->out[0] = '\0';
-}
-
-/* Reads until the text has come `times` times since `from`. */
-static const char *await_from(struct running *r, size_t from, const char *text, unsigned times)
-{
-    for (;;) {
-        const char *at = r->out + from;
-        unsigned seen = 0;
-
-        while ((at = strstr(at, text)) != NULL && strchr(at, '\n')) {
-            if (++seen == times) {
-                return at;
-            }
-            at++;
-        }
-        struct pollfd pfd = {.fd = r->fd, .events = POLLIN};
-        ssize_t n;
-        if (poll(&pfd, 1, PATIENCE_MS) != 1) {
-            fail_msg("'%s' never came after '%s'", text, r->out);
-        }
-        n = read(r->fd, r->out + r->len, sizeof(r->out) - 1 - r->len);
-        if (n <= 0) {
-            fail_msg("it ended without '%s': '%s'", text, r->out);
-        }
-        r->len += (size_t)n;
-        r->out[r->len] = '\0';
-    }
-}
-
-static const char *await(struct running *r, const char *text)
-{
-    return await_from(r, 0, text, 1);
-}
-
-/* Its end, and what it said until then in r->out. */
-static int finish(struct running *r, int sig)
-{
-    int status;
-    ssize_t n;
-
-    if (sig) {
-        kill(r->pid, sig);
-    }
-    while ((n = read(r->fd, r->out + r->len, sizeof(r->out) - 1 - r->len)) > 0) {
-        r->len += (size_t)n;
-        r->out[r->len] = '\0';
-    }
-    assert_int_equal(waitpid(r->pid, &status, 0), r->pid);
-    close(r->fd);
-    r->pid = 0;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 static void start_relay(struct running *r, const char *listen, char addr[64])
 {
-    start(r, (const char *[]){program_built(program_pinhole()), "relay", "--listen", listen,
-                              "--seed-file", seed_file, "--state", state_file, NULL});
-    assert_int_equal(sscanf(await(r, "relay on "), "relay on %63s", addr), 1);
+    running_start(r, (const char *[]){program_built(program_pinhole()), "relay", "--listen", listen,
+                                      "--seed-file", seed_file, "--state", state_file, NULL});
+    assert_int_equal(sscanf(running_await(r, "relay on "), "relay on %63s", addr), 1);
 }
 
 /* A call that has no other path than the relay. */
@@ -111,11 +38,13 @@ static void start_call(struct running *answer, struct running *call, const char 
     static char fingerprint[65];
     const char *pinhole = program_pinhole();
 
-    start(answer, (const char *[]){pinhole, "answer", "--privacy", "--relay", relay, NULL});
-    assert_int_equal(sscanf(await(answer, "fingerprint "), "fingerprint %64s", fingerprint), 1);
-    await(answer, "registered");
-    start(call, (const char *[]){pinhole, "call", fingerprint, "--relay", relay, "--json", NULL});
-    await_from(call, 0, "\"event\":\"media\"", 2);
+    running_start(answer, (const char *[]){pinhole, "answer", "--privacy", "--relay", relay, NULL});
+    assert_int_equal(sscanf(running_await(answer, "fingerprint "), "fingerprint %64s", fingerprint),
+                     1);
+    running_await(answer, "registered");
+    running_start(call,
+                  (const char *[]){pinhole, "call", fingerprint, "--relay", relay, "--json", NULL});
+    running_await_from(call, 0, "\"event\":\"media\"", 2);
 }
 
 static int group_setup(void **state)
@@ -147,19 +76,19 @@ static void a_call_goes_on_in_the_next_process(void **state)
     (void)state;
     start_relay(&relay, "127.0.0.1:0", addr);
     start_call(&answer, &call, addr);
-    assert_int_equal(finish(&relay, SIGTERM), 0);
+    assert_int_equal(running_finish(&relay, SIGTERM), 0);
     assert_int_equal(stat(state_file, &st), 0);
     assert_int_equal(st.st_mode & 0777, 0600);
     said = call.len;
     start_relay(&relay, addr, addr);
-    await(&relay, "goes on with 1 calls");
+    running_await(&relay, "goes on with 1 calls");
     assert_int_equal(stat(state_file, &st), -1);
-    await_from(&call, said, "\"event\":\"media\"", 3);
-    assert_int_equal(finish(&call, SIGINT), 130);
+    running_await_from(&call, said, "\"event\":\"media\"", 3);
+    assert_int_equal(running_finish(&call, SIGINT), 130);
     assert_null(strstr(call.out, "\"connected\":false"));
-    await(&answer, "the other side ended it");
-    assert_int_equal(finish(&answer, SIGTERM), 0);
-    assert_int_equal(finish(&relay, SIGTERM), 0);
+    running_await(&answer, "the other side ended it");
+    assert_int_equal(running_finish(&answer, SIGTERM), 0);
+    assert_int_equal(running_finish(&relay, SIGTERM), 0);
     /* Frames went through the new one. */
     assert_null(strstr(relay.out, "stopped: 0 packets"));
 }
@@ -175,11 +104,11 @@ static void a_foreign_state_is_refused_with_a_word(void **state)
     close(fd);
     start_relay(&relay, "127.0.0.1:0", addr);
     assert_non_null(strstr(relay.out, "this state is not taken: it is damaged"));
-    assert_int_equal(finish(&relay, SIGTERM), 0);
+    assert_int_equal(running_finish(&relay, SIGTERM), 0);
     /* Of other addresses: the port was the system's choice. */
     start_relay(&relay, "127.0.0.2:0", addr);
     assert_non_null(strstr(relay.out, "with another seed or other addresses"));
-    assert_int_equal(finish(&relay, SIGTERM), 0);
+    assert_int_equal(running_finish(&relay, SIGTERM), 0);
 }
 
 static void a_drained_relay_ends_with_its_last_call(void **state)
@@ -193,13 +122,13 @@ static void a_drained_relay_ends_with_its_last_call(void **state)
     start_relay(&relay, "127.0.0.1:0", addr);
     start_call(&answer, &call, addr);
     kill(relay.pid, SIGUSR1);
-    await(&relay, "draining: ");
+    running_await(&relay, "draining: ");
     said = call.len;
-    await_from(&call, said, "\"event\":\"media\"", 2);
+    running_await_from(&call, said, "\"event\":\"media\"", 2);
     assert_int_equal(waitpid(relay.pid, NULL, WNOHANG), 0);
-    assert_int_equal(finish(&call, SIGINT), 130);
-    assert_int_equal(finish(&relay, 0), 0);
-    assert_int_equal(finish(&answer, SIGTERM), 0);
+    assert_int_equal(running_finish(&call, SIGINT), 130);
+    assert_int_equal(running_finish(&relay, 0), 0);
+    assert_int_equal(running_finish(&answer, SIGTERM), 0);
     /* Nothing is left to go on with. */
     assert_int_equal(access(state_file, F_OK), -1);
 }
@@ -209,10 +138,10 @@ static void draining_has_an_end(void **state)
     static struct running relay;
 
     (void)state;
-    start(&relay, (const char *[]){program_built(program_pinhole()), "relay", "--listen",
-                                   "127.0.0.1:0", "--drain-time", "0.2", "--json", NULL});
-    await(&relay, "\"event\":\"listening\"");
-    assert_int_equal(finish(&relay, SIGUSR1), 0);
+    running_start(&relay, (const char *[]){program_built(program_pinhole()), "relay", "--listen",
+                                           "127.0.0.1:0", "--drain-time", "0.2", "--json", NULL});
+    running_await(&relay, "\"event\":\"listening\"");
+    assert_int_equal(running_finish(&relay, SIGUSR1), 0);
     assert_non_null(strstr(relay.out, "{\"event\":\"draining\"}"));
     assert_non_null(strstr(relay.out, "{\"event\":\"stopped\""));
 }
@@ -244,10 +173,11 @@ static void metrics_are_served(void **state)
     int fds[12];
 
     (void)state;
-    start(&relay, (const char *[]){program_built(program_pinhole()), "relay", "--listen",
-                                   "127.0.0.1:0", "--metrics", "127.0.0.1:0", NULL});
-    assert_int_equal(
-        sscanf(await(&relay, "metrics on "), "metrics on http://127.0.0.1:%u/metrics", &port), 1);
+    running_start(&relay, (const char *[]){program_built(program_pinhole()), "relay", "--listen",
+                                           "127.0.0.1:0", "--metrics", "127.0.0.1:0", NULL});
+    assert_int_equal(sscanf(running_await(&relay, "metrics on "),
+                            "metrics on http://127.0.0.1:%u/metrics", &port),
+                     1);
     to.sin_port = htons((uint16_t)port);
     to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     ask(&to, "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", out, sizeof(out));
@@ -280,7 +210,7 @@ static void metrics_are_served(void **state)
     }
     ask(&to, "GET /metrics HTTP/1.1\r\n\r\n", out, sizeof(out));
     assert_int_equal(strncmp(out, "HTTP/1.1 200 OK\r\n", 17), 0);
-    assert_int_equal(finish(&relay, SIGTERM), 0);
+    assert_int_equal(running_finish(&relay, SIGTERM), 0);
 }
 
 static void mistakes_are_quoted(void **state)
