@@ -169,12 +169,27 @@ int rtnl_commit(struct rtnl *r, struct lab_error *err)
     return status;
 }
 
-/* The answer to a question about one device: its operational state, or -1 with err. Notifications
- * that come in between are thrown away: whoever waits asks again. */
-static int read_state(const struct rtnl *r, uint32_t seq, struct lab_error *err)
+/* Asks, and waits for the one answer; what it says is for `read` to tell, which returns -1 with err
+ * or what the caller wants to know. Notifications that come in between are thrown away: whoever
+ * waits asks again. The message is taken; NULL, or not whole: out of memory. */
+static int ask(struct rtnl *r, struct nl_msg *msg, bool whole,
+               int (*read)(struct nlmsghdr *h, struct lab_error *err), struct lab_error *err)
 {
     _Alignas(NLMSG_ALIGNTO) uint8_t in[16384];
+    uint32_t seq = r->seq;
+    int sent;
 
+    if (msg == NULL || !whole) {
+        nlmsg_free(msg);
+        r->bad = false;
+        return lab_fail(err, LAB_BROKEN, "out of memory");
+    }
+    r->first = ++r->seq;
+    sent = nl_sendto(r->sock, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
+    nlmsg_free(msg);
+    if (sent < 0) {
+        return lab_fail(err, LAB_BROKEN, "netlink: cannot send: %s", nl_geterror(sent));
+    }
     for (;;) {
         ssize_t n = recv(nl_socket_get_fd(r->sock), in, sizeof(in), 0);
         struct nlmsghdr *h = (struct nlmsghdr *)(void *)in;
@@ -187,40 +202,33 @@ static int read_state(const struct rtnl *r, uint32_t seq, struct lab_error *err)
             return lab_fail_errno(err, LAB_BROKEN, "netlink: no answer");
         }
         for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-            struct nlattr *state;
-
-            if (h->nlmsg_seq != seq || h->nlmsg_pid != nl_socket_get_local_port(r->sock)) {
-                continue;
+            if (h->nlmsg_seq == seq && h->nlmsg_pid == nl_socket_get_local_port(r->sock)) {
+                return read(h, err);
             }
-            if (h->nlmsg_type != RTM_NEWLINK) {
-                return lab_fail(err, LAB_BROKEN, "netlink: a device is gone");
-            }
-            state = nlmsg_find_attr(h, sizeof(struct ifinfomsg), IFLA_OPERSTATE);
-            return state != NULL && nla_len(state) >= 1 ? nla_get_u8(state) : IF_OPER_UNKNOWN;
         }
     }
 }
 
+static int read_state(struct nlmsghdr *h, struct lab_error *err)
+{
+    struct nlattr *state;
+
+    if (h->nlmsg_type != RTM_NEWLINK) {
+        return lab_fail(err, LAB_BROKEN, "netlink: a device is gone");
+    }
+    state = nlmsg_find_attr(h, sizeof(struct ifinfomsg), IFLA_OPERSTATE);
+    return state != NULL && nla_len(state) >= 1 ? nla_get_u8(state) : IF_OPER_UNKNOWN;
+}
+
+/* A device's operational state. */
 static int ask_state(struct rtnl *r, int index, struct lab_error *err)
 {
     struct nl_msg *msg = rtnl_request(r, RTM_GETLINK, 0);
     struct ifinfomsg info = {.ifi_index = index};
-    uint32_t seq = r->seq;
-    int sent;
+    bool whole = msg != NULL && nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO) == 0 &&
+                 nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) == 0;
 
-    if (msg == NULL || nlmsg_append(msg, &info, sizeof(info), NLMSG_ALIGNTO) != 0 ||
-        nla_put_u32(msg, IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS) != 0) {
-        nlmsg_free(msg);
-        r->bad = false;
-        return lab_fail(err, LAB_BROKEN, "out of memory");
-    }
-    r->first = ++r->seq;
-    sent = nl_sendto(r->sock, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
-    nlmsg_free(msg);
-    if (sent < 0) {
-        return lab_fail(err, LAB_BROKEN, "netlink: cannot send: %s", nl_geterror(sent));
-    }
-    return read_state(r, seq, err);
+    return ask(r, msg, whole, read_state, err);
 }
 
 /* Since Linux 6.6 the question itself does the worker's work, and the first answer is "up". Before,
@@ -256,45 +264,21 @@ int rtnl_wait_ready(struct rtnl *r, const int *indexes, size_t n, struct lab_err
     return 0;
 }
 
-/* The kind of route that leads to an address (RTN_x), RTN_UNSPEC for none; -1 with err. */
+static int read_route(struct nlmsghdr *h, struct lab_error *err)
+{
+    (void)err;
+    return h->nlmsg_type == RTM_NEWROUTE ? ((struct rtmsg *)nlmsg_data(h))->rtm_type : RTN_UNSPEC;
+}
+
+/* The kind of route that leads to an address (RTN_x), RTN_UNSPEC for none. */
 static int ask_route(struct rtnl *r, const struct ph_addr *addr, struct lab_error *err)
 {
-    _Alignas(NLMSG_ALIGNTO) uint8_t in[8192];
     struct nl_msg *msg = rtnl_request(r, RTM_GETROUTE, 0);
     struct rtmsg header = {.rtm_family = AF_INET6, .rtm_dst_len = 128};
-    uint32_t seq = r->seq;
-    int sent;
+    bool whole = msg != NULL && nlmsg_append(msg, &header, sizeof(header), NLMSG_ALIGNTO) == 0 &&
+                 nla_put(msg, RTA_DST, 16, addr->ip) == 0;
 
-    if (msg == NULL || nlmsg_append(msg, &header, sizeof(header), NLMSG_ALIGNTO) != 0 ||
-        nla_put(msg, RTA_DST, 16, addr->ip) != 0) {
-        nlmsg_free(msg);
-        r->bad = false;
-        return lab_fail(err, LAB_BROKEN, "out of memory");
-    }
-    r->first = ++r->seq;
-    sent = nl_sendto(r->sock, nlmsg_hdr(msg), nlmsg_hdr(msg)->nlmsg_len);
-    nlmsg_free(msg);
-    if (sent < 0) {
-        return lab_fail(err, LAB_BROKEN, "netlink: cannot send: %s", nl_geterror(sent));
-    }
-    for (;;) {
-        ssize_t n = recv(nl_socket_get_fd(r->sock), in, sizeof(in), 0);
-        struct nlmsghdr *h = (struct nlmsghdr *)(void *)in;
-        int left = (int)n;
-
-        if (n < 0 && (errno == EINTR || errno == ENOBUFS)) {
-            continue;
-        }
-        if (n < 0) {
-            return lab_fail_errno(err, LAB_BROKEN, "netlink: no answer");
-        }
-        for (; nlmsg_ok(h, left); h = nlmsg_next(h, &left)) {
-            if (h->nlmsg_seq == seq && h->nlmsg_pid == nl_socket_get_local_port(r->sock)) {
-                return h->nlmsg_type == RTM_NEWROUTE ? ((struct rtmsg *)nlmsg_data(h))->rtm_type
-                                                     : RTN_UNSPEC;
-            }
-        }
-    }
+    return ask(r, msg, whole, read_route, err);
 }
 
 /* The route is announced when it is there. */

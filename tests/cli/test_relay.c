@@ -61,6 +61,7 @@ static int group_setup(void **state)
 static int group_teardown(void **state)
 {
     (void)state;
+    running_end_all();
     unlink(seed_file);
     unlink(state_file);
     return rmdir(folder);
